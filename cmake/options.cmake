@@ -1,0 +1,5 @@
+option(LINSCOPE_GUI "Build the window and the views (needs Qt 6 and Vulkan)" ON)
+option(LINSCOPE_TESTS "Build the tests" ON)
+option(LINSCOPE_NATIVE "Compile for this machine's processor" ON)
+option(LINSCOPE_WERROR "Treat warnings as errors" OFF)
+option(LINSCOPE_SANITIZE "Build with address and undefined-behaviour sanitizers" OFF)

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/train/snapshot.h"
+
+namespace linscope {
+
+/// A dense row-major matrix of plain numbers.
+struct Matrix {
+    std::int64_t rows = 0, cols = 0;
+    std::vector<float> values;  // [rows,cols]
+    float at(std::int64_t row, std::int64_t col) const { return values[row * cols + col]; }
+};
+
+/// The maps of design.md §4.
+enum class MapKind {
+    Exact,       ///< P = softmax(QKᵀ/√D) [T,T]
+    Compressed,  ///< the mechanism's own map: for Linformer P̄ = softmax(Q(EK)ᵀ/√D) [T,K]
+    Lifted,      ///< what acts on the tokens' values: for Linformer L = P̄F [T,T], signed, rows do not sum to 1
+    Difference,  ///< L − P [T,T]
+};
+
+std::string_view mapName(MapKind kind);  ///< "exact", "compressed", "lifted", "difference"
+
+/// A map of one head, computed from the snapshot. `maxSide` bounds rows and columns of the answer:
+/// larger maps are pooled by blocks, row block by row block, so that n×n is never stored. Throws Error
+/// when the mechanism has no such map ("full" has only the exact one) or an index is out of range.
+struct MapRequest {
+    MapKind kind = MapKind::Exact;
+    int layer = 0, head = 0, sample = 0;
+    std::int64_t maxSide = 4096;
+};
+struct AttentionMap {
+    Matrix matrix;
+    std::int64_t rowBlock = 1, colBlock = 1;  ///< tokens (or slots) per cell; 1 = not pooled
+    std::string pooling;                      ///< "none", "max" (exact, compressed) or "abs-max" (signed maps)
+    bool isSigned = false;
+    std::string rowAxis, colAxis;             ///< "query token", "key token", "slot"
+};
+AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request);
+bool hasMap(const Snapshot& snapshot, MapKind kind);
+
+/// How close the mechanism is to exact attention from the same Q, K, V (design.md §4).
+struct HeadFidelity {
+    double outputError = 0;     ///< ε = ‖O−Õ‖_F/‖O‖_F
+    double mapError = 0;        ///< ‖P−L‖_F/‖P‖_F
+    double rankBound = 0;       ///< Eckart–Young: (Σ_{i>K} σᵢ(P)²)^½/‖P‖_F, the best any rank-K map can do
+    double negativeMass = 0;    ///< mean over rows of Σⱼ|min(L_ij, 0)|
+    double rowSumError = 0;     ///< mean over rows of |Σⱼ L_ij − 1|
+};
+HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample);
+
+}  // namespace linscope

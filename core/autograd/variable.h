@@ -1,0 +1,48 @@
+#pragma once
+
+#include "core/tensor/tensor.h"
+
+namespace linscope {
+
+class Tape;
+
+/// What the tape keeps of one value; lives in the tape's arena.
+struct VariableState {
+    Tape* tape = nullptr;
+    Tensor value;
+    Tensor gradient;            ///< of the value's shape; made when first asked for
+    bool needsGradient = false;
+    bool hasGradient = false;   ///< something has been written to `gradient`
+};
+
+/// A value on a tape: a handle that is copied freely and valid until the tape is reset.
+class Variable {
+public:
+    Variable() = default;
+    explicit Variable(VariableState* state) : m_state(state) {}
+
+    explicit operator bool() const { return m_state != nullptr; }
+    Tape& tape() const { return *m_state->tape; }
+    const Tensor& value() const { return m_state->value; }
+    const Shape& shape() const { return m_state->value.shape(); }
+    DType type() const { return m_state->value.type(); }
+    bool needsGradient() const { return m_state->needsGradient; }
+
+    /// dL/d(value) once backward() has come past; empty where nothing flowed.
+    Tensor gradient() const { return m_state->hasGradient ? m_state->gradient : Tensor{}; }
+
+    /// Where a backward function writes. `accumulate` false: the memory holds nothing yet and is to be
+    /// overwritten; true: what is computed is to be added. (Convention: first =, then +=.)
+    struct Sink {
+        Tensor tensor;
+        bool accumulate;
+    };
+    Sink gradientSink() const;
+
+    VariableState* state() const { return m_state; }
+
+private:
+    VariableState* m_state = nullptr;
+};
+
+}  // namespace linscope

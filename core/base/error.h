@@ -1,0 +1,30 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace linscope {
+
+/// The one exception type of core and viz. Its text is one line of the form
+/// `[where] what was required, but what was found` and, where it is known, the mend.
+class Error : public std::runtime_error {
+public:
+    explicit Error(const std::string& text) : std::runtime_error(text) {}
+};
+
+/// Throws Error with the text `[where] message`.
+template <typename... Args>
+[[noreturn]] void fail(std::string_view where, fmt::format_string<Args...> message, Args&&... args) {
+    throw Error(fmt::format("[{}] {}", where, fmt::format(message, std::forward<Args>(args)...)));
+}
+
+/// Throws Error with the text `[where] message` unless `condition` holds.
+template <typename... Args>
+void require(bool condition, std::string_view where, fmt::format_string<Args...> message, Args&&... args) {
+    if (!condition) fail(where, message, std::forward<Args>(args)...);
+}
+
+}  // namespace linscope

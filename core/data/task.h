@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/random.h"
+#include "core/options/options.h"
+
+namespace linscope {
+
+/// One batch: B sequences of T tokens, and the places whose token is to be predicted.
+struct Batch {
+    std::int64_t batch = 0;               // B
+    std::int64_t length = 0;              // T
+    std::vector<std::int32_t> tokens;     // [B,T] what the model reads
+    std::vector<std::int64_t> selected;   // [N] flat places b·T+t to predict, ascending
+    std::vector<std::int32_t> targets;    // [N] the token expected at each
+};
+
+/// What the trained model is compared with on a plot: a line with a name.
+struct TaskBaseline {
+    std::string metric;  ///< "validation_bits_per_byte"
+    std::string name;    ///< "unigram entropy of the corpus"
+    double value = 0;
+};
+
+/// A source of batches. It owns the cursor: the same state gives the same batches for ever.
+class Task {
+public:
+    virtual ~Task() = default;
+    virtual std::int64_t vocabulary() const = 0;  // V
+    virtual std::int64_t length() const = 0;      // T
+    virtual std::int64_t batch() const = 0;       // B
+    /// Fills `out` with the next training batch and advances the cursor. Reuses out's memory.
+    virtual void nextBatch(Batch& out) = 0;
+    /// The validation batch `index` ≥ 0: held-out text, the same for every call and every run of one seed.
+    virtual void validationBatch(std::int64_t index, Batch& out) const = 0;
+    virtual std::vector<TaskBaseline> baselines() const = 0;
+    /// The token as a person reads it: "a", "␣", "⏎", "[MASK]", "\\xe9".
+    virtual std::string tokenText(std::int32_t token) const = 0;
+    /// One sentence on what was read: "bible-kjv: 4.4 MB, 31 102 lines, 5 % held out".
+    virtual std::string description() const = 0;
+    virtual Random::State cursor() const = 0;
+    virtual void setCursor(const Random::State& cursor) = 0;
+};
+
+struct TaskInfo {
+    std::string_view name;
+    std::string_view title;
+    std::string_view summary;
+    std::vector<OptionSpec> options;
+    std::unique_ptr<Task> (*create)(const OptionValues& options, std::uint64_t seed) = nullptr;
+};
+
+/// All registered tasks, in the order of their CMake lines (`linscope_add_task(NAME)`).
+const std::vector<TaskInfo>& tasks();
+/// Throws Error with the list of names when there is none of that name.
+const TaskInfo& findTask(std::string_view name);
+
+}  // namespace linscope

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/data/task.h"
+#include "core/experiment/experiment.h"
+#include "core/train/event.h"
+
+namespace linscope {
+
+/// There is no room on the disk for what is to be logged; what was logged before is whole. The event
+/// that could not be written is kept by the writer and goes out with the next flush that succeeds.
+class StorageFull : public Error {
+public:
+    using Error::Error;
+};
+
+/// The newest layout that this program writes and reads; docs/run-file.md describes it.
+inline constexpr int kRunFileSchema = 1;
+
+/// What a writer must know of a lane before anything happens, since no object can be added later.
+struct LaneLayout {
+    std::string name, mechanism;
+    std::int64_t parameters = 0;
+    std::vector<Projection> projections;  ///< values as at step 0
+};
+
+struct RunFileOptions {
+    double flushSeconds = 2.0;  ///< at most this much is lost by kill −9
+    /// Free bytes at a path; replaced in tests. Empty: the file system's own answer.
+    std::function<std::uint64_t(const std::filesystem::path&)> freeBytes;
+};
+
+/// Logs a run to one HDF5 file, readable while it grows and after kill −9 (docs/run-file.md).
+/// A listener like any other; onEvent throws StorageFull when there is no room.
+class RunFileWriter : public EventSink {
+public:
+    /// Makes the file with its whole tree. Throws Error when the path cannot be written.
+    RunFileWriter(const std::filesystem::path& path, const Experiment& experiment, const Task& task,
+                  const std::vector<LaneLayout>& lanes, RunFileOptions options = {});
+    /// Opens a file for going on after `step`: rows of later steps are cut off.
+    static std::unique_ptr<RunFileWriter> resume(const std::filesystem::path& path, std::int64_t step,
+                                                 RunFileOptions options = {});
+    ~RunFileWriter() override;
+
+    void onEvent(const Event& event) override;
+    /// Writes all that is buffered. Throws StorageFull.
+    void flush();
+
+private:
+    RunFileWriter();
+    struct Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+struct Series {
+    std::string name, unit, longName;
+    std::vector<std::int64_t> steps;
+    std::vector<double> values;  ///< NaN where a lane did not step
+};
+
+struct ProjectionSeries {
+    std::string label;                         ///< Projection::label()
+    std::int64_t slots = 0, length = 0;
+    std::vector<std::int64_t> steps;           // [N]
+    std::vector<std::vector<float>> spectrum;  // [N][K]
+    std::vector<std::vector<float>> angles;    // [N][K]
+    std::map<std::string, std::vector<double>> measures;  ///< "condition_number", "stable_rank", … each [N]
+};
+
+struct LaneRecord {
+    std::string name, mechanism;
+    std::int64_t parameters = 0;
+    LaneState state = LaneState::Running;
+    std::string message;
+    std::vector<Series> metrics;
+    std::vector<ProjectionSeries> projections;
+    std::vector<std::int64_t> snapshotSteps;
+};
+
+/// A finished, running or killed run, opened for reading.
+class RunFileReader {
+public:
+    /// Throws Error: no such file, not HDF5, truncated, HDF5 but no Linscope run, or of a newer schema.
+    explicit RunFileReader(const std::filesystem::path& path);
+    ~RunFileReader();
+
+    /// Reads again what a running writer has added.
+    void refresh();
+
+    const Experiment& experiment() const;
+    std::string experimentToml() const;
+    const std::vector<LaneRecord>& lanes() const;
+    std::vector<TaskBaseline> baselines() const;
+    std::vector<CommandEvent> commands() const;
+    RunState state() const;
+    std::int64_t lastStep() const;
+    std::uint64_t fileBytes() const;
+    /// "whole", "still open or cut off while writing": what `info` calls health.
+    std::string health() const;
+    /// The stored snapshot of a lane at a step of snapshotSteps; throws Error naming the steps there are.
+    Snapshot snapshot(int lane, std::int64_t step) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> m_impl;
+};
+
+}  // namespace linscope

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+
+#include "core/tensor/arena.h"
+#include "core/tensor/tensor.h"
+
+namespace linscope {
+
+/// One trained tensor with its gradient and AdamW's two moments, all of one shape.
+struct Parameter {
+    std::string name;   ///< "blocks.0.attention.query.weight": lanes that share a name start equal
+    Tensor value, gradient, firstMoment, secondMoment;
+    bool decay = true;         ///< weight decay applies (not to biases, norms, embeddings)
+    bool projection = false;   ///< E or F: probed, and frozen as one group
+    bool frozen = false;       ///< gets no step
+};
+
+/// Owns the parameters of one lane.
+class ParameterStore {
+public:
+    /// `seed` names the random streams: a parameter's first values depend on the seed and its own name only.
+    ParameterStore(std::uint64_t seed, DType type = DType::F32) : m_seed(seed), m_type(type) {}
+
+    struct Init {
+        double mean = 0;
+        double standardDeviation = 0;  ///< normal; 0 gives the mean everywhere
+        bool decay = true;
+        bool projection = false;
+    };
+    Parameter& add(const std::string& name, const Shape& shape, const Init& init);
+
+    std::deque<Parameter>& all() { return m_parameters; }
+    const std::deque<Parameter>& all() const { return m_parameters; }
+    Parameter* find(std::string_view name);
+    std::int64_t elements() const;
+    DType type() const { return m_type; }
+    /// Sets all gradients to zero.
+    void clearGradients();
+
+private:
+    std::uint64_t m_seed;
+    DType m_type;
+    Arena m_arena;
+    std::deque<Parameter> m_parameters;  // stable addresses
+};
+
+}  // namespace linscope

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/analysis/projection_health.h"
+#include "core/train/snapshot.h"
+
+namespace linscope {
+
+enum class LaneState { Running, Diverged, Failed };
+
+/// One optimizer step of one lane.
+struct LaneStep {
+    double loss = 0;             ///< mean cross-entropy over the selected places, nats
+    double accuracy = 0;         ///< share of selected places predicted right, 0…1
+    double gradientNorm = 0;     ///< before clipping
+    double learningRate = 0;
+    double milliseconds = 0;     ///< wall time of the lane's step
+    double tokensPerSecond = 0;
+    double memoryBytes = 0;      ///< of the lane: parameters, optimizer and the peak of its step arena
+    bool stepped = true;         ///< false: the lane has stopped, the values are NaN
+};
+
+/// All lanes made the step `step` (1 is the first). Lanes in the experiment's order.
+struct StepEvent {
+    std::int64_t step = 0;
+    double wallSeconds = 0;  ///< since the trainer was made, without pauses
+    std::vector<LaneStep> lanes;
+};
+
+struct ValidationEvent {
+    std::int64_t step = 0;
+    int lane = 0;
+    double loss = 0;         ///< nats
+    double bitsPerByte = 0;  ///< loss / ln 2
+    double accuracy = 0;
+};
+
+struct ProjectionProbe {
+    std::string label;  ///< Projection::label()
+    std::int64_t slots = 0, length = 0;
+    ProjectionHealth health;
+};
+
+struct ProbeEvent {
+    std::int64_t step = 0;
+    int lane = 0;
+    double milliseconds = 0;  ///< what the probe cost
+    std::vector<ProjectionProbe> projections;
+};
+
+struct SnapshotEvent {
+    std::shared_ptr<const Snapshot> snapshot;
+    bool store = false;  ///< due by probes.snapshot_every; false: made for live views only
+};
+
+/// A person or a script changed something between two steps.
+struct CommandEvent {
+    std::int64_t step = 0;  ///< the last finished step
+    int lane = -1;          ///< −1: all lanes
+    std::string name;       ///< "pause", "resume", "step", "stop", "set_learning_rate", "freeze", "unfreeze", "checkpoint"
+    std::string oldValue, newValue;
+};
+
+struct LaneStateEvent {
+    std::int64_t step = 0;
+    int lane = 0;
+    LaneState state = LaneState::Running;
+    std::string message;  ///< for Diverged: which tensor was first not finite
+};
+
+struct CheckpointEvent {
+    std::int64_t step = 0;
+    std::string path;
+};
+
+enum class RunState { Running, Paused, Waiting, Stopped, Finished };
+
+struct RunStateEvent {
+    std::int64_t step = 0;
+    RunState state = RunState::Running;
+    std::string message;  ///< for Waiting: what for ("disk full …")
+};
+
+/// All that happens leaves the trainer once, as one of these.
+using Event = std::variant<StepEvent, ValidationEvent, ProbeEvent, SnapshotEvent, CommandEvent, LaneStateEvent,
+                           CheckpointEvent, RunStateEvent>;
+
+/// Listens to a trainer, on the thread that steps it. The run file, the live feed of the window and
+/// the console are listeners.
+class EventSink {
+public:
+    virtual ~EventSink() = default;
+    virtual void onEvent(const Event& event) = 0;
+};
+
+}  // namespace linscope

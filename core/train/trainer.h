@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/experiment/experiment.h"
+#include "core/train/command.h"
+#include "core/train/event.h"
+
+namespace linscope {
+
+class Lane;
+class Task;
+
+/// Trains the lanes of one experiment in lock-step: the same batches, the same initial values for all
+/// parameters that lanes share by name. It owns no thread and no file: events go to the listeners.
+class Trainer {
+public:
+    /// Reads the task's data and builds every lane. Throws Error on anything the experiment asks that cannot be.
+    explicit Trainer(Experiment experiment);
+    ~Trainer();
+
+    /// Listeners are not owned and must outlive the trainer or be removed.
+    void addListener(EventSink& listener);
+    void removeListener(EventSink& listener);
+
+    /// Emits what stands before the first step: validation, probes and snapshots of step 0 (or of the
+    /// resumed step, where they are not emitted again).
+    void begin();
+    /// One step of every lane that runs, then whatever is due: validation, probes, snapshot, checkpoint.
+    void step();
+    /// Carries out a command that concerns training itself (rate, freezing, checkpoint) and emits it.
+    void apply(const Command& command);
+    void emit(const Event& event);
+
+    /// A snapshot of each lane now, without storing it; for live views.
+    void emitLiveSnapshots();
+
+    /// Where checkpoints go: a folder; none are written while it is empty.
+    void setCheckpointFolder(std::filesystem::path folder);
+    /// Writes the state as a checkpoint (write aside, then rename) and emits the event.
+    std::filesystem::path saveCheckpoint();
+    /// Takes over parameters, optimizer, random streams, data cursor and step of a checkpoint of the same experiment.
+    void loadCheckpoint(const std::filesystem::path& path);
+
+    const Experiment& experiment() const { return m_experiment; }
+    std::int64_t currentStep() const { return m_step; }
+    bool finished() const;
+    const Task& task() const { return *m_task; }
+    std::size_t laneCount() const;
+    Lane& lane(std::size_t index);
+
+private:
+    Experiment m_experiment;
+    std::int64_t m_step = 0;
+    std::unique_ptr<Task> m_task;
+    std::vector<std::unique_ptr<Lane>> m_lanes;
+    std::vector<EventSink*> m_listeners;
+    std::filesystem::path m_checkpointFolder;
+    struct Work;  ///< batches and scratch that live as long as the trainer
+    std::unique_ptr<Work> m_work;
+};
+
+}  // namespace linscope
