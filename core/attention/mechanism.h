@@ -93,6 +93,8 @@ struct MechanismInfo {
                                          ParameterStore& parameters) = nullptr;
     /// Throws Error when the options cannot be had at these sizes (k > length).
     void (*validate)(const OptionValues& options, const AttentionSizes& sizes) = nullptr;
+    /// The choices of options that the proofs go through at these sizes: every branch of the code.
+    std::vector<OptionValues> (*variants)(const AttentionSizes& sizes) = nullptr;
     /// The mechanism's own map, rows [rowBegin, rowEnd) of [T, A]; null for "full", whose map is the exact one.
     Matrix (*compressedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
     /// The token map it implies, same rows of [T, T]; null where compressedMap is.

@@ -15,6 +15,12 @@ public:
     explicit Error(const std::string& text) : std::runtime_error(text) {}
 };
 
+/// There is no room on the disk. What was written before is whole, and trying again later makes sense.
+class StorageFull : public Error {
+public:
+    using Error::Error;
+};
+
 /// Throws Error with the text `[where] message`.
 template <typename... Args>
 [[noreturn]] void fail(std::string_view where, fmt::format_string<Args...> message, Args&&... args) {

@@ -42,8 +42,11 @@ public:
     std::int64_t heapAllocations() const { return m_heapAllocations; }
 
 private:
+    struct AlignedDelete {
+        void operator()(std::byte* memory) const;
+    };
     struct Block {
-        std::unique_ptr<std::byte[]> memory;
+        std::unique_ptr<std::byte[], AlignedDelete> memory;
         std::size_t size = 0;
     };
     void addBlock(std::size_t bytes);

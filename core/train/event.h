@@ -95,7 +95,9 @@ using Event = std::variant<StepEvent, ValidationEvent, ProbeEvent, SnapshotEvent
 class EventSink {
 public:
     virtual ~EventSink() = default;
+    /// May throw StorageFull: the trainer then waits between two steps and calls flush() until it succeeds.
     virtual void onEvent(const Event& event) = 0;
+    virtual void flush() {}
 };
 
 }  // namespace linscope

@@ -45,7 +45,7 @@ public:
     std::int64_t heapAllocations() const { return m_arena.heapAllocations(); }
 
 private:
-    std::string firstNotFinite() const;
+    std::string firstNotFinite(const Batch& batch);
 
     LaneConfig m_config;
     int m_index;

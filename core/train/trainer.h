@@ -36,13 +36,19 @@ public:
     void apply(const Command& command);
     void emit(const Event& event);
 
+    /// Why a listener or a checkpoint could not be written (the disk is full); empty when all is written.
+    const std::string& blocked() const { return m_blocked; }
+    /// Tries again what could not be written.
+    void retry();
+
     /// A snapshot of each lane now, without storing it; for live views.
     void emitLiveSnapshots();
 
     /// Where checkpoints go: a folder; none are written while it is empty.
     void setCheckpointFolder(std::filesystem::path folder);
-    /// Writes the state as a checkpoint (write aside, then rename) and emits the event.
-    std::filesystem::path saveCheckpoint();
+    /// Writes the state as a checkpoint (write aside, then rename), removes those that are too old, and emits
+    /// the event. With a full disk it is left to retry().
+    void saveCheckpoint();
     /// Takes over parameters, optimizer, random streams, data cursor and step of a checkpoint of the same experiment.
     void loadCheckpoint(const std::filesystem::path& path);
 
@@ -54,12 +60,19 @@ public:
     Lane& lane(std::size_t index);
 
 private:
+    void stepLane(Lane& lane, LaneStep& result);
+    void validate();
+    void probe();
+    void snapshots(bool store);
+    void checkpointIfDue();
+
     Experiment m_experiment;
     std::int64_t m_step = 0;
     std::unique_ptr<Task> m_task;
     std::vector<std::unique_ptr<Lane>> m_lanes;
     std::vector<EventSink*> m_listeners;
     std::filesystem::path m_checkpointFolder;
+    std::string m_blocked;
     struct Work;  ///< batches and scratch that live as long as the trainer
     std::unique_ptr<Work> m_work;
 };

@@ -1,0 +1,164 @@
+#include "core/analysis/maps.h"
+
+#include <Eigen/Eigenvalues>
+#include <algorithm>
+#include <cmath>
+
+#include "core/analysis/softmax_rows.h"
+#include "core/attention/mechanism.h"
+#include "core/base/error.h"
+
+namespace linscope {
+namespace {
+
+// Rows computed at a time: a band of a 65 536-token map is 16 MB.
+constexpr std::int64_t kBand = 64;
+
+HeadView headView(const Snapshot& snapshot, int layer, int head, int sample) {
+    const auto inRange = [](std::int64_t value, std::int64_t count, const char* what) {
+        require(value >= 0 && value < count, "map", "{} below {}, but got {}", what, count, value);
+    };
+    inRange(layer, static_cast<std::int64_t>(snapshot.layers.size()), "layer");
+    inRange(head, snapshot.heads, "head");
+    inRange(sample, snapshot.samples, "sample");
+    const auto size = static_cast<std::size_t>(snapshot.length * snapshot.headWidth);
+    const std::size_t offset = static_cast<std::size_t>(sample * snapshot.heads + head) * size;
+    const LayerSnapshot& values = snapshot.layers[static_cast<std::size_t>(layer)];
+    const auto part = [&](const std::vector<float>& all) {
+        require(all.size() >= offset + size, "map", "{} values of a snapshot, but it holds {}", offset + size, all.size());
+        return std::span(all).subspan(offset, size);
+    };
+    return {snapshot.length, snapshot.headWidth, part(values.q), part(values.k), part(values.v),
+            snapshot.projection("E", layer, head), snapshot.projection("F", layer, head)};
+}
+
+Matrix exactRows(const HeadView& head, std::int64_t begin, std::int64_t end) {
+    return softmaxRows(head, head.k, head.length, begin, end);
+}
+
+Matrix rowsOf(const MechanismInfo& info, MapKind kind, const HeadView& head, std::int64_t begin, std::int64_t end) {
+    switch (kind) {
+        case MapKind::Exact: return exactRows(head, begin, end);
+        case MapKind::Compressed: return info.compressedMap(head, begin, end);
+        case MapKind::Lifted: return info.liftedMap(head, begin, end);
+        case MapKind::Difference: {
+            Matrix lifted = info.liftedMap(head, begin, end);
+            const Matrix exact = exactRows(head, begin, end);
+            for (std::size_t i = 0; i < lifted.values.size(); ++i) lifted.values[i] -= exact.values[i];
+            return lifted;
+        }
+    }
+    return {};
+}
+
+// What wins in a block of cells: the greatest, or the one farthest from 0; a NaN stays visible.
+float pooled(float a, float b, bool isSigned) {
+    if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<float>::quiet_NaN();
+    return isSigned ? (std::abs(b) > std::abs(a) ? b : a) : std::max(a, b);
+}
+
+}  // namespace
+
+std::string_view mapName(MapKind kind) {
+    switch (kind) {
+        case MapKind::Exact: return "exact";
+        case MapKind::Compressed: return "compressed";
+        case MapKind::Lifted: return "lifted";
+        case MapKind::Difference: return "difference";
+    }
+    return "";
+}
+
+Matrix softmaxRows(const HeadView& head, std::span<const float> keys, std::int64_t count, std::int64_t rowBegin,
+                   std::int64_t rowEnd) {
+    Matrix map{rowEnd - rowBegin, count, {}};
+    map.values.resize(static_cast<std::size_t>(map.rows * map.cols));
+    MatrixMap p(map.values.data(), map.rows, map.cols);
+    const ConstMatrixMap q(head.q.data() + rowBegin * head.headWidth, map.rows, head.headWidth);
+    p.noalias() = q * ConstMatrixMap(keys.data(), count, head.headWidth).transpose();
+    const float scale = 1.0f / std::sqrt(static_cast<float>(head.headWidth));
+    for (std::int64_t i = 0; i < map.rows; ++i) {
+        auto row = p.row(i).array();
+        row = ((row - row.maxCoeff()) * scale).exp();
+        row /= row.sum();
+    }
+    return map;
+}
+
+bool hasMap(const Snapshot& snapshot, MapKind kind) {
+    return kind == MapKind::Exact || findMechanism(snapshot.mechanism).liftedMap != nullptr;
+}
+
+AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
+    const MechanismInfo& info = findMechanism(snapshot.mechanism);
+    require(hasMap(snapshot, request.kind), "map",
+            "a mechanism with a {} map, but \"{}\" has the exact map only; choose a lane with an approximation",
+            mapName(request.kind), snapshot.mechanism);
+    require(request.maxSide >= 1, "map", "maxSide of at least 1, but got {}", request.maxSide);
+    const HeadView head = headView(snapshot, request.layer, request.head, request.sample);
+
+    AttentionMap map;
+    map.isSigned = request.kind == MapKind::Difference || (request.kind == MapKind::Lifted && info.traits.signedMap);
+    map.rowAxis = "query token";
+    const bool tokens = request.kind != MapKind::Compressed || info.traits.mapAxis == MapAxis::Tokens;
+    map.colAxis = tokens ? "key token" : info.traits.mapAxis == MapAxis::Slots ? "slot" : std::string(mapAxisName(info.traits.mapAxis));
+    map.rowBlock = (head.length + request.maxSide - 1) / request.maxSide;
+    const std::int64_t band = std::max(kBand / map.rowBlock, std::int64_t{1}) * map.rowBlock;
+    for (std::int64_t row = 0; row < head.length; row += band) {
+        const Matrix rows = rowsOf(info, request.kind, head, row, std::min(row + band, head.length));
+        if (row == 0) {
+            map.colBlock = (rows.cols + request.maxSide - 1) / request.maxSide;
+            map.matrix.rows = (head.length + map.rowBlock - 1) / map.rowBlock;
+            map.matrix.cols = (rows.cols + map.colBlock - 1) / map.colBlock;
+            map.matrix.values.resize(static_cast<std::size_t>(map.matrix.rows * map.matrix.cols));
+        }
+        for (std::int64_t i = 0; i < rows.rows; ++i) {
+            float* out = &map.matrix.values[static_cast<std::size_t>((row + i) / map.rowBlock * map.matrix.cols)];
+            const bool firstRow = (row + i) % map.rowBlock == 0;
+            for (std::int64_t j = 0; j < rows.cols; ++j) {
+                float& cell = out[j / map.colBlock];
+                const bool fresh = firstRow && j % map.colBlock == 0;
+                cell = fresh ? rows.at(i, j) : pooled(cell, rows.at(i, j), map.isSigned);
+            }
+        }
+    }
+    map.pooling = map.rowBlock == 1 && map.colBlock == 1 ? "none" : map.isSigned ? "abs-max" : "max";
+    return map;
+}
+
+HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample) {
+    require(hasMap(snapshot, MapKind::Lifted), "fidelity", "a mechanism that approximates, but \"{}\" is exact",
+            snapshot.mechanism);
+    const MechanismInfo& info = findMechanism(snapshot.mechanism);
+    const HeadView view = headView(snapshot, layer, head, sample);
+    const std::int64_t n = view.length, d = view.headWidth;
+    const ConstMatrixMap v(view.v.data(), n, d);
+    HeadFidelity result;
+    double exactNorm = 0, mapError = 0, outputNorm = 0, outputError = 0;
+    Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(n, n);  // PᵀP: its eigenvalues are the squares of P's singular values
+    for (std::int64_t row = 0; row < n; row += kBand) {
+        const std::int64_t end = std::min(row + kBand, n);
+        const Matrix exact = exactRows(view, row, end), lifted = info.liftedMap(view, row, end);
+        const ConstMatrixMap p(exact.values.data(), exact.rows, n), l(lifted.values.data(), lifted.rows, n);
+        exactNorm += p.cast<double>().squaredNorm();
+        mapError += (p - l).cast<double>().squaredNorm();
+        outputNorm += (p * v).cast<double>().squaredNorm();
+        outputError += ((p - l) * v).cast<double>().squaredNorm();
+        result.negativeMass += static_cast<double>((-l.array()).max(0.0f).sum());
+        result.rowSumError += static_cast<double>((l.rowwise().sum().array() - 1.0f).abs().sum());
+        gram.noalias() += p.cast<double>().transpose() * p.cast<double>();
+    }
+    result.outputError = std::sqrt(outputError / outputNorm);
+    result.mapError = std::sqrt(mapError / exactNorm);
+    result.negativeMass /= static_cast<double>(n);
+    result.rowSumError /= static_cast<double>(n);
+    const Eigen::VectorXd squares =
+        Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(gram, Eigen::EigenvaluesOnly).eigenvalues();  // ascending
+    const std::int64_t slots = view.f != nullptr ? view.f->slots : d;
+    double tail = 0;
+    for (std::int64_t i = 0; i < n - slots; ++i) tail += std::max(0.0, squares[i]);
+    result.rankBound = std::sqrt(tail / exactNorm);
+    return result;
+}
+
+}  // namespace linscope

@@ -1,0 +1,154 @@
+#include "core/attention/linformer/linformer.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <unordered_set>
+
+#include "core/attention/attend.h"
+#include "core/attention/full/full.h"
+#include "core/attention/linformer/compress.h"
+#include "core/attention/linformer/linformer_maps.h"
+#include "core/autograd/tape.h"
+#include "core/base/error.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/matmul.h"
+
+namespace linscope {
+
+void LinformerOptions::visit(OptionVisitor& visitor) {
+    visitor.perLayer({"k", "slots", "Length of the compressed keys and values; one number, or one for each layer."}, k,
+                     {.minimum = 1});
+    visitor.choice({"sharing", "", "Which layers and heads use the same projection; key_value and layerwise have E = F."},
+                   sharing, {"none", "headwise", "key_value", "layerwise"});
+}
+
+Sharing LinformerOptions::sharingMode() const {
+    return sharing == "none"        ? Sharing::None
+           : sharing == "headwise"  ? Sharing::Headwise
+           : sharing == "key_value" ? Sharing::KeyValue
+                                    : Sharing::Layerwise;
+}
+
+namespace {
+
+std::int64_t slotsOf(const LinformerOptions& options, std::int64_t layer) {
+    return options.k.size() == 1 ? options.k[0] : options.k[static_cast<std::size_t>(layer)];
+}
+
+void validate(const LinformerOptions& options, const AttentionSizes& sizes) {
+    require(options.k.size() == 1 || static_cast<std::int64_t>(options.k.size()) == sizes.layers, "linformer",
+            "k needs one value, or one for each of {} layers, but got {}", sizes.layers, options.k.size());
+    for (std::int64_t k : options.k)
+        require(k >= 1 && k <= sizes.length, "linformer",
+                "k must be between 1 and the length {}, but is {}; lower k or raise task.length", sizes.length, k);
+    bool uniform = true;
+    for (std::int64_t k : options.k) uniform = uniform && k == options.k[0];
+    require(uniform || options.sharingMode() != Sharing::Layerwise, "linformer",
+            "sharing \"layerwise\" has one matrix for all layers and so one k, but k differs by layer; "
+            "choose sharing \"key_value\", \"headwise\" or \"none\"");
+}
+
+// Every sharing mode, with k that divides nothing, and a k of its own for each layer where that is allowed.
+std::vector<OptionValues> variants(const AttentionSizes& sizes) {
+    const std::int64_t k = std::max<std::int64_t>(1, std::min<std::int64_t>(sizes.length / 2, 37));
+    std::vector<OptionValues> all;
+    for (const char* sharing : {"none", "headwise", "key_value", "layerwise"})
+        all.push_back({{"k", std::vector{k}}, {"sharing", std::string(sharing)}});
+    std::vector<std::int64_t> perLayer;
+    for (std::int64_t layer = 0; layer < sizes.layers; ++layer) perLayer.push_back(std::max<std::int64_t>(1, k - layer));
+    all.push_back({{"k", perLayer}, {"sharing", std::string("headwise")}});
+    return all;
+}
+
+}  // namespace
+
+LinformerAttention::LinformerAttention(const LinformerOptions& options, const AttentionSizes& sizes,
+                                       ParameterStore& parameters)
+    : Mechanism(sizes), m_sharing(options.sharingMode()) {
+    validate(options, sizes);
+    // Entries N(0, 1/k), as the random projections of Theorem 1 have.
+    const auto add = [&](const std::string& name, std::int64_t slots) {
+        return &parameters.add(name, {slots, sizes.length},
+                               {.standardDeviation = 1.0 / std::sqrt(static_cast<double>(slots)), .decay = false,
+                                .projection = true});
+    };
+    for (std::int64_t layer = 0; layer < sizes.layers; ++layer) {
+        const std::int64_t slots = slotsOf(options, layer);
+        for (std::int64_t head = 0; head < perLayer(); ++head) {
+            const std::string prefix = perHead() ? fmt::format("attention.layer{}.head{}.", layer, head)
+                                                 : fmt::format("attention.layer{}.", layer);
+            if (m_sharing == Sharing::Layerwise)
+                m_e.push_back(layer == 0 ? add("attention.E", slots) : m_e[0]);
+            else
+                m_e.push_back(add(prefix + "E", slots));
+            const bool same = m_sharing == Sharing::Layerwise || m_sharing == Sharing::KeyValue;
+            m_f.push_back(same ? m_e.back() : add(prefix + "F", slots));
+        }
+    }
+}
+
+std::vector<Projection> LinformerAttention::projections() const {
+    std::vector<Projection> result;
+    std::unordered_set<const Parameter*> seen;
+    const auto add = [&](const char* name, const Parameter* parameter, int layer, int head) {
+        if (!seen.insert(parameter).second) return;
+        Projection& p = result.emplace_back();
+        p.name = name;
+        p.layer = m_sharing == Sharing::Layerwise ? -1 : layer;
+        p.head = perHead() ? head : -1;
+        p.slots = parameter->value.shape()[0];
+        p.length = parameter->value.shape()[1];
+        p.values.resize(static_cast<std::size_t>(parameter->value.elements()));
+        dispatchReal(parameter->value.type(), [&](auto zero) {
+            const auto* values = parameter->value.as<decltype(zero)>();
+            for (std::size_t i = 0; i < p.values.size(); ++i) p.values[i] = static_cast<float>(values[i]);
+        });
+    };
+    for (int layer = 0; layer < sizes().layers; ++layer)
+        for (int head = 0; head < perLayer(); ++head) {
+            add("E", ofLayer(m_e, layer)[head], layer, head);
+            add("F", ofLayer(m_f, layer)[head], layer, head);
+        }
+    return result;
+}
+
+Variable LinformerAttention::forwardImpl(const AttentionInput& input) const {
+    return attend(input.q, compress(ofLayer(m_e, input.layer), input.k, input.keep),
+                  compress(ofLayer(m_f, input.layer), input.v, input.keep));
+}
+
+Variable LinformerAttention::naiveImpl(const AttentionInput& input) const {
+    const auto project = [&](std::span<Parameter* const> projections, const Variable& x) {
+        std::vector<Variable> leaves;
+        for (const Parameter* p : projections) leaves.push_back(x.tape().leaf(p->value, p->gradient));
+        const Variable projection = perHead() ? stack(leaves) : leaves[0];  // [H,K,T] or [K,T]
+        const Variable tokens = input.keep.empty() ? x : scaleHeads(x, input.keep);
+        return swapMiddle(matmul(firstColumns(projection, x.shape()[1]), swapMiddle(tokens)));
+    };
+    return softmaxAttention(input.q, project(ofLayer(m_e, input.layer), input.k),
+                            project(ofLayer(m_f, input.layer), input.v));
+}
+
+MechanismInfo linformerMechanism() {
+    return {
+        .name = "linformer",
+        .title = "Linformer",
+        .summary = "Keys and values compressed along the sequence to k slots by learned projections E and F.",
+        .paper = "Wang et al. 2020, arXiv:2006.04768",
+        .traits = {.signedMap = true, .fixedLength = true, .mapAxis = MapAxis::Slots},
+        .options = specsOf<LinformerOptions>(),
+        .create = [](const OptionValues& options, const AttentionSizes& sizes, ParameterStore& parameters)
+            -> std::unique_ptr<Mechanism> {
+            return std::make_unique<LinformerAttention>(optionsFrom<LinformerOptions>(options, "linformer"), sizes,
+                                                        parameters);
+        },
+        .validate = [](const OptionValues& options,
+                       const AttentionSizes& sizes) { validate(optionsFrom<LinformerOptions>(options, "linformer"), sizes); },
+        .variants = variants,
+        .compressedMap = linformerCompressedMap,
+        .liftedMap = linformerLiftedMap,
+    };
+}
+
+}  // namespace linscope

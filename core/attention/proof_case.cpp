@@ -1,0 +1,85 @@
+#include "core/attention/proof_case.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "core/autograd/tape.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
+
+namespace linscope::proofs {
+namespace {
+
+Tensor toTensor(Arena& arena, const Shape& shape, DType type, const Numbers& numbers) {
+    const Tensor tensor = arena.tensor(shape, type);
+    dispatchReal(type, [&](auto zero) {
+        using T = decltype(zero);
+        for (std::size_t i = 0; i < numbers.size(); ++i) tensor.as<T>()[i] = static_cast<T>(numbers[i]);
+    });
+    return tensor;
+}
+
+Numbers toNumbers(const Tensor& tensor) {
+    Numbers numbers(static_cast<std::size_t>(tensor.elements()));
+    dispatchReal(tensor.type(), [&](auto zero) {
+        using T = decltype(zero);
+        for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<double>(tensor.as<T>()[i]);
+    });
+    return numbers;
+}
+
+}  // namespace
+
+std::string Case::text() const {
+    std::string result = fmt::format("B{} T{} H{} D{}", batch, sizes.length, sizes.heads, sizes.headWidth);
+    for (const auto& [name, value] : options) result += fmt::format(" {}={}", name, toTomlText(value));
+    return result;
+}
+
+Inputs randomInputs(const Case& c) {
+    Random random(7, c.text());
+    Inputs inputs;
+    inputs.length = c.sizes.length;
+    const std::int64_t count = c.batch * c.sizes.length * c.sizes.heads * c.sizes.headWidth;
+    for (Numbers* numbers : {&inputs.q, &inputs.k, &inputs.v, &inputs.upstream}) {
+        numbers->resize(static_cast<std::size_t>(count));
+        for (double& x : *numbers) x = static_cast<double>(static_cast<float>(random.normal()));
+    }
+    return inputs;
+}
+
+Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
+            const std::function<void(ParameterStore&)>& change) {
+    ParameterStore parameters(3, type);
+    const auto mechanism = c.info->create(c.options, c.sizes, parameters);
+    if (change) change(parameters);
+    Arena arena(true);
+    Tape tape(arena);
+    const Shape shape{c.batch, inputs.length, c.sizes.heads, c.sizes.headWidth};
+    const auto leaf = [&](const Numbers& numbers) {
+        return tape.leaf(toTensor(arena, shape, type, numbers), arena.zeros(shape, type));
+    };
+    const Variable q = leaf(inputs.q), k = leaf(inputs.k), v = leaf(inputs.v);
+    const AttentionInput input{.layer = static_cast<int>(c.sizes.layers - 1), .q = q, .k = k, .v = v, .keep = inputs.keep};
+    const Variable o = form == Form::Naive ? mechanism->naive(input) : mechanism->forward(input);
+    require(o.shape() == shape, "proof", "an output of shape {}, but got {}", shape.text(), o.shape().text());
+    tape.backward(o, toTensor(arena, shape, type, inputs.upstream));
+    Outcome outcome{toNumbers(o.value()), toNumbers(q.gradient()), toNumbers(k.gradient()), toNumbers(v.gradient()), {}};
+    for (const Parameter& p : parameters.all()) outcome.dParameters.push_back(toNumbers(p.gradient));
+    return outcome;
+}
+
+double relativeError(const Numbers& a, const Numbers& b) {
+    if (a.size() != b.size()) return std::nan("");
+    double error = 0, norm = 0;
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        error += (a[i] - b[i]) * (a[i] - b[i]);
+        norm += b[i] * b[i];
+    }
+    if (a.empty()) return 0;
+    const double count = static_cast<double>(a.size());
+    return std::sqrt(error / count) / std::max(std::sqrt(norm / count), 0.1);
+}
+
+}  // namespace linscope::proofs

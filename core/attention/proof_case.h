@@ -1,0 +1,47 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/attention/mechanism.h"
+
+namespace linscope::proofs {
+
+/// One mechanism at one size with one choice of options.
+struct Case {
+    const MechanismInfo* info = nullptr;
+    AttentionSizes sizes;
+    std::int64_t batch = 1;
+    OptionValues options;
+    std::string text() const;
+};
+
+using Numbers = std::vector<double>;
+
+/// Q, K, V and the upstream gradient, [B,T,H,D] each, and the padding mask.
+struct Inputs {
+    std::int64_t length = 0;
+    Numbers q, k, v, upstream;
+    std::vector<float> keep;  // [B,T] or empty
+};
+
+/// Standard normal, so signed; the same for the same case.
+Inputs randomInputs(const Case& c);
+
+struct Outcome {
+    Numbers o, dq, dk, dv;
+    std::vector<Numbers> dParameters;
+};
+
+enum class Form { Naive, Fused };
+
+/// Runs forward and backward in `type` on memory filled with NaN. `change` may alter the parameters first.
+Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
+            const std::function<void(ParameterStore&)>& change = {});
+
+/// RMS(a − b)/RMS(b). The denominator is at least 0.1: inputs are of size 1, and so is what is rounded on the
+/// way, also where a gradient is exactly 0 (one token: the softmax has nothing to choose). NaN stays NaN.
+double relativeError(const Numbers& a, const Numbers& b);
+
+}  // namespace linscope::proofs

@@ -1,0 +1,252 @@
+#include "core/attention/proofs.h"
+
+#include <cmath>
+#include <limits>
+
+#include "core/attention/proof_case.h"
+#include "core/base/error.h"
+#include "core/experiment/experiment.h"
+
+namespace linscope {
+namespace {
+
+using namespace proofs;
+
+// Single precision against the definition in double, RMS of the error over RMS of the reference. Rounding
+// of 1000-term sums in single precision stays near 1e-6; a wrong term is far above.
+constexpr double kSingleBound = 1e-5;
+// The same algebra in another order, in double.
+constexpr double kDoubleBound = 1e-11;
+// Central differences with h = 1e-5 in double: truncation h² ~ 1e-10, rounding ε/h ~ 1e-11, times the
+// third derivatives' size.
+constexpr double kDifferenceBound = 1e-7;
+
+class Proof {
+public:
+    Proof(const MechanismInfo& info, std::string name, double bound) {
+        m_result.mechanism = info.name;
+        m_result.proof = std::move(name);
+        m_result.bound = bound;
+    }
+    void add(double error, const Case& c) {
+        ++m_result.cases;
+        if (std::isnan(m_result.worst) || (error <= m_result.worst && m_result.cases > 1)) return;
+        m_result.worst = error;
+        m_result.worstCase = c.text();
+    }
+    ProofResult finish() {
+        m_result.passed = m_result.cases > 0 && m_result.worst <= m_result.bound;  // false for NaN
+        return m_result;
+    }
+
+private:
+    ProofResult m_result;
+};
+
+std::vector<Case> casesOf(const MechanismInfo& info, std::initializer_list<std::pair<std::int64_t, std::int64_t>> sizes,
+                          std::int64_t batch, std::int64_t heads) {
+    std::vector<Case> cases;
+    for (const auto& [length, width] : sizes) {
+        Case c{&info, {.layers = 2, .heads = heads, .headWidth = width, .length = length}, batch, {}};
+        for (OptionValues& options : info.variants(c.sizes)) {
+            c.options = std::move(options);
+            cases.push_back(c);
+        }
+    }
+    return cases;
+}
+
+double worstGradient(const Outcome& a, const Outcome& b) {
+    double worst = 0;
+    const auto take = [&](double error) { worst = std::isnan(error) || std::isnan(worst) ? std::nan("") : std::max(worst, error); };
+    take(relativeError(a.dq, b.dq));
+    take(relativeError(a.dk, b.dk));
+    take(relativeError(a.dv, b.dv));
+    for (std::size_t i = 0; i < a.dParameters.size(); ++i) take(relativeError(a.dParameters[i], b.dParameters[i]));
+    return worst;
+}
+
+// Padding at the end of some sequences and in the middle of others; the first key is always kept.
+std::vector<float> somePadding(const Case& c) {
+    std::vector<float> keep(static_cast<std::size_t>(c.batch * c.sizes.length), 1.0f);
+    for (std::int64_t b = 0; b < c.batch; ++b)
+        for (std::int64_t t = 1; t < c.sizes.length; ++t)
+            if (b % 2 == 1 ? t >= c.sizes.length * 2 / 3 : t % 5 == 3) keep[static_cast<std::size_t>(b * c.sizes.length + t)] = 0;
+    return keep;
+}
+
+void naiveAgainstFused(const MechanismInfo& info, std::vector<ProofResult>& results) {
+    Proof forward(info, "fused f32 = naive f64, forward", kSingleBound);
+    Proof gradients(info, "fused f32 = naive f64, gradients", kSingleBound);
+    Proof wide(info, "fused f64 = naive f64, all", kDoubleBound);
+    for (const Case& c : casesOf(info, {{1, 32}, {63, 60}, {500, 32}, {1000, 64}}, 2, 2)) {
+        for (const bool padded : {false, true}) {
+            Inputs inputs = randomInputs(c);
+            if (padded) inputs.keep = somePadding(c);
+            const Outcome reference = run(c, inputs, Form::Naive, DType::F64);
+            const Outcome fused = run(c, inputs, Form::Fused, DType::F32);
+            forward.add(relativeError(fused.o, reference.o), c);
+            gradients.add(worstGradient(fused, reference), c);
+            const Outcome fusedWide = run(c, inputs, Form::Fused, DType::F64);
+            wide.add(std::max(relativeError(fusedWide.o, reference.o), worstGradient(fusedWide, reference)), c);
+        }
+    }
+    for (Proof* proof : {&forward, &gradients, &wide}) results.push_back(proof->finish());
+}
+
+double weightedSum(const Outcome& outcome, const Inputs& inputs) {
+    double sum = 0;
+    for (std::size_t i = 0; i < outcome.o.size(); ++i) sum += outcome.o[i] * inputs.upstream[i];
+    return sum;
+}
+
+ProofResult finiteDifferences(const MechanismInfo& info) {
+    constexpr double h = 1e-5;
+    Proof proof(info, "finite differences f64", kDifferenceBound);
+    for (const Case& c : casesOf(info, {{6, 3}}, 2, 2)) {
+        Inputs inputs = randomInputs(c);
+        const Outcome analytic = run(c, inputs, Form::Fused, DType::F64);
+        const auto difference = [&](double& place) {
+            const double saved = place;
+            place = saved + h;
+            const double above = weightedSum(run(c, inputs, Form::Fused, DType::F64), inputs);
+            place = saved - h;
+            const double below = weightedSum(run(c, inputs, Form::Fused, DType::F64), inputs);
+            place = saved;
+            return (above - below) / (2 * h);
+        };
+        for (const auto& [input, gradient] : {std::pair{&inputs.q, &analytic.dq}, std::pair{&inputs.k, &analytic.dk},
+                                              std::pair{&inputs.v, &analytic.dv}}) {
+            Numbers numeric;
+            for (double& x : *input) numeric.push_back(difference(x));
+            proof.add(relativeError(*gradient, numeric), c);
+        }
+        for (std::size_t p = 0; p < analytic.dParameters.size(); ++p) {
+            Numbers numeric;
+            for (std::size_t i = 0; i < analytic.dParameters[p].size(); ++i) {
+                const auto shifted = [&](double by) {
+                    return weightedSum(run(c, inputs, Form::Fused, DType::F64,
+                                           [&](ParameterStore& store) { store.all()[p].value.as<double>()[i] += by; }),
+                                       inputs);
+                };
+                numeric.push_back((shifted(h) - shifted(-h)) / (2 * h));
+            }
+            proof.add(relativeError(analytic.dParameters[p], numeric), c);
+        }
+    }
+    return proof.finish();
+}
+
+// What a padded position holds changes nothing at all, NaN and huge numbers included, forward and backward.
+ProofResult paddingInvariance(const MechanismInfo& info) {
+    Proof proof(info, "padding changes nothing", 0.0);
+    for (const Case& c : casesOf(info, {{63, 32}, {500, 60}}, 3, 2)) {
+        Inputs inputs = randomInputs(c);
+        inputs.keep = somePadding(c);
+        const Outcome clean = run(c, inputs, Form::Fused, DType::F32);
+        const std::size_t row = static_cast<std::size_t>(c.sizes.heads * c.sizes.headWidth);
+        for (const double poison : {1e30, std::numeric_limits<double>::quiet_NaN()}) {
+            Inputs poisoned = inputs;
+            for (std::size_t t = 0; t < inputs.keep.size(); ++t)
+                if (inputs.keep[t] == 0)
+                    for (std::size_t j = 0; j < row; ++j) poisoned.k[t * row + j] = poisoned.v[t * row + j] = poison;
+            const Outcome outcome = run(c, poisoned, Form::Fused, DType::F32);
+            double leak = std::max(relativeError(outcome.o, clean.o), worstGradient(outcome, clean));
+            for (std::size_t t = 0; t < inputs.keep.size(); ++t)
+                if (inputs.keep[t] == 0)
+                    for (std::size_t j = 0; j < row; ++j)
+                        leak = std::max({leak, std::abs(outcome.dk[t * row + j]), std::abs(outcome.dv[t * row + j])});
+            proof.add(std::isnan(relativeError(outcome.o, clean.o)) ? std::nan("") : leak, c);
+        }
+    }
+    return proof.finish();
+}
+
+// A sequence that ends early gives what the same sequence gives alone: no padding in any denominator.
+ProofResult shorterSequences(const MechanismInfo& info) {
+    Proof proof(info, "padded = shorter sequence", kSingleBound);
+    for (const Case& c : casesOf(info, {{63, 32}, {500, 60}}, 1, 2)) {
+        const std::int64_t length = c.sizes.length * 2 / 3;
+        const std::size_t count = static_cast<std::size_t>(length * c.sizes.heads * c.sizes.headWidth);
+        Inputs padded = randomInputs(c);
+        padded.keep.assign(static_cast<std::size_t>(c.sizes.length), 0.0f);
+        std::fill_n(padded.keep.begin(), length, 1.0f);
+        std::fill(padded.upstream.begin() + static_cast<std::ptrdiff_t>(count), padded.upstream.end(), 0.0);
+        Inputs alone = padded;
+        alone.keep.clear();
+        alone.length = length;
+        for (Numbers* numbers : {&alone.q, &alone.k, &alone.v, &alone.upstream}) numbers->resize(count);
+        Outcome whole = run(c, padded, Form::Fused, DType::F32);
+        const Outcome part = run(c, alone, Form::Fused, DType::F32);
+        for (Numbers* numbers : {&whole.o, &whole.dq, &whole.dk, &whole.dv}) numbers->resize(count);
+        proof.add(std::max(relativeError(whole.o, part.o), worstGradient(whole, part)), c);
+    }
+    return proof.finish();
+}
+
+// A sample's output does not depend on its neighbours in the batch.
+ProofResult batchIndependence(const MechanismInfo& info) {
+    Proof proof(info, "batch independence", kSingleBound);
+    for (const Case& c : casesOf(info, {{63, 32}, {500, 64}}, 3, 2)) {
+        const Inputs inputs = randomInputs(c);
+        const Outcome together = run(c, inputs, Form::Fused, DType::F32);
+        const std::size_t count = inputs.q.size() / 3;
+        for (std::size_t b = 0; b < 3; ++b) {
+            Case single = c;
+            single.batch = 1;
+            const auto slice = [&](const Numbers& all) {
+                const auto begin = all.begin() + static_cast<std::ptrdiff_t>(b * count);
+                return Numbers(begin, begin + static_cast<std::ptrdiff_t>(count));
+            };
+            const Inputs own{inputs.length, slice(inputs.q), slice(inputs.k), slice(inputs.v), slice(inputs.upstream), {}};
+            const Outcome alone = run(single, own, Form::Fused, DType::F32);
+            proof.add(std::max({relativeError(slice(together.o), alone.o), relativeError(slice(together.dq), alone.dq),
+                                relativeError(slice(together.dk), alone.dk), relativeError(slice(together.dv), alone.dv)}),
+                      c);
+        }
+    }
+    return proof.finish();
+}
+
+ProofResult optionsRoundTrip(const MechanismInfo& info) {
+    Proof proof(info, "options to TOML and back", 0.0);
+    for (const Case& c : casesOf(info, {{64, 32}}, 1, 2)) {
+        Experiment experiment;
+        experiment.model.layers = c.sizes.layers;
+        experiment.model.heads = c.sizes.heads;
+        experiment.model.width = c.sizes.heads * c.sizes.headWidth;
+        experiment.lanes = {{.name = "proof", .mechanism = std::string(info.name), .options = c.options}};
+        const Experiment read = Experiment::fromToml(experiment.toToml(), "proof");
+        const OptionValues& back = read.lanes.at(0).options;
+        double differences = 0;
+        for (const auto& [name, value] : c.options) {
+            const OptionValue* found = findValue(back, name);
+            if (found == nullptr || *found != value) ++differences;
+        }
+        info.validate(back, c.sizes);
+        proof.add(differences, c);
+    }
+    return proof.finish();
+}
+
+}  // namespace
+
+std::vector<ProofResult> runProofs(const MechanismInfo& info, const std::function<void(const std::string&)>& progress) {
+    std::vector<ProofResult> results;
+    const auto announce = [&](const char* name) {
+        if (progress) progress(name);
+    };
+    announce("naive against fused");
+    naiveAgainstFused(info, results);
+    for (const auto& [name, proof] : {std::pair{"finite differences", &finiteDifferences},
+                                      std::pair{"padding", &paddingInvariance},
+                                      std::pair{"shorter sequences", &shorterSequences},
+                                      std::pair{"batch independence", &batchIndependence},
+                                      std::pair{"options", &optionsRoundTrip}}) {
+        announce(name);
+        results.push_back(proof(info));
+    }
+    return results;
+}
+
+}  // namespace linscope

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/attention/mechanism.h"
+
+namespace linscope {
+
+/// One thing shown of one mechanism: the worst error over all cases against its bound.
+struct ProofResult {
+    std::string mechanism;
+    std::string proof;       ///< "naive = fused, forward", …
+    double worst = 0;        ///< NaN when something that is to be a number was none
+    double bound = 0;
+    bool passed = false;
+    int cases = 0;
+    std::string worstCase;   ///< sizes and options of the worst case
+};
+
+/// The proofs that every registered mechanism has to pass, by registration alone:
+/// fused against naive (forward and every gradient, random upstream gradients, signed inputs, in single
+/// against double precision and double against double; lengths 1, 63, 500, 1000; widths 32, 60, 64),
+/// finite differences in double, padding invariance, batch independence, shorter sequences, and
+/// options → TOML → options. Fresh memory is filled with NaN throughout.
+/// `progress` is called before each proof with its name.
+std::vector<ProofResult> runProofs(const MechanismInfo& info, const std::function<void(const std::string&)>& progress = {});
+
+}  // namespace linscope

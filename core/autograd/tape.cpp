@@ -1,0 +1,52 @@
+#include "core/autograd/tape.h"
+
+#include <algorithm>
+
+#include "core/base/error.h"
+
+namespace linscope {
+
+Variable::Sink Variable::gradientSink() const {
+    VariableState& state = *m_state;
+    if (state.gradient.empty()) state.gradient = state.tape->arena().tensor(state.value.shape(), state.value.type());
+    const bool accumulate = state.hasGradient;
+    state.hasGradient = true;
+    return {state.gradient, accumulate};
+}
+
+Variable Tape::make(const Tensor& value, bool needsGradient) {
+    auto* state = m_arena.make<VariableState>();
+    state->tape = this;
+    state->value = value;
+    state->needsGradient = needsGradient && m_recording;
+    return Variable(state);
+}
+
+Variable Tape::constant(const Tensor& value) { return make(value, false); }
+
+Variable Tape::leaf(const Tensor& value, const Tensor& gradient) {
+    require(gradient.shape() == value.shape() && gradient.type() == value.type(), "leaf",
+            "a gradient of shape {}, but got {}", value.shape().text(), gradient.shape().text());
+    Variable variable = make(value, true);
+    variable.state()->gradient = gradient;
+    variable.state()->hasGradient = true;
+    return variable;
+}
+
+void Tape::backward(const Variable& output, const Tensor& seed) {
+    require(m_recording, "backward", "a recording tape, but this one does not record");
+    const auto sink = output.gradientSink();
+    dispatchReal(output.type(), [&](auto zero) {
+        using Real = decltype(zero);
+        auto gradient = sink.tensor.span<Real>();
+        if (seed.empty())
+            std::ranges::fill(gradient, Real(1));
+        else
+            std::ranges::copy(seed.span<Real>(), gradient.begin());
+    });
+    for (Node* node = m_last; node != nullptr; node = node->previous)
+        if (node->output->hasGradient) node->run(node);
+    m_last = nullptr;
+}
+
+}  // namespace linscope

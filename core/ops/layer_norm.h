@@ -1,0 +1,11 @@
+#pragma once
+
+#include "core/autograd/variable.h"
+
+namespace linscope {
+
+/// y = (x − mean)/√(var + ε)·gain + bias over the last axis (Ba, Kiros & Hinton 2016), ε = 1e-5.
+/// x [..., C], gain [C], bias [C] → [..., C].
+Variable layerNorm(const Variable& x, const Variable& gain, const Variable& bias);
+
+}  // namespace linscope

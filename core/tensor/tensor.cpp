@@ -1,0 +1,42 @@
+#include "core/tensor/tensor.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/base/error.h"
+
+namespace linscope {
+
+std::int64_t byteSize(DType type) { return type == DType::F64 ? 8 : 4; }
+
+Shape::Shape(std::initializer_list<std::int64_t> extents) {
+    require(extents.size() <= kMaxRank, "shape", "at most {} axes, but got {}", kMaxRank, extents.size());
+    for (std::int64_t extent : extents) {
+        require(extent >= 0, "shape", "extents of at least 0, but got {}", extent);
+        m_extents[m_rank++] = extent;
+    }
+}
+
+std::int64_t Shape::elements() const { return product(0, m_rank); }
+
+std::int64_t Shape::product(int begin, int end) const {
+    std::int64_t product = 1;
+    for (int axis = begin; axis < end; ++axis) product *= m_extents[axis];
+    return product;
+}
+
+std::string Shape::text() const {
+    return fmt::format("[{}]", fmt::join(m_extents.begin(), m_extents.begin() + m_rank, ", "));
+}
+
+Tensor Tensor::reshaped(const Shape& shape) const {
+    require(shape.elements() == elements(), "tensor", "a shape of {} elements, but got {}", elements(), shape.text());
+    return {m_data, shape, m_type};
+}
+
+void Tensor::throwWrongType(DType wanted) const {
+    const auto name = [](DType type) { return type == DType::F32 ? "f32" : type == DType::F64 ? "f64" : "i32"; };
+    fail("tensor", "elements of type {} were required, but the tensor holds {}", name(wanted), name(m_type));
+}
+
+}  // namespace linscope

@@ -1,0 +1,127 @@
+#include "core/train/checkpoint_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "core/base/error.h"
+#include "core/io/checkpoint.h"
+
+namespace linscope {
+namespace {
+
+constexpr std::string_view kFormat = "linscope checkpoint 1";
+
+struct Part {
+    const char* suffix;
+    Tensor Parameter::*tensor;
+};
+constexpr Part kParts[] = {{"", &Parameter::value},
+                           {"/first_moment", &Parameter::firstMoment},
+                           {"/second_moment", &Parameter::secondMoment}};
+
+std::string tensorName(const Lane& lane, const Parameter& parameter, const Part& part) {
+    return fmt::format("lane{}/{}{}", lane.index(), parameter.name, part.suffix);
+}
+
+std::string laneKey(const Lane& lane, const char* what) { return fmt::format("lane{}.{}", lane.index(), what); }
+
+template <typename Number>
+Number parse(const std::string& text, const std::filesystem::path& path) {
+    Number number{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    require(error == std::errc{} && end == text.data() + text.size(), "checkpoint", "a number in {}, but got \"{}\"",
+            path.string(), text);
+    return number;
+}
+
+}  // namespace
+
+std::string checkpointName(std::int64_t step) { return fmt::format("step-{:06}.safetensors", step); }
+
+std::filesystem::path checkpointFolder(const std::filesystem::path& runFile) {
+    return std::filesystem::path(runFile).replace_extension(".checkpoints");
+}
+
+std::vector<std::pair<std::int64_t, std::filesystem::path>> listCheckpoints(const std::filesystem::path& folder) {
+    std::vector<std::pair<std::int64_t, std::filesystem::path>> found;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+        const std::string name = entry.path().filename().string();
+        std::int64_t step = 0;
+        if (!name.starts_with("step-") || !name.ends_with(".safetensors")) continue;
+        const char *begin = name.data() + 5, *end = name.data() + name.size() - 12;
+        const auto parsed = std::from_chars(begin, end, step);
+        if (parsed.ec == std::errc{} && parsed.ptr == end) found.emplace_back(step, entry.path());
+    }
+    std::ranges::sort(found);
+    return found;
+}
+
+void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& header,
+                     const std::vector<std::unique_ptr<Lane>>& lanes) {
+    std::vector<NamedTensor> tensors;
+    std::map<std::string, std::string> metadata{
+        {"format", std::string(kFormat)},
+        {"step", fmt::format("{}", header.step)},
+        {"wall_seconds", fmt::format("{}", header.wallSeconds)},
+        {"experiment", header.experimentToml},
+        {"lanes", fmt::format("{}", lanes.size())},
+    };
+    for (std::size_t i = 0; i < header.cursor.size(); ++i)
+        metadata[fmt::format("cursor.{}", i)] = fmt::format("{}", header.cursor[i]);
+    for (const auto& lane : lanes) {
+        for (const Parameter& parameter : lane->parameters().all())
+            for (const Part& part : kParts)
+                tensors.push_back({tensorName(*lane, parameter, part), parameter.*part.tensor});
+        metadata[laneKey(*lane, "learning_rate")] = fmt::format("{}", lane->peakLearningRate());
+        metadata[laneKey(*lane, "projections_frozen")] = lane->projectionsFrozen() ? "1" : "0";
+        metadata[laneKey(*lane, "state")] = fmt::format("{}", static_cast<int>(lane->state()));
+        metadata[laneKey(*lane, "message")] = lane->message();
+    }
+    writeSafetensors(path, tensors, metadata);
+}
+
+CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::vector<std::unique_ptr<Lane>>& lanes) {
+    const SafetensorsFile file(path);
+    const auto text = [&](const std::string& key) -> const std::string& {
+        const auto found = file.metadata().find(key);
+        require(found != file.metadata().end(), "checkpoint", "{} with \"{}\", but it is missing", path.string(), key);
+        return found->second;
+    };
+    require(text("format") == kFormat, "checkpoint", "{} in the format \"{}\", but it is \"{}\"", path.string(), kFormat,
+            text("format"));
+    require(parse<std::size_t>(text("lanes"), path) == lanes.size(), "checkpoint", "{} with {} lanes, but it has {}",
+            path.string(), lanes.size(), text("lanes"));
+    CheckpointHeader header;
+    header.step = parse<std::int64_t>(text("step"), path);
+    header.wallSeconds = parse<double>(text("wall_seconds"), path);
+    header.experimentToml = text("experiment");
+    for (std::size_t i = 0; i < header.cursor.size(); ++i)
+        header.cursor[i] = parse<std::uint64_t>(text(fmt::format("cursor.{}", i)), path);
+
+    // All tensors are checked before the first is taken over: a wrong file changes nothing.
+    for (const bool copy : {false, true})
+        for (const auto& lane : lanes)
+            for (Parameter& parameter : lane->parameters().all())
+                for (const Part& part : kParts) {
+                    const std::string name = tensorName(*lane, parameter, part);
+                    const Tensor saved = file.tensor(name);
+                    const Tensor& own = parameter.*part.tensor;
+                    require(saved.shape() == own.shape() && saved.type() == own.type(), "checkpoint",
+                            "{} of shape {} in {}, but it is {}; is it a checkpoint of this experiment?", name,
+                            own.shape().text(), path.string(), saved.shape().text());
+                    if (copy) std::memcpy(own.raw(), saved.raw(), static_cast<std::size_t>(own.bytes()));
+                }
+    for (const auto& lane : lanes) {
+        lane->setPeakLearningRate(parse<double>(text(laneKey(*lane, "learning_rate")), path));
+        lane->setProjectionsFrozen(text(laneKey(*lane, "projections_frozen")) == "1");
+        const int state = parse<int>(text(laneKey(*lane, "state")), path);
+        lane->setState(static_cast<LaneState>(std::clamp(state, 0, 2)), text(laneKey(*lane, "message")));
+    }
+    return header;
+}
+
+}  // namespace linscope

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/experiment/experiment.h"
+#include "core/train/lane.h"
+
+namespace linscope {
+
+/// What a checkpoint says beside the tensors.
+struct CheckpointHeader {
+    std::int64_t step = 0;
+    double wallSeconds = 0;
+    std::string experimentToml;
+    Random::State cursor{};  ///< of the training data
+};
+
+/// Writes every lane's parameters with AdamW's moments (`lane0/NAME`, `lane0/NAME/first_moment`, …),
+/// learning rates, frozen groups and states. Throws StorageFull or Error.
+void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& header,
+                     const std::vector<std::unique_ptr<Lane>>& lanes);
+
+/// Puts all of it back. Throws Error when the lanes are not those of the checkpoint.
+CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::vector<std::unique_ptr<Lane>>& lanes);
+
+/// "step-000200.safetensors"
+std::string checkpointName(std::int64_t step);
+/// Checkpoints in a folder by ascending step; empty when there is no such folder.
+std::vector<std::pair<std::int64_t, std::filesystem::path>> listCheckpoints(const std::filesystem::path& folder);
+/// The folder of a run file's checkpoints: `RUN.checkpoints` beside `RUN.h5`.
+std::filesystem::path checkpointFolder(const std::filesystem::path& runFile);
+
+}  // namespace linscope

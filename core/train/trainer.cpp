@@ -1,0 +1,234 @@
+#include "core/train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "core/base/error.h"
+#include "core/data/task.h"
+#include "core/train/checkpoint_state.h"
+#include "core/train/lane.h"
+
+namespace linscope {
+
+using Clock = std::chrono::steady_clock;
+
+struct Trainer::Work {
+    Batch batch, validation, probe;
+    std::vector<std::vector<Projection>> firstProjections;  // [lanes] as at step 0
+    double wallSeconds = 0;
+    bool checkpointPending = false;
+    std::int64_t protectedStep = -1;  ///< the last checkpoint before a lane diverged: never removed
+};
+
+Trainer::Trainer(Experiment experiment) : m_experiment(std::move(experiment)), m_work(std::make_unique<Work>()) {
+    m_experiment.validate();
+    m_task = findTask(m_experiment.task.name)
+                 .create(m_experiment.task.options, static_cast<std::uint64_t>(m_experiment.seed));
+    for (std::size_t i = 0; i < m_experiment.lanes.size(); ++i) {
+        m_lanes.push_back(std::make_unique<Lane>(m_experiment, i, *m_task));
+        m_work->firstProjections.push_back(m_lanes.back()->projections());
+    }
+    m_task->validationBatch(0, m_work->probe);
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::addListener(EventSink& listener) { m_listeners.push_back(&listener); }
+
+void Trainer::removeListener(EventSink& listener) { std::erase(m_listeners, &listener); }
+
+void Trainer::emit(const Event& event) {
+    for (EventSink* listener : m_listeners) {
+        try {
+            listener->onEvent(event);
+        } catch (const StorageFull& full) {
+            m_blocked = full.what();
+        }
+    }
+}
+
+void Trainer::retry() {
+    m_blocked.clear();
+    for (EventSink* listener : m_listeners) {
+        try {
+            listener->flush();
+        } catch (const StorageFull& full) {
+            m_blocked = full.what();
+        }
+    }
+    if (m_blocked.empty() && m_work->checkpointPending) saveCheckpoint();
+}
+
+void Trainer::begin() {
+    if (m_step > 0) return;
+    validate();
+    probe();
+    snapshots(true);
+}
+
+void Trainer::step() {
+    const auto start = Clock::now();
+    m_task->nextBatch(m_work->batch);
+    ++m_step;
+    StepEvent event{.step = m_step};
+    event.lanes.resize(m_lanes.size());
+    std::vector<LaneStateEvent> stopped;
+    for (std::size_t i = 0; i < m_lanes.size(); ++i) {
+        Lane& lane = *m_lanes[i];
+        const LaneState before = lane.state();
+        stepLane(lane, event.lanes[i]);
+        if (lane.state() != before) stopped.push_back({m_step, lane.index(), lane.state(), lane.message()});
+    }
+    m_work->wallSeconds += std::chrono::duration<double>(Clock::now() - start).count();
+    event.wallSeconds = m_work->wallSeconds;
+    emit(event);
+    for (const LaneStateEvent& state : stopped) {
+        emit(state);
+        if (const auto saved = listCheckpoints(m_checkpointFolder); !saved.empty())
+            m_work->protectedStep = saved.back().first;
+    }
+    const auto due = [&](std::int64_t every) { return every > 0 && (m_step % every == 0 || finished()); };
+    if (due(m_experiment.probes.validateEvery)) validate();
+    if (due(m_experiment.probes.every)) probe();
+    if (due(m_experiment.probes.snapshotEvery)) snapshots(true);
+    checkpointIfDue();
+}
+
+void Trainer::stepLane(Lane& lane, LaneStep& result) {
+    constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+    const LaneStep absent{nan, nan, nan, nan, nan, nan, nan, false};
+    if (lane.state() != LaneState::Running) {
+        result = absent;
+        return;
+    }
+    try {
+        result = lane.step(m_work->batch, m_step);
+    } catch (const std::exception& error) {  // out of memory, say: this lane stops, the others go on
+        lane.setState(LaneState::Failed, error.what());
+        result = absent;
+    }
+}
+
+void Trainer::validate() {
+    for (const auto& lane : m_lanes) {
+        if (lane->state() != LaneState::Running) continue;
+        ValidationEvent event{.step = m_step, .lane = lane->index()};
+        const auto batches = static_cast<double>(m_experiment.probes.validationBatches);
+        for (std::int64_t i = 0; i < m_experiment.probes.validationBatches; ++i) {
+            m_task->validationBatch(i, m_work->validation);
+            const LaneStep result = lane->evaluate(m_work->validation);
+            event.loss += result.loss / batches;
+            event.accuracy += result.accuracy / batches;
+        }
+        event.bitsPerByte = event.loss / std::numbers::ln2;
+        emit(event);
+    }
+}
+
+void Trainer::probe() {
+    for (const auto& lane : m_lanes) {
+        const auto start = Clock::now();
+        ProbeEvent event{.step = m_step, .lane = lane->index()};
+        const std::vector<Projection> now = lane->projections();
+        const std::vector<Projection>& first = m_work->firstProjections[static_cast<std::size_t>(lane->index())];
+        for (std::size_t i = 0; i < now.size(); ++i)
+            event.projections.push_back({now[i].label(), now[i].slots, now[i].length,
+                                         projectionHealth(now[i].values, first[i].values, now[i].slots, now[i].length)});
+        if (event.projections.empty()) continue;
+        event.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+        emit(event);
+    }
+}
+
+void Trainer::snapshots(bool store) {
+    for (const auto& lane : m_lanes)
+        emit(SnapshotEvent{lane->snapshot(m_work->probe, m_experiment.probes.samples, m_step), store});
+}
+
+void Trainer::emitLiveSnapshots() { snapshots(false); }
+
+void Trainer::apply(const Command& command) {
+    const auto ofLane = [&](const Lane& lane) { return command.lane < 0 || command.lane == lane.index(); };
+    CommandEvent event{.step = m_step, .lane = command.lane};
+    switch (command.kind) {
+        case CommandKind::SetLearningRate:
+            require(std::isfinite(command.value) && command.value >= 0, "learning rate", "at least 0, but got {}",
+                    command.value);
+            event.name = "set_learning_rate";
+            event.newValue = fmt::format("{}", command.value);
+            for (const auto& lane : m_lanes) {
+                if (!ofLane(*lane)) continue;
+                event.oldValue = fmt::format("{}", lane->peakLearningRate());
+                lane->setPeakLearningRate(command.value);
+            }
+            break;
+        case CommandKind::Freeze:
+        case CommandKind::Unfreeze: {
+            const bool freeze = command.kind == CommandKind::Freeze;
+            event.name = freeze ? "freeze" : "unfreeze";
+            for (const auto& lane : m_lanes) {
+                if (!ofLane(*lane)) continue;
+                event.oldValue = lane->projectionsFrozen() ? "frozen" : "trained";
+                lane->setProjectionsFrozen(freeze);
+            }
+            event.newValue = freeze ? "frozen" : "trained";
+            break;
+        }
+        case CommandKind::Checkpoint:
+            emit(CommandEvent{.step = m_step, .name = "checkpoint"});
+            saveCheckpoint();
+            return;
+        default: fail("trainer", "a command that concerns training, but got kind {}", static_cast<int>(command.kind));
+    }
+    emit(event);
+}
+
+void Trainer::setCheckpointFolder(std::filesystem::path folder) { m_checkpointFolder = std::move(folder); }
+
+void Trainer::checkpointIfDue() {
+    const std::int64_t every = m_experiment.checkpoint.every;
+    if (!m_checkpointFolder.empty() && every > 0 && m_step % every == 0) saveCheckpoint();
+}
+
+void Trainer::saveCheckpoint() {
+    if (m_checkpointFolder.empty()) return;
+    const std::filesystem::path path = m_checkpointFolder / checkpointName(m_step);
+    try {
+        std::filesystem::create_directories(m_checkpointFolder);
+        writeCheckpoint(path, {m_step, m_work->wallSeconds, m_experiment.toToml(), m_task->cursor()}, m_lanes);
+    } catch (const StorageFull& full) {
+        m_blocked = full.what();
+        m_work->checkpointPending = true;
+        return;
+    } catch (const std::filesystem::filesystem_error& error) {
+        fail("checkpoint", "a folder that can be written at {}, but got: {}", m_checkpointFolder.string(),
+             error.code().message());
+    }
+    m_work->checkpointPending = false;
+    const auto saved = listCheckpoints(m_checkpointFolder);
+    const auto keep = static_cast<std::size_t>(std::max<std::int64_t>(m_experiment.checkpoint.keep, 1));
+    for (std::size_t i = 0; i + keep < saved.size(); ++i)
+        if (saved[i].first != m_work->protectedStep && saved[i].first != 0)
+            std::filesystem::remove(saved[i].second);
+    emit(CheckpointEvent{m_step, path.string()});
+}
+
+void Trainer::loadCheckpoint(const std::filesystem::path& path) {
+    const CheckpointHeader header = readCheckpoint(path, m_lanes);
+    m_step = header.step;
+    m_work->wallSeconds = header.wallSeconds;
+    m_task->setCursor(header.cursor);
+}
+
+bool Trainer::finished() const { return m_step >= m_experiment.steps; }
+
+std::size_t Trainer::laneCount() const { return m_lanes.size(); }
+
+Lane& Trainer::lane(std::size_t index) { return *m_lanes.at(index); }
+
+}  // namespace linscope
