@@ -13,8 +13,8 @@ namespace linscope {
 struct ModelOptions {
     std::string kind = "encoder";
     std::int64_t layers = 2;
-    std::int64_t width = 128;  // C
-    std::int64_t heads = 4;    // H
+    std::int64_t width = 128;   // C
+    std::int64_t heads = 4;     // H
     std::int64_t mlpRatio = 4;  ///< hidden width of the MLP over C
     std::string position = "learned";
     void visit(OptionVisitor& visitor);
@@ -22,21 +22,21 @@ struct ModelOptions {
 
 struct OptimizerOptions {
     double learningRate = 1e-3;
-    std::string schedule = "cosine";     ///< "cosine" to `finalFraction`, or "constant"
-    std::int64_t warmup = 50;            ///< steps
-    double finalFraction = 0.1;          ///< of the learning rate, at the last step
+    std::string schedule = "cosine";  ///< "cosine" to `finalFraction`, or "constant"
+    std::int64_t warmup = 50;         ///< steps
+    double finalFraction = 0.1;       ///< of the learning rate, at the last step
     double beta1 = 0.9, beta2 = 0.98, epsilon = 1e-8;
     double weightDecay = 0.01;
-    double clip = 1.0;                   ///< greatest norm of the whole gradient; 0 = off
+    double clip = 1.0;  ///< greatest norm of the whole gradient; 0 = off
     void visit(OptionVisitor& visitor);
 };
 
 struct ProbeOptions {
-    std::int64_t every = 25;          ///< steps between spectra, conditioning and drift
-    std::int64_t snapshotEvery = 100; ///< steps between stored snapshots; a multiple of `every` is not required
-    std::int64_t validateEvery = 50;  ///< steps between validations
+    std::int64_t every = 25;           ///< steps between spectra, conditioning and drift
+    std::int64_t snapshotEvery = 100;  ///< steps between stored snapshots; a multiple of `every` is not required
+    std::int64_t validateEvery = 50;   ///< steps between validations
     std::int64_t validationBatches = 4;
-    std::int64_t samples = 1;         ///< sequences in a snapshot
+    std::int64_t samples = 1;  ///< sequences in a snapshot
     void visit(OptionVisitor& visitor);
 };
 
@@ -80,7 +80,8 @@ struct Experiment {
     std::string toToml() const;
 
     /// Sets one dotted key (`task.length`, `lane.1.attention.k`, `optimizer.learning_rate`) from text,
-    /// as `--set` and the editor do. Throws Error naming the key and what was expected.
+    /// as `--set` and the editor do. Throws Error naming the key and what was expected. A new task or
+    /// mechanism keeps the options that it shares with the old one by name; the others get its defaults.
     void set(std::string_view dottedKey, std::string_view text);
 
     /// The checks between options; called by fromToml, and by whoever has used set().
@@ -91,13 +92,16 @@ struct Experiment {
     std::int64_t batch() const;
 };
 
-/// One editable value of an experiment, for the editor and for documentation.
+/// One editable value of an experiment, for the editor and for documentation. `spec.name` is the last part of
+/// the key.
 struct ExperimentField {
     std::string key;      ///< dotted, as for Experiment::set
-    std::string section;  ///< "task", "model", …, "lane.0"
+    std::string section;  ///< "experiment" (title, seed, steps), "task", "model", …, "lane.0"
     OptionSpec spec;
     OptionValue value;
 };
+/// All of them in the order of the file, options of the task and the mechanisms with their defaults filled in.
+/// Throws Error when the task or a mechanism is not registered.
 std::vector<ExperimentField> fieldsOf(const Experiment& experiment);
 
 }  // namespace linscope

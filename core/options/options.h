@@ -90,15 +90,27 @@ Options optionsFrom(const OptionValues& values, std::string_view where) {
     return options;
 }
 
+/// What is acceptable, in the words of the messages: "an integer from 1 to 65536 (tokens)".
+std::string expectedText(const OptionSpec& spec);
+
 /// Throws as optionsFrom does when `value` is not acceptable for `spec`; returns it in the spec's own type.
 OptionValue checkedValue(const OptionSpec& spec, const OptionValue& value, std::string_view where);
 
 /// `text` read as a value of the spec's type ("64", "1e-3", "[64, 32]", "true"); throws as checkedValue.
 OptionValue parseValue(const OptionSpec& spec, std::string_view text, std::string_view where);
 
-/// The value as it stands in TOML: `64`, `1e-3`, `"layerwise"`, `[64, 32]`.
+/// All options of `specs` in their order, from `values` where they are given and else the defaults; throws
+/// as optionsFrom does.
+OptionValues checkedValues(const std::vector<OptionSpec>& specs, const OptionValues& values, std::string_view where);
+
+/// The value as it stands in TOML: `64`, `1e-3`, `"layerwise"`, `[64, 32]`. Reals are the shortest text that
+/// reads back as the same number; a list of one integer is that integer.
 std::string toTomlText(const OptionValue& value);
 
+/// The value as parseValue reads it and a field shows it: as toTomlText, but text without quotes and escapes.
+std::string toPlainText(const OptionValue& value);
+
+const OptionSpec* findSpec(const std::vector<OptionSpec>& specs, std::string_view name);
 const OptionValue* findValue(const OptionValues& values, std::string_view name);
 void setValue(OptionValues& values, std::string_view name, OptionValue value);
 

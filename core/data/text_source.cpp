@@ -1,0 +1,252 @@
+#include "core/data/text_source.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "core/base/error.h"
+#include "core/data/encoding.h"
+#include "core/data/named_corpus.h"
+#include "core/options/suggest.h"
+
+namespace linscope {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kWhere = "corpus";
+constexpr std::size_t kMostListed = 5;  // skipped files in a description
+
+std::string systemMessage(int error) {
+    return std::generic_category().message(error);
+}
+
+std::string sizeText(std::int64_t bytes) {
+    const auto amount = static_cast<double>(bytes);
+    if (bytes < 1'000) return fmt::format("{} bytes", bytes);
+    if (bytes < 1'000'000) return fmt::format("{:.1f} kB", amount / 1e3);
+    if (bytes < 1'000'000'000) return fmt::format("{:.1f} MB", amount / 1e6);
+    return fmt::format("{:.2f} GB", amount / 1e9);
+}
+
+/// 31102 as "31 102".
+std::string countText(std::int64_t count) {
+    std::string text = std::to_string(count);
+    for (int at = static_cast<int>(text.size()) - 3; at > 0; at -= 3) text.insert(static_cast<std::size_t>(at), 1, ' ');
+    return text;
+}
+
+struct FileRead {
+    std::string bytes;
+    std::string problem;  ///< why it could not be read; empty where it was
+};
+
+/// All bytes of a regular file, appending nothing beyond `mostBytes` + 1 of them. Opening without waiting and
+/// looking again at what was opened keeps a FIFO or device that takes the file's place from blocking.
+FileRead readFile(const fs::path& path, std::int64_t mostBytes) {
+    FileRead result;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) return {"", systemMessage(errno)};
+    struct stat status {};
+    if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        ::close(fd);
+        return {"", "not a regular file"};
+    }
+    // One byte more than the file has, so that its end is seen without growing the buffer.
+    const std::size_t capacity = static_cast<std::size_t>(std::min<std::int64_t>(status.st_size, mostBytes)) + 1;
+    std::size_t used = 0;
+    result.bytes.resize(capacity);
+    while (static_cast<std::int64_t>(used) <= mostBytes) {
+        if (used == result.bytes.size()) result.bytes.resize(2 * used);
+        const ssize_t count = ::read(fd, result.bytes.data() + used, result.bytes.size() - used);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) {
+            result.problem = systemMessage(errno);
+            break;
+        }
+        if (count == 0) break;
+        used += static_cast<std::size_t>(count);
+    }
+    ::close(fd);
+    result.bytes.resize(used);
+    return result;
+}
+
+[[noreturn]] void refuseSize(std::string_view corpus, std::int64_t mostBytes) {
+    fail(kWhere, "at most {} of text can be read, but \"{}\" has more; give a part of it", sizeText(mostBytes), corpus);
+}
+
+void loadFile(const fs::path& path, std::int64_t mostBytes, TextSource& source) {
+    std::error_code error;
+    const auto size = fs::file_size(path, error);
+    if (!error && size > static_cast<std::uintmax_t>(mostBytes)) refuseSize(source.name, mostBytes);
+    FileRead read = readFile(path, mostBytes);
+    require(read.problem.empty(), kWhere, "a readable text file was expected, but \"{}\" is not: {}", source.name,
+            read.problem);
+    if (static_cast<std::int64_t>(read.bytes.size()) > mostBytes) refuseSize(source.name, mostBytes);
+    if (const auto problem = encodingProblem(read.bytes)) {
+        const std::string mend =
+            problem->charset.empty()
+                ? "give a text file"
+                : fmt::format("convert it: iconv -f {} -t UTF-8 '{}' > utf8.txt", problem->charset, source.name);
+        fail(kWhere, "UTF-8 text was expected, but \"{}\" has {}; {}", source.name, problem->found, mend);
+    }
+    normaliseText(read.bytes);
+    require(!read.bytes.empty(), kWhere, "text was expected, but the file \"{}\" is empty", source.name);
+    source.text = std::move(read.bytes);
+    source.files = 1;
+}
+
+/// What is in a folder and all below it, as paths relative to it.
+class FolderReader {
+public:
+    FolderReader(const fs::path& root, std::int64_t mostBytes, TextSource& source)
+        : m_root(root), m_mostBytes(mostBytes), m_source(source) {}
+
+    void read() {
+        collect({});
+        std::sort(m_files.begin(), m_files.end());
+        for (const std::string& file : m_files) readOne(file);
+        auto& skipped = m_source.skipped;
+        std::sort(skipped.begin(), skipped.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+    }
+
+private:
+    void skip(std::string path, std::string_view reason) {
+        m_source.skipped.push_back({std::move(path), std::string(reason)});
+    }
+
+    void collect(const fs::path& folder) {
+        std::vector<fs::path> folders{folder};
+        while (!folders.empty()) {
+            const fs::path current = folders.back();
+            folders.pop_back();
+            std::error_code error;
+            fs::directory_iterator entries(m_root / current, error), end;
+            if (error) {
+                require(!current.empty(), kWhere, "a readable folder was expected, but \"{}\" is not: {}",
+                        m_source.name, error.message());
+                skip(current.string(), "unreadable");
+                continue;
+            }
+            while (entries != end) {
+                classify(current / entries->path().filename(), *entries, folders);
+                entries.increment(error);
+                if (!error) continue;
+                skip(current.string(), "unreadable");
+                break;
+            }
+        }
+    }
+
+    void classify(const fs::path& relative, const fs::directory_entry& entry, std::vector<fs::path>& folders) {
+        std::error_code error;
+        const fs::file_status own = entry.symlink_status(error);
+        if (relative.filename().string().starts_with('.')) {
+            skip(relative.string(), "hidden");
+        } else if (fs::is_directory(own)) {
+            folders.push_back(relative);
+        } else if (fs::is_symlink(own)) {
+            const fs::file_status target = fs::status(entry.path(), error);
+            if (fs::is_regular_file(target))
+                m_files.push_back(relative.string());
+            else
+                skip(relative.string(), fs::is_directory(target) ? "link to a folder"
+                                        : error                  ? "broken link"
+                                                                 : "not a regular file");
+        } else if (fs::is_regular_file(own)) {
+            m_files.push_back(relative.string());
+        } else {
+            skip(relative.string(), "not a regular file");
+        }
+    }
+
+    void readOne(const std::string& file) {
+        const fs::path path = m_root / file;
+        std::error_code error;
+        const auto size = fs::file_size(path, error);
+        if (error) return skip(file, "unreadable");
+        if (size == 0) return skip(file, "empty");
+        FileRead read = readFile(path, m_mostBytes);
+        if (!read.problem.empty()) return skip(file, "unreadable");
+        if (const auto problem = encodingProblem(read.bytes)) return skip(file, problem->kind);
+        normaliseText(read.bytes);
+        if (read.bytes.empty()) return skip(file, "empty");
+        const std::string_view separator = m_source.text.empty() ? "" : "\n";
+        const auto total = m_source.text.size() + separator.size() + read.bytes.size();
+        if (total > static_cast<std::size_t>(m_mostBytes)) refuseSize(m_source.name, m_mostBytes);
+        m_source.text.append(separator).append(read.bytes);
+        ++m_source.files;
+    }
+
+    fs::path m_root;
+    std::int64_t m_mostBytes;
+    TextSource& m_source;
+    std::vector<std::string> m_files;
+};
+
+}  // namespace
+
+std::string TextSource::summary() const {
+    std::string out = fmt::format("{}: {}, {} line{}", name, sizeText(static_cast<std::int64_t>(text.size())),
+                                  countText(lines), lines == 1 ? "" : "s");
+    if (files > 1) out += fmt::format(" in {} files", countText(files));
+    return out;
+}
+
+std::string TextSource::skippedNote() const {
+    if (skipped.empty()) return {};
+    const auto count = static_cast<std::int64_t>(skipped.size());
+    std::string out = fmt::format("{} {} skipped: ", countText(count), count == 1 ? "file" : "files");
+    const std::size_t listed = std::min(skipped.size(), kMostListed);
+    for (std::size_t i = 0; i < listed; ++i)
+        out += fmt::format("{}{} ({})", i ? ", " : "", skipped[i].path, skipped[i].reason);
+    if (listed < skipped.size()) out += fmt::format(" and {} more", skipped.size() - listed);
+    return out;
+}
+
+TextSource loadText(std::string_view corpus, std::int64_t mostBytes) {
+    TextSource source;
+    source.name = corpus;
+    std::vector<std::string> names;
+    const NamedCorpus* named = nullptr;
+    for (const NamedCorpus& candidate : namedCorpora()) {
+        names.emplace_back(candidate.name);
+        if (candidate.name == corpus) named = &candidate;
+    }
+    if (named) {
+        source.text = readNamedCorpus(*named);
+    } else {
+        require(!corpus.empty() && corpus.find('\0') == std::string_view::npos, kWhere,
+                "a named corpus ({}), a text file or a folder was expected, but found {}", fmt::join(names, ", "),
+                corpus.empty() ? "nothing" : "a path with a NUL byte in it");
+        const fs::path path{corpus};
+        std::error_code error;
+        const fs::file_status status = fs::status(path, error);
+        if (fs::is_directory(status)) {
+            FolderReader(path, mostBytes, source).read();
+            require(!source.text.empty(), kWhere, "text files were expected, but the folder \"{}\" has none{}", corpus,
+                    source.skipped.empty() ? "" : "; " + source.skippedNote());
+        } else if (fs::is_regular_file(status)) {
+            loadFile(path, mostBytes, source);
+        } else if (status.type() == fs::file_type::not_found) {
+            const std::string nearest = nearestName(corpus, names);
+            fail(kWhere, "a named corpus ({}), a text file or a folder was expected, but there is no file \"{}\"{}",
+                 fmt::join(names, ", "), corpus, nearest.empty() ? "" : fmt::format("; did you mean \"{}\"?", nearest));
+        } else {
+            fail(kWhere, "a text file or a folder was expected, but \"{}\" is neither{}", corpus,
+                 error ? ": " + error.message() : "");
+        }
+    }
+    source.lines = std::count(source.text.begin(), source.text.end(), '\n');
+    if (!source.text.ends_with('\n')) ++source.lines;
+    return source;
+}
+
+}  // namespace linscope
