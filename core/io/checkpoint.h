@@ -26,6 +26,7 @@ void writeSafetensors(const std::filesystem::path& path, const std::vector<Named
 class SafetensorsFile {
 public:
     explicit SafetensorsFile(const std::filesystem::path& path);
+    SafetensorsFile(SafetensorsFile&&) = default;  // a copy's tensors would lie in the original
     const std::map<std::string, std::string>& metadata() const { return m_metadata; }
     std::vector<std::string> names() const;
     /// Valid as long as this object. Throws Error naming the tensor when it is absent.

@@ -16,13 +16,6 @@
 
 namespace linscope {
 
-/// There is no room on the disk for what is to be logged; what was logged before is whole. The event
-/// that could not be written is kept by the writer and goes out with the next flush that succeeds.
-class StorageFull : public Error {
-public:
-    using Error::Error;
-};
-
 /// The newest layout that this program writes and reads; docs/run-file.md describes it.
 inline constexpr int kRunFileSchema = 1;
 
@@ -40,7 +33,8 @@ struct RunFileOptions {
 };
 
 /// Logs a run to one HDF5 file, readable while it grows and after kill −9 (docs/run-file.md).
-/// A listener like any other; onEvent throws StorageFull when there is no room.
+/// A listener like any other; onEvent throws StorageFull when there is no room. The event that could not be
+/// written is kept and goes out with the next flush that succeeds.
 class RunFileWriter : public EventSink {
 public:
     /// Makes the file with its whole tree. Throws Error when the path cannot be written.
@@ -53,7 +47,7 @@ public:
 
     void onEvent(const Event& event) override;
     /// Writes all that is buffered. Throws StorageFull.
-    void flush();
+    void flush() override;
 
 private:
     RunFileWriter();
@@ -101,10 +95,13 @@ public:
     const std::vector<LaneRecord>& lanes() const;
     std::vector<TaskBaseline> baselines() const;
     std::vector<CommandEvent> commands() const;
+    /// Each token as a person reads it, by its number: Task::tokenText() of the run's task.
+    const std::vector<std::string>& vocabulary() const;
     RunState state() const;
     std::int64_t lastStep() const;
     std::uint64_t fileBytes() const;
-    /// "whole", "still open or cut off while writing": what `info` calls health.
+    /// "whole", "being written", or "cut off while writing" (no program writes it and none has ended it):
+    /// what `info` calls health.
     std::string health() const;
     /// The stored snapshot of a lane at a step of snapshotSteps; throws Error naming the steps there are.
     Snapshot snapshot(int lane, std::int64_t step) const;

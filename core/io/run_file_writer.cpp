@@ -1,0 +1,170 @@
+#include <chrono>
+#include <system_error>
+
+#include "core/io/run_file.h"
+#include "core/io/run_rows.h"
+#include "core/io/run_tree.h"
+#include "core/io/write_set_driver.h"
+
+namespace linscope {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Snapshots that wait may take this much memory before they are written early.
+constexpr std::uint64_t kGreatestBacklog = 64 << 20;
+
+bool isImportant(const Event& event) {
+    return std::holds_alternative<CommandEvent>(event) || std::holds_alternative<LaneStateEvent>(event) ||
+           std::holds_alternative<CheckpointEvent>(event) || std::holds_alternative<RunStateEvent>(event);
+}
+
+void closeFile(Hdf5Handle& file, const std::filesystem::path& path) {
+    hdf5Check(file.close() ? 0 : -1, "close", path.string());
+}
+
+/// Opens the file over the set; what is there stays as it is until the set is committed.
+Hdf5Handle openForChange(WriteSet& set, const std::filesystem::path& path) {
+    const Hdf5Handle access = writeSetAccess(set);
+    Hdf5Handle file = hdf5Own(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.id()), H5Fclose, "open", path.string());
+    set.setOldEnd(set.end());
+    return file;
+}
+
+/// Removes the half-made file when making it ends by an exception.
+class Removal {
+public:
+    explicit Removal(std::filesystem::path path) : m_path(std::move(path)) {}
+    ~Removal() {
+        std::error_code ignored;
+        if (!m_path.empty()) std::filesystem::remove(m_path, ignored);
+    }
+    void release() { m_path.clear(); }
+
+private:
+    std::filesystem::path m_path;
+};
+
+}  // namespace
+
+struct RunFileWriter::Impl {
+    Impl(StorageFile storage, RunShape shape, RunFileOptions runOptions)
+        : file(std::move(storage)), options(std::move(runOptions)), rows(std::move(shape)) {}
+
+    /// Puts the changes on the disk that HDF5 has already made in memory, if there are some.
+    void commitPending() {
+        if (!pending) return;
+        pending->commit(file, options.freeBytes);
+        pending.reset();
+    }
+
+    void flush() {
+        commitPending();
+        if (!rows.empty()) {
+            auto set = std::make_unique<WriteSet>(&file);
+            {
+                const Hdf5Session session;
+                Hdf5Handle handle = openForChange(*set, file.path());
+                rows.append(handle.id());
+                closeFile(handle, file.path());
+            }
+            rows.clear();
+            pending = std::move(set);
+            commitPending();
+        }
+        lastFlush = Clock::now();
+    }
+
+    bool due() const {
+        return pending || rows.snapshotBytes() > kGreatestBacklog ||
+               std::chrono::duration<double>(Clock::now() - lastFlush).count() >= options.flushSeconds;
+    }
+
+    StorageFile file;
+    RunFileOptions options;
+    RunRows rows;
+    std::unique_ptr<WriteSet> pending;
+    Clock::time_point lastFlush = Clock::now();
+};
+
+RunFileWriter::RunFileWriter() = default;
+
+RunFileWriter::RunFileWriter(const std::filesystem::path& path, const Experiment& experiment, const Task& task,
+                             const std::vector<LaneLayout>& lanes, RunFileOptions options) {
+    require(!lanes.empty(), "run file", "a run must have lanes, but it has none");
+    require(!std::filesystem::is_directory(path), "run file", "{} must be a file to write, but it is a folder",
+            path.string());
+    const bool occupied = std::filesystem::exists(path) && StorageFile(path, StorageFile::Mode::Read).lockedByWriter();
+    require(!occupied, "run file", "{} must not be in use, but another program is writing it", path.string());
+
+    // The tree is made aside, so that the path never holds half of one.
+    std::filesystem::path aside = path;
+    aside += ".new";
+    StorageFile file(aside, StorageFile::Mode::Create);
+    Removal removal(aside);
+    WriteSet set;
+    std::unique_ptr<RunShape> shape;
+    {
+        const Hdf5Session session;
+        const Hdf5Handle access = writeSetAccess(set);
+        const Hdf5Handle creation = hdf5Own(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "make", "creation list");
+        Hdf5Handle handle = hdf5Own(H5Fcreate(aside.c_str(), H5F_ACC_TRUNC, creation.id(), access.id()), H5Fclose,
+                                    "create", path.string());
+        makeRunTree(handle.id(), experiment, task, lanes);
+        closeFile(handle, path);
+    }
+    set.commit(file, options.freeBytes);
+    {
+        const Hdf5Session session;
+        shape = std::make_unique<RunShape>(readRunShape(RunInput(aside)));
+    }
+    require(file.lockForWriting(), "run file", "{} must not be in use, but another program is writing it",
+            path.string());
+    renameDurably(aside, path);
+    removal.release();
+    file.setPath(path);
+    m_impl = std::make_unique<Impl>(std::move(file), std::move(*shape), std::move(options));
+}
+
+std::unique_ptr<RunFileWriter> RunFileWriter::resume(const std::filesystem::path& path, std::int64_t step,
+                                                     RunFileOptions options) {
+    checkIsRunFile(path);
+    StorageFile file(path, StorageFile::Mode::Update);
+    require(file.lockForWriting(), "run file", "{} must not be in use, but another program is writing it",
+            path.string());
+    WriteSet set(&file);
+    RunShape shape;
+    {
+        const Hdf5Session session;
+        const RunInput input(path);
+        shape = readRunShape(input);
+        Hdf5Handle handle = openForChange(set, path);
+        cutRowsAfter(handle.id(), input, shape, step);
+        closeFile(handle, path);
+    }
+    set.commit(file, options.freeBytes);
+    std::unique_ptr<RunFileWriter> writer(new RunFileWriter);
+    writer->m_impl = std::make_unique<Impl>(std::move(file), std::move(shape), std::move(options));
+    return writer;
+}
+
+RunFileWriter::~RunFileWriter() {
+    if (!m_impl) return;
+    try {
+        m_impl->flush();
+    } catch (const std::exception&) {
+        // Whoever needs to know calls flush() before; what is on the disk is whole.
+    }
+}
+
+void RunFileWriter::onEvent(const Event& event) {
+    m_impl->rows.add(event);
+    if (isImportant(event) || m_impl->due()) m_impl->flush();
+}
+
+void RunFileWriter::flush() {
+    m_impl->flush();
+}
+
+}  // namespace linscope

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "core/train/event.h"
+
+// The names of the run file, each in one place. docs/run-file.md is the description for readers.
+
+namespace linscope::schema {
+
+struct Column {
+    const char* name;
+    const char* unit;
+    const char* longName;
+};
+
+inline constexpr Column kStep{"step", "1", "optimizer step"};
+
+/// Of a lane at every step; values by stepValues().
+inline constexpr std::array<Column, 8> kMetrics{{
+    {"loss", "nat", "mean cross-entropy over the selected places"},
+    {"accuracy", "1", "share of selected places predicted right"},
+    {"gradient_norm", "1", "norm of the whole gradient before clipping"},
+    {"learning_rate", "1", "learning rate of the step"},
+    {"tokens_per_second", "1/s", "tokens per second"},
+    {"step_milliseconds", "ms", "wall time of the lane's step"},
+    {"memory_bytes", "B", "memory of the lane: parameters, optimizer, peak of the step"},
+    {"wall_seconds", "s", "time since the start of training, without pauses"},
+}};
+
+inline std::array<double, kMetrics.size()> stepValues(const LaneStep& step, double wallSeconds) {
+    return {step.loss,         step.accuracy,    step.gradientNorm, step.learningRate, step.tokensPerSecond,
+            step.milliseconds, step.memoryBytes, wallSeconds};
+}
+
+/// Of a lane at every validation. Readers put "validation_" before the name.
+inline constexpr std::array<Column, 3> kValidation{{
+    {"loss", "nat", "mean cross-entropy on held-out data"},
+    {"bits_per_byte", "bit/B", "validation loss per byte, in bits"},
+    {"accuracy", "1", "share of selected held-out places predicted right"},
+}};
+
+/// Of a lane at every probe.
+inline constexpr std::array<Column, 1> kProbes{{{"milliseconds", "ms", "cost of the probe"}}};
+
+/// Of one projection at every probe; values by healthValues().
+inline constexpr std::array<Column, 7> kHealth{{
+    {"condition_number", "1", "largest over smallest singular value, at most 8.4e6"},
+    {"stable_rank", "1", "squared Frobenius norm over squared largest singular value"},
+    {"effective_rank", "1", "exponential of the entropy of the normalised singular values"},
+    {"frobenius_drift", "1", "distance from the projection at step 0, relative to its norm"},
+    {"scale", "1", "component along the projection at step 0"},
+    {"cosine", "1", "cosine to the projection at step 0"},
+    {"subspace_overlap", "1", "mean squared cosine of the principal angles to step 0"},
+}};
+
+inline std::array<double, kHealth.size()> healthValues(const ProjectionHealth& health) {
+    return {health.conditionNumber, health.stableRank, health.effectiveRank,  health.frobeniusDrift,
+            health.scale,           health.cosine,     health.subspaceOverlap};
+}
+
+inline constexpr Column kSpectrum{"spectrum", "1", "singular values, descending"};
+inline constexpr Column kAngles{"principal_angles", "rad", "principal angles to the row space of step 0, ascending"};
+inline constexpr Column kIndex{"index", "1", "number of the singular value or angle"};
+inline constexpr Column kInitial{"initial", "1", "the projection at step 0"};
+
+inline constexpr Column kTokens{"tokens", "1", "tokens as the model read them"};
+inline constexpr std::array<Column, 3> kHeads{{
+    {"q", "1", "queries"},
+    {"k", "1", "keys"},
+    {"v", "1", "values"},
+}};
+
+// Bytes that texts may take; longer ones are cut at a whole character.
+inline constexpr std::size_t kNameBytes = 32;
+inline constexpr std::size_t kTextBytes = 512;
+inline constexpr std::size_t kTokenBytes = 16;
+
+// Rows in a chunk: of series, of the log of events, and of large matrices (rows and columns).
+inline constexpr std::int64_t kSeriesChunk = 512;
+inline constexpr std::int64_t kEventChunk = 16;
+inline constexpr std::int64_t kMatrixChunk = 256;
+
+inline const std::string kEvents = "events";
+inline const std::string kState = "state";
+inline const std::string kBaselines = "baselines";
+inline const std::string kVocabulary = "vocabulary";
+
+inline std::string lane(std::size_t index) {
+    return fmt::format("lanes/{}", index);
+}
+inline std::string metrics(std::size_t index) {
+    return lane(index) + "/metrics";
+}
+inline std::string validation(std::size_t index) {
+    return lane(index) + "/validation";
+}
+inline std::string probes(std::size_t index) {
+    return lane(index) + "/probes";
+}
+inline std::string projections(std::size_t index) {
+    return lane(index) + "/projections";
+}
+inline std::string snapshots(std::size_t index) {
+    return lane(index) + "/snapshots";
+}
+inline std::string snapshotLayer(std::size_t lane, std::size_t layer) {
+    return fmt::format("{}/layers/{}", snapshots(lane), layer);
+}
+inline std::string snapshotProjections(std::size_t lane) {
+    return snapshots(lane) + "/projections";
+}
+
+/// What a CommandEvent and other events are called in events/kind.
+inline constexpr const char* kCommandKind = "command";
+inline constexpr const char* kCheckpointKind = "checkpoint";
+inline constexpr const char* kLaneStateKind = "lane_state";
+inline constexpr const char* kRunStateKind = "run_state";
+
+inline constexpr std::array<const char*, 3> kLaneStateNames{"running", "diverged", "failed"};
+inline constexpr std::array<const char*, 5> kRunStateNames{"running", "paused", "waiting", "stopped", "finished"};
+
+}  // namespace linscope::schema

@@ -1,0 +1,277 @@
+#include "core/io/run_tree.h"
+
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <ctime>
+#include <fstream>
+#include <numeric>
+#include <set>
+
+#include "core/base/error.h"
+#include "core/io/run_objects.h"
+
+#ifndef LINSCOPE_VERSION
+#define LINSCOPE_VERSION "unknown"
+#endif
+
+namespace linscope {
+
+namespace {
+
+using schema::Column;
+
+hsize_t chunkOf(std::int64_t extent) {
+    return static_cast<hsize_t>(std::clamp<std::int64_t>(extent, 1, schema::kMatrixChunk));
+}
+
+std::string processorName() {
+    std::ifstream info("/proc/cpuinfo");
+    for (std::string line; std::getline(info, line);)
+        if (line.rfind("model name", 0) == 0 && line.find(':') != std::string::npos)
+            return line.substr(std::min(line.size(), line.find(':') + 2));
+    utsname names{};
+    return uname(&names) == 0 ? names.machine : "unknown";
+}
+
+std::string hostName() {
+    utsname names{};
+    return uname(&names) == 0 ? names.nodename : "unknown";
+}
+
+Hdf5Handle makeStep(hid_t group) {
+    Hdf5Handle step = makeDataset(group, schema::kStep, {H5T_STD_I64LE, {0}, {schema::kSeriesChunk}});
+    makeScale(step.id(), schema::kStep.name);
+    return step;
+}
+
+/// A coordinate 0, 1, … of fixed extent.
+Hdf5Handle makeCounter(hid_t group, const Column& column, std::int64_t extent) {
+    Hdf5Handle scale = makeDataset(group, column, {H5T_STD_I32LE, {static_cast<hsize_t>(extent)}, {}});
+    std::vector<std::int32_t> values(static_cast<std::size_t>(extent));
+    std::iota(values.begin(), values.end(), 0);
+    hdf5Check(H5Dwrite(scale.id(), H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "write",
+              column.name);
+    makeScale(scale.id(), column.name);
+    return scale;
+}
+
+void markPlot(hid_t group, const char* signal, const std::vector<std::string>& axes) {
+    writeAttribute(group, "NX_class", "NXdata");
+    writeAttribute(group, "signal", signal);
+    writeAttribute(group, "axes", axes);
+}
+
+/// A group of series over a shared step; markPlot() says which of them a viewer draws first.
+template <std::size_t Count>
+Hdf5Handle makeSeries(hid_t file, const std::string& path, const std::array<Column, Count>& columns) {
+    Hdf5Handle group = makeGroup(file, path);
+    const Hdf5Handle step = makeStep(group.id());
+    for (const Column& column : columns)
+        attachScale(makeDataset(group.id(), column, {H5T_IEEE_F64LE, {0}, {schema::kSeriesChunk}}).id(), step.id(), 0);
+    return group;
+}
+
+void makeProjection(hid_t file, std::size_t lane, const Projection& projection) {
+    const std::string label = projection.label();
+    const Hdf5Handle group = makeSeries(file, schema::projections(lane) + "/" + label, schema::kHealth);
+    markPlot(group.id(), schema::kSpectrum.name, {schema::kStep.name, schema::kIndex.name});
+    writeAttribute(group.id(), "name", projection.name);
+    writeAttribute(group.id(), "layer", std::int64_t{projection.layer});
+    writeAttribute(group.id(), "head", std::int64_t{projection.head});
+    writeAttribute(group.id(), "slots", projection.slots);
+    writeAttribute(group.id(), "length", projection.length);
+
+    const Hdf5Handle step = openDataset(group.id(), schema::kStep.name);
+    const Hdf5Handle index = makeCounter(group.id(), schema::kIndex, projection.slots);
+    const auto slots = static_cast<hsize_t>(projection.slots);
+    for (const Column& column : {schema::kSpectrum, schema::kAngles}) {
+        const Hdf5Handle dataset = makeDataset(group.id(), column, {H5T_IEEE_F32LE, {0, slots}, {32, slots}});
+        attachScale(dataset.id(), step.id(), 0);
+        attachScale(dataset.id(), index.id(), 1);
+    }
+    require(static_cast<std::int64_t>(projection.values.size()) == projection.slots * projection.length, "run file",
+            "projection \"{}\" must have {} x {} values, but it has {}", label, projection.slots, projection.length,
+            projection.values.size());
+    const Hdf5Handle token = makeCounter(group.id(), {"token", "1", "place in the sequence"}, projection.length);
+    const Hdf5Handle initial = makeDataset(group.id(), schema::kInitial,
+                                           {H5T_IEEE_F32LE,
+                                            {slots, static_cast<hsize_t>(projection.length)},
+                                            {chunkOf(projection.slots), chunkOf(projection.length)},
+                                            true});
+    attachScale(initial.id(), index.id(), 0);
+    attachScale(initial.id(), token.id(), 1);
+    hdf5Check(H5Dwrite(initial.id(), H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, projection.values.data()),
+              "write", schema::kInitial.name);
+}
+
+void makeSnapshots(hid_t file, std::size_t lane, const Experiment& experiment, const Task& task,
+                   const std::vector<Projection>& projections) {
+    const std::int64_t samples = std::min(experiment.probes.samples, task.batch());
+    const std::int64_t heads = experiment.model.heads;
+    const std::int64_t headWidth = experiment.model.width / std::max<std::int64_t>(heads, 1);
+    const std::int64_t length = task.length();
+    const auto extent = [](std::int64_t value) { return static_cast<hsize_t>(value); };
+
+    const Hdf5Handle group = makeGroup(file, schema::snapshots(lane));
+    const Hdf5Handle step = makeStep(group.id());
+    const Hdf5Handle sample = makeCounter(group.id(), {"sample", "1", "sequence of the batch"}, samples);
+    const Hdf5Handle head = makeCounter(group.id(), {"head", "1", "attention head"}, heads);
+    const Hdf5Handle token = makeCounter(group.id(), {"token", "1", "place in the sequence"}, length);
+    const Hdf5Handle channel = makeCounter(group.id(), {"channel", "1", "channel of the head"}, headWidth);
+    const Hdf5Handle tokens =
+        makeDataset(group.id(), schema::kTokens,
+                    {H5T_STD_I32LE, {0, extent(samples), extent(length)}, {1, extent(samples), extent(length)}, true});
+    attachScale(tokens.id(), step.id(), 0);
+    attachScale(tokens.id(), sample.id(), 1);
+    attachScale(tokens.id(), token.id(), 2);
+
+    for (std::int64_t layer = 0; layer < experiment.model.layers; ++layer) {
+        const Hdf5Handle layerGroup = makeGroup(file, schema::snapshotLayer(lane, static_cast<std::size_t>(layer)));
+        for (const Column& column : schema::kHeads) {
+            const Hdf5Handle dataset =
+                makeDataset(layerGroup.id(), column,
+                            {H5T_IEEE_F32LE,
+                             {0, extent(samples), extent(heads), extent(length), extent(headWidth)},
+                             {1, 1, 1, chunkOf(length), chunkOf(headWidth)},
+                             true});
+            const hid_t scales[] = {step.id(), sample.id(), head.id(), token.id(), channel.id()};
+            for (unsigned axis = 0; axis < 5; ++axis) attachScale(dataset.id(), scales[axis], axis);
+        }
+    }
+
+    const Hdf5Handle matrices = makeGroup(file, schema::snapshotProjections(lane));
+    for (const Projection& projection : projections) {
+        const std::string label = projection.label();
+        const std::string slotName = "slot_" + label;
+        const Hdf5Handle slot =
+            makeCounter(matrices.id(), {slotName.c_str(), "1", "slot of the projection"}, projection.slots);
+        const Hdf5Handle dataset = makeDataset(matrices.id(), {label.c_str(), "1", "projection"},
+                                               {H5T_IEEE_F32LE,
+                                                {0, extent(projection.slots), extent(projection.length)},
+                                                {1, chunkOf(projection.slots), chunkOf(projection.length)},
+                                                true});
+        attachScale(dataset.id(), step.id(), 0);
+        attachScale(dataset.id(), slot.id(), 1);
+        if (projection.length == length) attachScale(dataset.id(), token.id(), 2);
+    }
+}
+
+void makeLane(hid_t file, std::size_t index, const Experiment& experiment, const Task& task, const LaneLayout& layout) {
+    const Hdf5Handle group = makeGroup(file, schema::lane(index));
+    writeAttribute(group.id(), "name", layout.name);
+    writeAttribute(group.id(), "mechanism", layout.mechanism);
+    writeAttribute(group.id(), "parameters", layout.parameters);
+    const std::vector<std::string> overStep{schema::kStep.name};
+    markPlot(makeSeries(file, schema::metrics(index), schema::kMetrics).id(), "loss", overStep);
+    markPlot(makeSeries(file, schema::validation(index), schema::kValidation).id(), "bits_per_byte", overStep);
+    markPlot(makeSeries(file, schema::probes(index), schema::kProbes).id(), "milliseconds", overStep);
+    makeGroup(file, schema::projections(index));
+    std::set<std::string> labels;
+    for (const Projection& projection : layout.projections) {
+        require(labels.insert(projection.label()).second, "run file",
+                "projections of a lane must differ in their labels, but lane {} has two \"{}\"", index,
+                projection.label());
+        makeProjection(file, index, projection);
+    }
+    makeSnapshots(file, index, experiment, task, layout.projections);
+}
+
+void makeTexts(hid_t group, const Column& column, std::size_t width, const std::vector<std::string>& texts) {
+    const Hdf5Handle type = hdf5StringType(width);
+    const Hdf5Handle dataset = makeDataset(group, column, {type.id(), {texts.size()}, {}});
+    std::string values;
+    for (const std::string& text : texts) values += fixedText(text, width);
+    if (!texts.empty())
+        hdf5Check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "write",
+                  column.name);
+}
+
+template <typename T>
+void makeNumbers(hid_t group, const Column& column, hid_t fileType, hid_t memoryType, const std::vector<T>& values) {
+    const Hdf5Handle dataset = makeDataset(group, column, {fileType, {values.size()}, {}});
+    if (!values.empty())
+        hdf5Check(H5Dwrite(dataset.id(), memoryType, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()), "write",
+                  column.name);
+}
+
+void makeState(hid_t file, std::size_t lanes) {
+    const Hdf5Handle group = makeGroup(file, schema::kState);
+    const std::vector<std::int64_t> none{0};
+    makeNumbers(group.id(), schema::kStep, H5T_STD_I64LE, H5T_NATIVE_INT64, none);
+    makeTexts(group.id(), {"run", "1", "state of the run"}, schema::kNameBytes, {schema::kRunStateNames[0]});
+    makeTexts(group.id(), {"message", "1", "what a waiting run waits for"}, schema::kTextBytes, {""});
+    makeTexts(group.id(), {"updated", "1", "time of the last flush, ISO 8601"}, schema::kNameBytes, {isoTimeNow()});
+    makeNumbers(group.id(), {"lane_step", "1", "step at which the lane took its state"}, H5T_STD_I64LE,
+                H5T_NATIVE_INT64, std::vector<std::int64_t>(lanes, 0));
+    makeTexts(group.id(), {"lane", "1", "state of the lane"}, schema::kNameBytes,
+              std::vector<std::string>(lanes, schema::kLaneStateNames[0]));
+    makeTexts(group.id(), {"lane_message", "1", "why the lane stopped"}, schema::kTextBytes,
+              std::vector<std::string>(lanes));
+}
+
+void makeEvents(hid_t file) {
+    const Hdf5Handle group = makeGroup(file, schema::kEvents);
+    // Not a scale: several events may share a step.
+    makeDataset(group.id(), schema::kStep, {H5T_STD_I64LE, {0}, {schema::kEventChunk}});
+    makeDataset(group.id(), {"lane", "1", "lane, -1: all"}, {H5T_STD_I32LE, {0}, {schema::kEventChunk}});
+    const Hdf5Handle name = hdf5StringType(schema::kNameBytes), text = hdf5StringType(schema::kTextBytes);
+    makeDataset(group.id(), {"kind", "1", "command, checkpoint, lane_state or run_state"},
+                {name.id(), {0}, {schema::kEventChunk}});
+    makeDataset(group.id(), {"name", "1", "what happened"}, {name.id(), {0}, {schema::kEventChunk}});
+    makeDataset(group.id(), {"old", "1", "value before"}, {text.id(), {0}, {schema::kEventChunk}});
+    makeDataset(group.id(), {"new", "1", "value after, path or message"}, {text.id(), {0}, {schema::kEventChunk}});
+}
+
+void makeBaselines(hid_t file, const std::vector<TaskBaseline>& baselines) {
+    std::vector<std::string> metrics, names;
+    std::vector<double> values;
+    for (const TaskBaseline& baseline : baselines) {
+        metrics.push_back(baseline.metric);
+        names.push_back(baseline.name);
+        values.push_back(baseline.value);
+    }
+    const Hdf5Handle group = makeGroup(file, schema::kBaselines);
+    makeTexts(group.id(), {"metric", "1", "metric that the value is compared with"}, schema::kTextBytes, metrics);
+    makeTexts(group.id(), {"name", "1", "what the value is"}, schema::kTextBytes, names);
+    makeNumbers(group.id(), {"value", "1", "value, in the unit of the metric"}, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE,
+                values);
+}
+
+}  // namespace
+
+std::string isoTimeNow() {
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    localtime_r(&now, &parts);
+    char text[40];
+    std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S%z", &parts);
+    std::string time = text;
+    if (time.size() > 2) time.insert(time.size() - 2, ":");
+    return time;
+}
+
+void makeRunTree(hid_t file, const Experiment& experiment, const Task& task, const std::vector<LaneLayout>& lanes) {
+    writeAttribute(file, "linscope_schema", std::int64_t{kRunFileSchema});
+    writeAttribute(file, "program", "linscope " LINSCOPE_VERSION);
+    writeAttribute(file, "title", experiment.title);
+    writeAttribute(file, "experiment", experiment.toToml());
+    writeAttribute(file, "seed", experiment.seed);
+    writeAttribute(file, "started", isoTimeNow());
+    writeAttribute(file, "host", hostName());
+    writeAttribute(file, "processor", processorName());
+    writeAttribute(file, "data", task.description());
+    writeAttribute(file, "NX_class", "NXroot");
+    if (!lanes.empty()) writeAttribute(file, "default", schema::metrics(0));
+    makeState(file, lanes.size());
+    makeEvents(file);
+    makeBaselines(file, task.baselines());
+    std::vector<std::string> vocabulary;
+    for (std::int64_t token = 0; token < task.vocabulary(); ++token)
+        vocabulary.push_back(task.tokenText(static_cast<std::int32_t>(token)));
+    makeTexts(file, {schema::kVocabulary.c_str(), "1", "each token as a person reads it"}, schema::kTokenBytes,
+              vocabulary);
+    for (std::size_t index = 0; index < lanes.size(); ++index) makeLane(file, index, experiment, task, lanes[index]);
+}
+
+}  // namespace linscope

@@ -1,0 +1,146 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <hdf5.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+
+#include "core/io/run_file.h"
+#include "tests/core/io/synthetic_run.h"
+#include "tests/core/io/test_folder.h"
+
+namespace linscope {
+namespace {
+
+using testing::HasSubstr;
+
+class HostileRunFile : public testing::Test {
+protected:
+    HostileRunFile() {
+        const synthetic::Sizes sizes;
+        RunFileWriter writer(path, synthetic::experiment(sizes), synthetic::SyntheticTask(sizes.length),
+                             synthetic::layouts(sizes));
+        for (std::int64_t step = 1; step <= 20; ++step) synthetic::feed(writer, sizes, step);
+    }
+    std::string bytes() const {
+        std::ifstream in(path, std::ios::binary);
+        return {std::istreambuf_iterator<char>(in), {}};
+    }
+    void put(const std::string& content) const { std::ofstream(path, std::ios::binary) << content; }
+    std::string refusal() const {
+        try {
+            const RunFileReader reader(path);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "opened";
+    }
+    /// Changes the file with plain HDF5.
+    void change(const std::function<void(hid_t)>& edit) const {
+        const hid_t file = H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+        ASSERT_GE(file, 0);
+        edit(file);
+        H5Fclose(file);
+    }
+    static void replace(hid_t file, const char* name, hid_t type, std::vector<hsize_t> shape) {
+        H5Ldelete(file, name, H5P_DEFAULT);
+        std::vector<hsize_t> chunk(shape.size(), 1);
+        const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+        H5Pset_chunk(creation, static_cast<int>(chunk.size()), chunk.data());
+        const hid_t space = H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr);
+        H5Dclose(H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+        H5Sclose(space);
+        H5Pclose(creation);
+    }
+    TestFolder folder{"hostile_run_file"};
+    std::filesystem::path path = folder.path() / "run.h5";
+};
+
+TEST_F(HostileRunFile, EachKindHasASentenceOfItsOwn) {
+    EXPECT_EQ(refusal(), "opened");
+    put("");
+    EXPECT_THAT(refusal(), HasSubstr("empty"));
+    put("Sing, goddess, the anger of Peleus' son Achilleus and its devastation");
+    EXPECT_THAT(refusal(), HasSubstr("not an HDF5 file"));
+    std::filesystem::remove(path);
+    EXPECT_THAT(refusal(), HasSubstr("no such file"));
+    std::filesystem::create_directory(path);
+    EXPECT_THAT(refusal(), HasSubstr("a folder"));
+}
+
+TEST_F(HostileRunFile, AnotherProgramsHdf5IsNamedSo) {
+    H5Fclose(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
+    EXPECT_THAT(refusal(), HasSubstr("Linscope did not write"));
+}
+
+TEST_F(HostileRunFile, ANewerSchemaIsRefused) {
+    change([](hid_t file) {
+        const hid_t attribute = H5Aopen(file, "linscope_schema", H5P_DEFAULT);
+        const std::int64_t schema = kRunFileSchema + 1;
+        H5Awrite(attribute, H5T_NATIVE_INT64, &schema);
+        H5Aclose(attribute);
+    });
+    EXPECT_THAT(refusal(), HasSubstr("written by schema 2; this program reads up to 1: update Linscope"));
+    EXPECT_THROW((void)RunFileWriter::resume(path, 5), Error);
+}
+
+TEST_F(HostileRunFile, ATruncatedFileIsSaidToBe) {
+    const std::string whole = bytes();
+    for (std::size_t length = 1; length < whole.size(); length += 1 + whole.size() / 97) {
+        put(whole.substr(0, length));
+        EXPECT_THAT(refusal(), HasSubstr("truncated")) << length;
+    }
+}
+
+TEST_F(HostileRunFile, FlippedBytesNeverCrash) {
+    const std::string whole = bytes();
+    int refused = 0;
+    for (std::size_t place = 0; place < whole.size(); place += 1 + whole.size() / 149) {
+        std::string damaged = whole;
+        damaged[place] = static_cast<char>(~damaged[place]);
+        put(damaged);
+        try {
+            const RunFileReader reader(path);
+            (void)reader.snapshot(1, 20);
+        } catch (const Error&) {
+            ++refused;
+        }
+    }
+    EXPECT_GT(refused, 0);
+}
+
+TEST_F(HostileRunFile, MissingAndWrongPartsAreErrors) {
+    const std::string whole = bytes();
+    for (const char* name : {"lanes", "lanes/0", "lanes/1/metrics", "lanes/1/metrics/loss", "lanes/0/snapshots",
+                             "lanes/1/projections/E/step", "lanes/1/snapshots/projections/F", "events", "events/new",
+                             "state", "state/run", "baselines/value", "vocabulary"}) {
+        put(whole);
+        change([name](hid_t file) { ASSERT_GE(H5Ldelete(file, name, H5P_DEFAULT), 0); });
+        EXPECT_NE(refusal(), "opened") << name;
+    }
+    const char* loss = "lanes/0/metrics/loss";
+    const hid_t varying = H5Tcopy(H5T_C_S1);
+    H5Tset_size(varying, H5T_VARIABLE);
+    for (const hid_t type : {H5T_NATIVE_INT32, H5T_C_S1, varying}) {
+        put(whole);
+        change([&](hid_t file) { replace(file, loss, type, {20}); });
+        EXPECT_THAT(refusal(), HasSubstr("must hold reals"));
+    }
+    put(whole);
+    change([&](hid_t file) { replace(file, "state/run", varying, {1}); });
+    EXPECT_THAT(refusal(), HasSubstr("fixed length"));
+    H5Tclose(varying);
+    put(whole);
+    change([&](hid_t file) { replace(file, loss, H5T_NATIVE_DOUBLE, {20, 1}); });
+    EXPECT_THAT(refusal(), HasSubstr("1 dimensions"));
+}
+
+TEST_F(HostileRunFile, ClaimsBeyondTheFileTakeNoMemory) {
+    change([](hid_t file) { replace(file, "lanes/1/projections/E/spectrum", H5T_NATIVE_FLOAT, {4, 1ULL << 40}); });
+    EXPECT_THAT(refusal(), HasSubstr("damaged"));
+}
+
+}  // namespace
+}  // namespace linscope

@@ -1,0 +1,41 @@
+"""Kills write_run at random moments and reads what is left: read_killed.py WRITE_RUN FOLDER [TIMES]"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+
+import run_check
+
+
+def main(program, folder, times):
+    try:
+        import h5netcdf  # noqa: F401
+        import xarray  # noqa: F401
+    except ImportError as error:
+        run_check.skip(f"python3-xarray and python3-h5netcdf are not installed ({error})")
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "killed.h5")
+    moments = random.Random(1)
+    lost = []
+    for _ in range(times):
+        if os.path.exists(path):
+            os.remove(path)
+        # A flush at every event: the kill falls into one nearly always.
+        writer = subprocess.Popen([program, path, "0", "0"], stdout=subprocess.PIPE)
+        writer.stdout.readline()
+        run_check.wait_for(lambda: run_check.check_swmr(path) >= 1)
+        time.sleep(moments.uniform(0, 0.3))
+        before = run_check.check_swmr(path)
+        time.sleep(moments.uniform(0, 0.01))
+        writer.kill()
+        writer.wait()
+        rows = run_check.check_h5py(path)
+        assert rows >= before, f"{before} steps were there before the kill, {rows} after it"
+        assert run_check.check_xarray(path) >= rows
+        lost.append(rows)
+    print(f"{times} kills, steps left: {lost}")
+
+
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 25)

@@ -1,0 +1,103 @@
+"""What every reader of a run file may rely on, checked with h5py and xarray."""
+
+import sys
+import time
+
+SKIP = 77
+
+
+def skip(reason):
+    print("SKIP: " + reason)
+    sys.exit(SKIP)
+
+
+try:
+    import h5py
+    import numpy as np
+except ImportError as error:
+    skip(f"python3-h5py is not installed ({error})")
+
+
+def loss(step, lane):
+    """The value that write_run logs."""
+    return 5.0 / (1.0 + 0.01 * step) + lane
+
+
+def check_series(group, lane):
+    """Loss and step agree; the number of rows."""
+    step = group["step"][:]
+    values = group["loss"][:]
+    rows = min(len(step), len(values))
+    assert np.array_equal(step[:rows], np.arange(1, rows + 1)), step[:rows]
+    assert np.allclose(values[:rows], loss(step[:rows], lane)), "loss differs from what was logged"
+    return rows
+
+
+def check_file(file):
+    """All that is in an open h5py.File; the number of steps that both lanes have."""
+    assert file.attrs["linscope_schema"] == 1
+    assert b'mechanism = "linformer"' in file.attrs["experiment"]
+    rows = min(check_series(file[f"lanes/{lane}/metrics"], lane) for lane in (0, 1))
+    for lane in (0, 1):
+        snapshots = file[f"lanes/{lane}/snapshots"]
+        stored = snapshots["step"][:]
+        queries = snapshots["layers/1/q"]
+        count = min(len(stored), len(queries))
+        if count:
+            assert queries.shape[1:] == (1, 4, 64, 8)
+            assert 0.5 < np.std(queries[count - 1]) < 1.5, "a snapshot's values are not the random ones logged"
+    spectrum = file["lanes/1/projections/E/spectrum"]
+    if len(spectrum):
+        assert spectrum[len(spectrum) - 1].tolist() == [8, 7, 6, 5, 4, 3, 2, 1]
+    initial = file["lanes/1/projections/E/initial"]
+    assert initial.shape == (8, 64) and (initial[:] == 0.5).all()
+    return rows
+
+
+def check_h5py(path):
+    """Opens the file as anybody would."""
+    with h5py.File(path, "r") as file:
+        return check_file(file)
+
+
+def check_swmr(path):
+    """Opens the file as one does when a flush may come while it is read."""
+    with h5py.File(path, "r", libver="latest", swmr=True) as file:
+        return check_file(file)
+
+
+def unhurried(check, path):
+    """A plain reader whose file grew while it read gets an OSError and opens the file again."""
+    for _ in range(20):
+        try:
+            return check(path)
+        except OSError:
+            time.sleep(0.01)
+    return check(path)
+
+
+def check_xarray(path):
+    """Opens groups as data sets; the number of steps."""
+    import xarray
+
+    with xarray.open_dataset(path, group="lanes/0/metrics", engine="h5netcdf") as metrics:
+        metrics = metrics.load()
+        assert metrics["loss"].dims == ("step",)
+        assert metrics["loss"].attrs["units"] == "nat", metrics["loss"].attrs
+        filled = metrics.dropna("step", how="any")
+        assert np.allclose(filled["loss"], loss(filled["step"].values, 0))
+        rows = metrics.sizes["step"]
+    with xarray.open_dataset(path, group="lanes/1/projections/E", engine="h5netcdf") as probes:
+        assert probes["spectrum"].dims == ("step", "index")
+        probes["spectrum"].load()
+    with xarray.open_dataset(path, group="lanes/1/snapshots", engine="h5netcdf") as snapshots:
+        assert snapshots["tokens"].dims == ("step", "sample", "token")
+        snapshots["tokens"].load()
+    return rows
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
