@@ -1,0 +1,203 @@
+#include "app/cli/cli.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <new>
+
+#include "app/cli/commands.h"
+#include "core/attention/mechanism.h"
+#include "core/base/error.h"
+#include "core/cuda/device.h"
+
+namespace linscope::app {
+namespace {
+
+using Action = std::function<int()>;
+
+/// One subcommand: `arguments` lives as long as the parser, and `run` is what main will call.
+template <typename Arguments, typename Run>
+CLI::App* command(CLI::App& parent, Action& chosen, const std::string& name, const std::string& help,
+                  std::shared_ptr<Arguments>& arguments, Run run) {
+    arguments = std::make_shared<Arguments>();
+    CLI::App* app = parent.add_subcommand(name, help);
+    app->callback([&chosen, arguments, run] { chosen = [arguments, run] { return run(*arguments); }; });
+    return app;
+}
+
+void addDevice(CLI::App& app, std::string& device) {
+    app.add_option("--device", device, "where to compute")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+        ->capture_default_str();
+}
+
+void addJson(CLI::App& app, bool& json) {
+    app.add_flag("--json", json, "one JSON document on stdout");
+}
+
+void addTrain(CLI::App& parent, Action& chosen) {
+    std::shared_ptr<TrainArguments> arguments;
+    CLI::App* app = command(parent, chosen, "train", "train the lanes of an experiment", arguments, runTrain);
+    CLI::Option* experiment = app->add_option("experiment", arguments->experiment, "the experiment's TOML file");
+    experiment->type_name("EXPERIMENT.toml");
+    app->add_option("--set", arguments->sets, "change a value of the experiment, as task.length=256")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    app->add_option("--out", arguments->out, "the run file to write (default: a dated one in runs/)")
+        ->type_name("RUN.h5");
+    app->add_option("--steps", arguments->steps, "steps in all, as --set steps=N; with --resume: where to stop")
+        ->check(CLI::PositiveNumber);
+    addDevice(*app, arguments->device);
+    app->add_option("--resume", arguments->resume, "go on with this run from its newest checkpoint")
+        ->type_name("RUN.h5");
+    app->parse_complete_callback([arguments] {
+        if (arguments->experiment.empty() && arguments->resume.empty())
+            throw CLI::RequiredError("EXPERIMENT.toml or --resume RUN.h5");
+    });
+}
+
+void addInfo(CLI::App& parent, Action& chosen) {
+    std::shared_ptr<InfoArguments> arguments;
+    CLI::App* app =
+        command(parent, chosen, "info", "lanes, parameters, last and best metrics, size, health", arguments, runInfo);
+    app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
+    addJson(*app, arguments->json);
+}
+
+void addRender(CLI::App& parent, Action& chosen) {
+    std::shared_ptr<RenderArguments> arguments;
+    CLI::App* app = command(parent, chosen, "render", "draw a view of a logged step to a PNG", arguments, runRender);
+    app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
+    std::string names;
+    for (const std::string& name : viewNames()) names += (names.empty() ? "" : ", ") + name;
+    app->add_option("--view", arguments->view, "one of " + (names.empty() ? "the views (none here)" : names))
+        ->type_name("NAME")
+        ->required();
+    app->add_option("--lane", arguments->lane, "default: the first that the view can show")
+        ->check(CLI::NonNegativeNumber);
+    app->add_option("--layer", arguments->layer)->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--head", arguments->head)->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--step", arguments->step, "default: the newest snapshot")->check(CLI::NonNegativeNumber);
+    app->add_option("--sample", arguments->sample)->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--out", arguments->out, "the picture")->type_name("OUT.png")->required();
+}
+
+void addMechanisms(CLI::App& parent, Action& chosen) {
+    std::shared_ptr<MechanismsArguments> arguments;
+    CLI::App* app = command(parent, chosen, "mechanisms", "the attention mechanisms, with traits and options",
+                            arguments, runMechanisms);
+    addJson(*app, arguments->json);
+}
+
+void addCheck(CLI::App& parent, Action& chosen) {
+    std::shared_ptr<CheckArguments> arguments;
+    CLI::App* app =
+        command(parent, chosen, "check", "prove the mechanisms against their definitions", arguments, runCheck);
+    std::vector<std::string> names;
+    for (const MechanismInfo& mechanism : mechanisms()) names.emplace_back(mechanism.name);
+    app->add_option("--mechanism", arguments->mechanism, "only this one")->check(CLI::IsMember(names));
+    addDevice(*app, arguments->device);
+    addJson(*app, arguments->json);
+}
+
+void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
+    CLI::App* bench = parent.add_subcommand("bench", "measurements, with the peer or the bound beside");
+    bench->require_subcommand(1);
+
+    std::shared_ptr<BenchTrainStepArguments> step;
+    CLI::App* trainStep =
+        command(*bench, chosen, "train-step", "time of one training step of each lane", step, runBenchTrainStep);
+    trainStep->add_option("--layers", step->layers)->check(CLI::PositiveNumber);
+    trainStep->add_option("--width", step->width)->check(CLI::PositiveNumber);
+    trainStep->add_option("--heads", step->heads)->check(CLI::PositiveNumber);
+    trainStep->add_option("--length", step->length, "tokens")->check(CLI::PositiveNumber);
+    trainStep->add_option("--batch", step->batch, "sequences")->check(CLI::PositiveNumber);
+    trainStep->add_option("--k", step->slots, "slots of the Linformer lane")->check(CLI::PositiveNumber);
+    trainStep->add_option("--repeat", step->repeat, "timed steps")->check(CLI::PositiveNumber)->capture_default_str();
+    trainStep->add_option("--threads", step->threads)->check(CLI::PositiveNumber);
+    addJson(*trainStep, step->json);
+
+    std::shared_ptr<BenchProbesArguments> probes;
+    CLI::App* probeApp =
+        command(*bench, chosen, "probes", "share of a step that probes and run file take", probes, runBenchProbes);
+    probeApp->add_option("--steps", probes->steps)->check(CLI::PositiveNumber)->capture_default_str();
+    probeApp->add_option("--length", probes->length, "tokens")->check(CLI::PositiveNumber)->capture_default_str();
+    addJson(*probeApp, probes->json);
+
+    std::shared_ptr<BenchCanvasArguments> canvas;
+    addJson(*command(*bench, chosen, "canvas", "frame times of the canvas", canvas,
+                     [&hooks](const BenchCanvasArguments& arguments) {
+                         return runBenchCanvas(arguments, hooks.measureCanvas);
+                     }), canvas->json);
+}
+
+int openGui(const CliHooks& hooks, const GuiOptions& options) {
+    require(static_cast<bool>(hooks.gui), "gui",
+            "a build with the window is needed, but this one was made without it (LINSCOPE_GUI=OFF); "
+            "linscope --help lists what it can do");
+    return hooks.gui(options);
+}
+
+void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
+    auto options = std::make_shared<GuiOptions>();
+    CLI::App* app = parent.add_subcommand("gui", "the workbench");
+    app->add_option("path", options->path, "a run or an experiment to open")->type_name("RUN.h5 | EXPERIMENT.toml");
+    CLI::Option* screenshot =
+        app->add_option("--screenshot", options->screenshot, "write a picture of the window and close")
+            ->type_name("OUT.png");
+    app->add_option("--after-steps", options->afterSteps, "training steps before the picture")
+        ->check(CLI::NonNegativeNumber)
+        ->needs(screenshot);
+    app->callback([&chosen, &hooks, options] { chosen = [&hooks, options] { return openGui(hooks, *options); }; });
+}
+
+/// An exception's text as the one line that is promised.
+std::string oneLine(std::string text) {
+    for (char& character : text)
+        if (character == '\n' || character == '\r') character = ' ';
+    return text;
+}
+
+}  // namespace
+
+void requireDevice(const std::string& device) {
+    if (device == "cuda") requireCuda();
+}
+
+int runCli(int argc, char** argv, const CliHooks& hooks) {
+    try {
+        CLI::App app("Linscope: a workbench for linear attention. Without arguments: the window.", "linscope");
+        app.set_version_flag("--version", LINSCOPE_VERSION);
+        app.require_subcommand(0, 1);
+        Action chosen = [&hooks] { return openGui(hooks, GuiOptions{}); };
+        addGui(app, chosen, hooks);
+        addTrain(app, chosen);
+        addInfo(app, chosen);
+        addRender(app, chosen);
+        addMechanisms(app, chosen);
+        addCheck(app, chosen);
+        addBench(app, chosen, hooks);
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::ParseError& error) {
+            if (error.get_exit_code() == 0) return app.exit(error);
+            fmt::print(stderr, "[usage] {}; linscope --help lists the commands\n", oneLine(error.what()));
+            return 2;
+        }
+        return chosen();
+    } catch (const Error& error) {
+        fmt::print(stderr, "{}\n", oneLine(error.what()));
+    } catch (const std::bad_alloc&) {
+        fmt::print(stderr,
+                   "[memory] more memory was needed than this machine has left; make task.length or "
+                   "task.batch smaller\n");
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "[linscope] {}\n", oneLine(error.what()));
+    }
+    return 1;
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "app/cli/bench_canvas.h"
+
+namespace linscope::app {
+
+/// What `linscope gui` was asked for.
+struct GuiOptions {
+    std::string path;                        ///< a run file or an experiment file; empty: the default experiment
+    std::string screenshot;                  ///< PNG of the window to write, then close; empty: stay open
+    std::optional<std::int64_t> afterSteps;  ///< the picture is taken after this training step
+};
+
+/// What the command line cannot do by itself.
+struct CliHooks {
+    /// Opens the window and returns the exit status. Empty: this build has no window.
+    std::function<int(const GuiOptions&)> gui;
+    /// Times the canvas in a window. Empty: this build has no window.
+    MeasureCanvas measureCanvas;
+};
+
+/// The whole program: reads the arguments, carries out one command, reports errors.
+/// Returns the exit status: 0 done; 1 failed, with one line `[where] …` on stderr; 2 wrong usage.
+int runCli(int argc, char** argv, const CliHooks& hooks);
+
+}  // namespace linscope::app

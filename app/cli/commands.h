@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/cli/bench_canvas.h"
+
+namespace linscope::app {
+
+struct TrainArguments {
+    std::string experiment;             ///< may be empty where `resume` is given
+    std::vector<std::string> sets;      ///< "key=value"
+    std::string out;                    ///< run file; empty: a dated one in the folder runs
+    std::optional<std::int64_t> steps;  ///< in all; a resumed run stops there without a change of its schedule
+    std::string device = "auto";        ///< "cpu", "cuda" or "auto"
+    std::string resume;                 ///< run file to go on with
+};
+
+struct InfoArguments {
+    std::string runFile;
+    bool json = false;
+};
+
+struct RenderArguments {
+    std::string runFile;
+    std::string view;
+    std::optional<std::int64_t> lane;  ///< empty: the first that the view can show
+    std::int64_t layer = 0;
+    std::int64_t head = 0;
+    std::optional<std::int64_t> step;  ///< empty: the newest snapshot
+    std::int64_t sample = 0;
+    std::string out;
+};
+
+struct MechanismsArguments {
+    bool json = false;
+};
+
+struct CheckArguments {
+    std::string mechanism;  ///< empty: all
+    std::string device = "auto";
+    bool json = false;
+};
+
+struct BenchTrainStepArguments {
+    std::optional<std::int64_t> layers, width, heads, length, batch, slots;  ///< any given: one shape only
+    std::int64_t repeat = 15;
+    std::optional<std::int64_t> threads;
+    bool json = false;
+};
+
+struct BenchProbesArguments {
+    std::int64_t steps = 100;  ///< of each of the two trainings
+    std::int64_t length = 512;
+    bool json = false;
+};
+
+struct BenchCanvasArguments {
+    bool json = false;
+};
+
+/// Each carries out one command and returns the exit status; all throw Error.
+int runTrain(const TrainArguments& arguments);
+int runInfo(const InfoArguments& arguments);
+int runRender(const RenderArguments& arguments);
+int runMechanisms(const MechanismsArguments& arguments);
+int runCheck(const CheckArguments& arguments);
+int runBenchTrainStep(const BenchTrainStepArguments& arguments);
+int runBenchProbes(const BenchProbesArguments& arguments);
+int runBenchCanvas(const BenchCanvasArguments& arguments, const MeasureCanvas& measure);
+
+/// The names that `render --view` takes; empty where this build has no views.
+std::vector<std::string> viewNames();
+
+/// Throws Error when the device cannot be had: "cuda" in a build or on a machine without it.
+void requireDevice(const std::string& device);
+
+}  // namespace linscope::app

@@ -1,0 +1,173 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "app/cli/commands.h"
+#include "app/cli/json_text.h"
+#include "core/io/run_file.h"
+
+namespace linscope::app {
+namespace {
+
+enum class Better { Lower, Higher, Neither };
+
+Better betterOf(std::string_view metric) {
+    const auto has = [metric](std::string_view part) { return metric.find(part) != std::string_view::npos; };
+    if (has("accuracy") || has("per_second")) return Better::Higher;
+    if (has("loss") || has("bits") || has("memory") || has("millisecond") || has("time")) return Better::Lower;
+    return Better::Neither;
+}
+
+/// The last value that is a number, and the best one where there is a better.
+struct Extremes {
+    std::optional<std::size_t> last, best;
+};
+
+Extremes extremesOf(const Series& series) {
+    const Better better = betterOf(series.name);
+    Extremes found;
+    for (std::size_t i = 0; i < series.values.size(); ++i) {
+        const double value = series.values[i];
+        if (!std::isfinite(value)) continue;
+        found.last = i;
+        if (better == Better::Neither) continue;
+        const double best = found.best ? series.values[*found.best] : value;
+        if (!found.best || (better == Better::Lower ? value < best : value > best)) found.best = i;
+    }
+    return found;
+}
+
+std::string_view nameOf(RunState state) {
+    switch (state) {
+        case RunState::Running:
+            return "running";
+        case RunState::Paused:
+            return "paused";
+        case RunState::Waiting:
+            return "waiting";
+        case RunState::Stopped:
+            return "stopped";
+        case RunState::Finished:
+            return "finished";
+    }
+    return "unknown";
+}
+
+std::string_view nameOf(LaneState state) {
+    switch (state) {
+        case LaneState::Running:
+            return "running";
+        case LaneState::Diverged:
+            return "diverged";
+        case LaneState::Failed:
+            return "failed";
+    }
+    return "unknown";
+}
+
+Json metricsJson(const LaneRecord& lane) {
+    Json metrics = Json::object();
+    for (const Series& series : lane.metrics) {
+        const Extremes found = extremesOf(series);
+        Json metric = Json::object();
+        metric["step"] = found.last ? Json(series.steps[*found.last]) : Json(nullptr);
+        metric["last"] = found.last ? jsonNumber(series.values[*found.last]) : Json(nullptr);
+        metric["best"] = found.best ? jsonNumber(series.values[*found.best]) : Json(nullptr);
+        metric["best_step"] = found.best ? Json(series.steps[*found.best]) : Json(nullptr);
+        metric["unit"] = series.unit;
+        metrics[series.name] = std::move(metric);
+    }
+    return metrics;
+}
+
+Json projectionsJson(const LaneRecord& lane) {
+    Json projections = Json::array();
+    for (const ProjectionSeries& series : lane.projections) {
+        Json measures = Json::object();
+        for (const auto& [name, values] : series.measures)
+            if (!values.empty()) measures[name] = jsonNumber(values.back());
+        projections.push_back({{"name", series.label},
+                               {"slots", series.slots},
+                               {"length", series.length},
+                               {"step", series.steps.empty() ? Json(nullptr) : Json(series.steps.back())},
+                               {"measures", std::move(measures)}});
+    }
+    return projections;
+}
+
+Json runJson(const RunFileReader& run, const std::string& path) {
+    Json lanes = Json::array();
+    for (const LaneRecord& lane : run.lanes())
+        lanes.push_back({{"name", lane.name},
+                         {"mechanism", lane.mechanism},
+                         {"state", nameOf(lane.state)},
+                         {"message", lane.message},
+                         {"parameters", lane.parameters},
+                         {"metrics", metricsJson(lane)},
+                         {"projections", projectionsJson(lane)},
+                         {"snapshots", lane.snapshotSteps}});
+    Json baselines = Json::array();
+    for (const TaskBaseline& baseline : run.baselines())
+        baselines.push_back(
+            {{"metric", baseline.metric}, {"name", baseline.name}, {"value", jsonNumber(baseline.value)}});
+    return {{"file", path},
+            {"schema", kRunFileSchema},
+            {"title", run.experiment().title},
+            {"state", nameOf(run.state())},
+            {"health", run.health()},
+            {"bytes", run.fileBytes()},
+            {"step", run.lastStep()},
+            {"steps", run.experiment().steps},
+            {"baselines", std::move(baselines)},
+            {"lanes", std::move(lanes)}};
+}
+
+std::string bytesText(std::uint64_t bytes) {
+    if (bytes < 10'000) return fmt::format("{} bytes", bytes);
+    if (bytes < 1'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
+    return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+void printLane(const LaneRecord& lane) {
+    fmt::print("\n{}  ({}, {} parameters, {})\n", lane.name, lane.mechanism, lane.parameters, nameOf(lane.state));
+    if (!lane.message.empty()) fmt::print("  {}\n", lane.message);
+    fmt::print("  {:<28}{:>8}{:>14}{:>14}  {}\n", "metric", "step", "last", "best", "unit");
+    for (const Series& series : lane.metrics) {
+        const Extremes found = extremesOf(series);
+        if (!found.last) continue;
+        fmt::print("  {:<28}{:>8}{:>14.6g}{:>14}  {}\n", series.name, series.steps[*found.last],
+                   series.values[*found.last],
+                   found.best ? fmt::format("{:.6g}", series.values[*found.best]) : std::string("-"), series.unit);
+    }
+    for (const ProjectionSeries& series : lane.projections) {
+        if (series.steps.empty()) continue;
+        fmt::print("  {} [{}, {}] at step {}:", series.label, series.slots, series.length, series.steps.back());
+        for (const auto& [name, values] : series.measures)
+            if (!values.empty()) fmt::print("  {} {:.4g}", name, values.back());
+        fmt::print("\n");
+    }
+}
+
+}  // namespace
+
+int runInfo(const InfoArguments& arguments) {
+    const RunFileReader run(arguments.runFile);
+    if (arguments.json) {
+        printJson(runJson(run, arguments.runFile));
+        return 0;
+    }
+    fmt::print("{}\n", run.experiment().title);
+    fmt::print("{}: {}, schema {}, {}; {} at step {} of {}\n", arguments.runFile, bytesText(run.fileBytes()),
+               kRunFileSchema, run.health(), nameOf(run.state()), run.lastStep(), run.experiment().steps);
+    for (const TaskBaseline& baseline : run.baselines())
+        fmt::print("baseline {}: {} {:.4f}\n", baseline.metric, baseline.name, baseline.value);
+    for (const LaneRecord& lane : run.lanes()) printLane(lane);
+    return 0;
+}
+
+}  // namespace linscope::app

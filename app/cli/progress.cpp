@@ -1,0 +1,51 @@
+#include "app/cli/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+namespace linscope::app {
+
+std::string durationText(double seconds) {
+    if (!std::isfinite(seconds) || seconds < 0) return "?";
+    const long long whole = std::llround(seconds);
+    if (whole < 60) return fmt::format("{} s", whole);
+    if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
+    return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
+}
+
+ProgressLine::ProgressLine() : ProgressLine(isatty(STDERR_FILENO) == 1) {}
+
+ProgressLine::~ProgressLine() {
+    finish();
+}
+
+void ProgressLine::update(const std::string& text, bool always) {
+    const Clock::time_point now = Clock::now();
+    const auto interval = m_terminal ? std::chrono::milliseconds(100) : std::chrono::milliseconds(2000);
+    if (!always && m_last && now - *m_last < interval) return;
+    m_last = now;
+    if (m_terminal) {
+        fmt::print(stderr, "\r{}\x1b[K", text);
+        m_open = true;
+    } else {
+        fmt::print(stderr, "{}\n", text);
+    }
+    std::fflush(stderr);
+}
+
+void ProgressLine::note(const std::string& text) {
+    if (m_open) fmt::print(stderr, "\r\x1b[K");
+    m_open = false;
+    fmt::print(stderr, "{}\n", text);
+    std::fflush(stderr);
+}
+
+void ProgressLine::finish() {
+    if (m_open) fmt::print(stderr, "\n");
+    m_open = false;
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,75 @@
+#include "app/cli/render.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "app/cli/commands.h"
+#include "core/base/error.h"
+#include "core/io/run_file.h"
+
+namespace linscope::app {
+namespace {
+
+std::int64_t newestStep(const LaneRecord& lane) {
+    require(!lane.snapshotSteps.empty(), "render",
+            "a stored snapshot is needed, but lane \"{}\" has none; probes.snapshot_every says how often they are made",
+            lane.name);
+    return lane.snapshotSteps.back();
+}
+
+Snapshot readSnapshot(const RunFileReader& run, std::int64_t lane, const std::optional<std::int64_t>& step) {
+    const auto index = static_cast<std::size_t>(lane);
+    return run.snapshot(static_cast<int>(lane), step ? *step : newestStep(run.lanes()[index]));
+}
+
+/// The asked lane, or the first whose mechanism has what the view shows.
+Snapshot chooseSnapshot(const RunFileReader& run, const RenderArguments& arguments) {
+    const auto lanes = static_cast<std::int64_t>(run.lanes().size());
+    if (arguments.lane) {
+        require(*arguments.lane < lanes, "render", "--lane must be 0 to {}, but {} was given", lanes - 1,
+                *arguments.lane);
+        return readSnapshot(run, *arguments.lane, arguments.step);
+    }
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        Snapshot snapshot = readSnapshot(run, lane, arguments.step);
+        if (canShow(arguments.view, snapshot)) return snapshot;
+    }
+    fail("render", "view \"{}\" needs a lane whose mechanism has such a map, but none of the {} lanes has one",
+         arguments.view, lanes);
+}
+
+void requireIndex(const char* option, std::int64_t index, std::int64_t count) {
+    require(index < count, "render", "{} must be 0 to {}, but {} was given", option, count - 1, index);
+}
+
+}  // namespace
+
+int runRender(const RenderArguments& arguments) {
+    requireViews();
+    const std::vector<std::string> names = viewNames();
+    require(std::find(names.begin(), names.end(), arguments.view) != names.end(), "render",
+            "--view must be one of {}, but \"{}\" was given", fmt::join(names, ", "), arguments.view);
+    const RunFileReader run(arguments.runFile);
+    const Snapshot snapshot = chooseSnapshot(run, arguments);
+    requireIndex("--layer", arguments.layer, static_cast<std::int64_t>(snapshot.layers.size()));
+    requireIndex("--head", arguments.head, snapshot.heads);
+    requireIndex("--sample", arguments.sample, snapshot.samples);
+
+    const std::string lane = run.lanes()[static_cast<std::size_t>(snapshot.lane)].name;
+    drawView({.view = arguments.view,
+              .layer = static_cast<int>(arguments.layer),
+              .head = static_cast<int>(arguments.head),
+              .sample = static_cast<int>(arguments.sample),
+              .caption = fmt::format("{}, lane \"{}\", step {}",
+                                     std::filesystem::path(arguments.runFile).filename().string(), lane, snapshot.step),
+              .out = arguments.out},
+             snapshot);
+    fmt::print("{}\n", arguments.out);
+    return 0;
+}
+
+}  // namespace linscope::app

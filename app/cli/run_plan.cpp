@@ -1,0 +1,126 @@
+#include "app/cli/run_plan.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <map>
+
+#include "core/base/error.h"
+#include "core/train/checkpoint_state.h"
+#include "core/train/lane.h"
+#include "core/train/trainer.h"
+
+namespace linscope::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+void applySets(Experiment& experiment, const std::vector<std::string>& sets) {
+    for (const std::string& text : sets) {
+        const std::size_t equals = text.find('=');
+        require(equals != std::string::npos && equals > 0, "--set", "key=value was expected, but \"{}\" was given",
+                text);
+        experiment.set(text.substr(0, equals), text.substr(equals + 1));
+    }
+}
+
+/// Throws Error unless `wanted` says the same as `logged` in every value.
+void requireSame(const Experiment& logged, const Experiment& wanted) {
+    std::map<std::string, OptionValue> values;
+    for (const ExperimentField& field : fieldsOf(logged)) values[field.key] = field.value;
+    for (const ExperimentField& field : fieldsOf(wanted)) {
+        const auto found = values.find(field.key);
+        const std::string before = found == values.end() ? "nothing" : toTomlText(found->second);
+        require(found != values.end() && found->second == field.value, "resume",
+                "a resumed run keeps its experiment, but {} is {} there and {} was asked for; train a new run for that",
+                field.key, before, toTomlText(field.value));
+    }
+    require(logged.lanes.size() == wanted.lanes.size(), "resume",
+            "a resumed run keeps its {} lanes, but {} were asked for; train a new run for that", logged.lanes.size(),
+            wanted.lanes.size());
+}
+
+RunPlan planNew(const TrainArguments& arguments) {
+    RunPlan plan;
+    plan.experiment = Experiment::fromFile(arguments.experiment);
+    applySets(plan.experiment, arguments.sets);
+    if (arguments.steps) plan.experiment.steps = *arguments.steps;
+    plan.experiment.validate();
+
+    plan.runFile = arguments.out.empty() ? datedRunFile(arguments.experiment) : fs::path(arguments.out);
+    std::error_code ignored;
+    require(!fs::exists(plan.runFile, ignored) || fs::is_directory(plan.runFile, ignored) ||
+                fs::file_size(plan.runFile, ignored) == 0,
+            "train",
+            "--out must name a new file, but {} is there already; choose another name, or go on with --resume {}",
+            plan.runFile.string(), plan.runFile.string());
+    plan.checkpoints = checkpointFolder(plan.runFile);
+    require(!fs::exists(plan.checkpoints, ignored) || fs::is_empty(plan.checkpoints, ignored), "train",
+            "the folder of checkpoints must be empty for a new run, but {} holds those of an earlier one; remove it or "
+            "choose another --out",
+            plan.checkpoints.string());
+    return plan;
+}
+
+RunPlan planResumed(const TrainArguments& arguments) {
+    RunPlan plan;
+    plan.resumed = true;
+    plan.runFile = arguments.resume;
+    std::error_code ignored;
+    require(arguments.out.empty() || fs::equivalent(arguments.out, plan.runFile, ignored), "resume",
+            "a resumed run goes on in its own file {}, but --out {} was given; leave --out away", plan.runFile.string(),
+            arguments.out);
+    const RunFileReader reader(plan.runFile);
+    plan.experiment = reader.experiment();
+
+    Experiment wanted = arguments.experiment.empty() ? plan.experiment : Experiment::fromFile(arguments.experiment);
+    applySets(wanted, arguments.sets);
+    if (arguments.steps) wanted.steps = plan.experiment.steps;
+    requireSame(plan.experiment, wanted);
+    if (arguments.steps) {
+        require(*arguments.steps <= plan.experiment.steps, "resume",
+                "--steps can be at most the {} steps that the run was planned for, but {} was given",
+                plan.experiment.steps, *arguments.steps);
+        plan.untilStep = *arguments.steps;
+    }
+    plan.checkpoints = checkpointFolder(plan.runFile);
+    plan.checkpoint = newestCheckpoint(plan.checkpoints, reader.lastStep());
+    return plan;
+}
+
+}  // namespace
+
+RunPlan planRun(const TrainArguments& arguments) {
+    return arguments.resume.empty() ? planNew(arguments) : planResumed(arguments);
+}
+
+std::optional<fs::path> newestCheckpoint(const fs::path& folder, std::int64_t lastStep) {
+    std::optional<fs::path> newest;
+    for (const auto& [step, path] : listCheckpoints(folder))
+        if (step <= lastStep) newest = path;
+    return newest;
+}
+
+fs::path datedRunFile(const fs::path& experiment) {
+    std::string name = experiment.stem().string();
+    if (name == "experiment") {
+        const fs::path folder = fs::absolute(experiment).parent_path().filename();
+        if (!folder.empty()) name = folder.string();
+    }
+    return fs::path("runs") / fmt::format("{}-{:%Y%m%d-%H%M%S}.h5", name, fmt::localtime(std::time(nullptr)));
+}
+
+std::vector<LaneLayout> laneLayouts(Trainer& trainer) {
+    std::vector<LaneLayout> layouts;
+    for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
+        const Lane& lane = trainer.lane(i);
+        layouts.push_back({.name = lane.config().name,
+                           .mechanism = lane.config().mechanism,
+                           .parameters = lane.parameters().elements(),
+                           .projections = lane.projections()});
+    }
+    return layouts;
+}
+
+}  // namespace linscope::app

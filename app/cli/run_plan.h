@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/cli/commands.h"
+#include "core/experiment/experiment.h"
+#include "core/io/run_file.h"
+
+namespace linscope {
+class Trainer;
+}
+
+namespace linscope::app {
+
+/// All that is settled before a training starts.
+struct RunPlan {
+    Experiment experiment;
+    std::filesystem::path runFile;
+    std::filesystem::path checkpoints;  ///< folder
+    bool resumed = false;
+    std::optional<std::filesystem::path> checkpoint;  ///< to go on from; empty: from the beginning
+    std::optional<std::int64_t> untilStep;            ///< stop after this step, before the experiment's end
+};
+
+/// A new run, or one that goes on. Throws Error: the experiment is wrong, the run file is there already,
+/// or what is asked for differs from the experiment in the run file that is to go on.
+RunPlan planRun(const TrainArguments& arguments);
+
+/// The newest checkpoint in the folder whose step is not after `lastStep`, the last that the run file holds.
+std::optional<std::filesystem::path> newestCheckpoint(const std::filesystem::path& folder, std::int64_t lastStep);
+
+/// "runs/first_light-20260131-090501.h5" for "experiments/first_light/experiment.toml".
+std::filesystem::path datedRunFile(const std::filesystem::path& experiment);
+
+/// What a run file must know of each lane before the first step.
+std::vector<LaneLayout> laneLayouts(Trainer& trainer);
+
+}  // namespace linscope::app

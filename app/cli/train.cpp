@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "app/cli/commands.h"
+#include "app/cli/progress.h"
+#include "app/cli/run_plan.h"
+#include "app/cli/signals.h"
+#include "app/cli/train_console.h"
+#include "core/base/error.h"
+#include "core/train/lane.h"
+#include "core/train/runner.h"
+#include "core/train/trainer.h"
+
+namespace linscope::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The file that a run logs to, made or opened again, with the trainer at the step it goes on from.
+std::unique_ptr<RunFileWriter> openRunFile(const RunPlan& plan, Trainer& trainer) {
+    if (!plan.resumed) {
+        if (const fs::path folder = plan.runFile.parent_path(); !folder.empty()) {
+            std::error_code error;
+            fs::create_directories(folder, error);
+            require(!error, "train", "the folder {} was to be made for the run file, but: {}", folder.string(),
+                    error.message());
+        }
+        return std::make_unique<RunFileWriter>(plan.runFile, plan.experiment, trainer.task(), laneLayouts(trainer));
+    }
+    if (plan.checkpoint) {
+        trainer.loadCheckpoint(*plan.checkpoint);
+        fmt::print(stderr, "going on after step {} from {}\n", trainer.currentStep(), plan.checkpoint->string());
+        return RunFileWriter::resume(plan.runFile, trainer.currentStep());
+    }
+    fmt::print(stderr, "no checkpoint in {}: starting again from the beginning, with the same seed\n",
+               plan.checkpoints.string());
+    return RunFileWriter::resume(plan.runFile, -1);
+}
+
+std::vector<std::string> laneNames(const Experiment& experiment) {
+    std::vector<std::string> names;
+    for (const LaneConfig& lane : experiment.lanes) names.push_back(lane.name);
+    return names;
+}
+
+bool anyLaneRuns(Trainer& trainer) {
+    for (std::size_t i = 0; i < trainer.laneCount(); ++i)
+        if (trainer.lane(i).state() == LaneState::Running) return true;
+    return false;
+}
+
+}  // namespace
+
+int runTrain(const TrainArguments& arguments) {
+    requireDevice(arguments.device);
+    CommandQueue commands;
+    // First of all, so that the threads of the parallel loops inherit the blocked signals.
+    const StopSignals signals([&commands] { commands.post({.kind = CommandKind::Stop, .target = {}}); });
+
+    const RunPlan plan = planRun(arguments);
+    Trainer trainer(plan.experiment);
+    fmt::print(stderr, "{}\n", trainer.task().description());
+    trainer.setCheckpointFolder(plan.checkpoints);
+
+    const std::unique_ptr<RunFileWriter> writer = openRunFile(plan, trainer);
+    const std::int64_t lastStep = plan.untilStep.value_or(plan.experiment.steps);
+    FlushAtCheckpoint flusher(*writer);
+    TrainConsole console(laneNames(plan.experiment), trainer.currentStep(), lastStep);
+    trainer.addListener(*writer);
+    trainer.addListener(flusher);
+    trainer.addListener(console);
+
+    runTrainer(trainer, commands, {.untilStep = plan.untilStep, .liveInterval = {}});
+    console.finish();
+    writer->flush();
+
+    fmt::print("run file     {} (step {} of {})\n", plan.runFile.string(), trainer.currentStep(),
+               plan.experiment.steps);
+    fmt::print("checkpoints  {}\n", plan.checkpoints.string());
+    if (!trainer.finished())
+        fmt::print("stopped after step {}; go on with: linscope train --resume {}\n", trainer.currentStep(),
+                   plan.runFile.string());
+    require(anyLaneRuns(trainer), "train",
+            "at least one lane must reach the end, but every lane stopped because of values that are not finite; "
+            "linscope info {} names the tensors; try a smaller optimizer.learning_rate",
+            plan.runFile.string());
+    return 0;
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,151 @@
+"""What the commands answer when all is well."""
+
+import json
+import unittest
+
+from support import CliTest, HAS_VIEWS
+
+
+class Usage(CliTest):
+    def test_help_and_version_are_no_errors(self):
+        self.assertIn("train", self.ok("--help"))
+        self.assertRegex(self.ok("--version"), r"\d+\.\d+\.\d+")
+        self.assertIn("--resume", self.ok("train", "--help"))
+
+    def test_wrong_usage_exits_with_2(self):
+        for arguments in (["nonsense"], ["train"], ["info"], ["--nonsense"], ["bench"], ["bench", "nonsense"],
+                          ["train", self.experiment, "--device", "tpu"], ["train", self.experiment, "--steps", "0"],
+                          ["train", self.experiment, "--steps", "many"], ["check", "--mechanism", "nonsense"],
+                          ["render", "run.h5", "--out", "a.png"], ["gui", "--after-steps", "3"]):
+            with self.subTest(arguments=arguments):
+                self.assertIn("[usage]", self.fails(*arguments, status=2))
+
+    @unittest.skipIf(HAS_VIEWS, "this build has the window")
+    def test_a_server_build_says_that_it_has_no_window(self):
+        self.assertIn("[gui]", self.fails())
+        self.assertIn("[gui]", self.fails("gui"))
+        self.assertIn("[render]", self.fails("render", "run.h5", "--view", "exact", "--out", "a.png"))
+
+    def test_cuda_is_refused_with_a_sentence(self):
+        for arguments in (["train", self.experiment, "--device", "cuda"], ["check", "--device", "cuda"]):
+            self.assertIn("[cuda]", self.fails(*arguments))
+
+
+class Mechanisms(CliTest):
+    def test_json_names_both_with_their_options(self):
+        document = json.loads(self.ok("mechanisms", "--json"))
+        found = {mechanism["name"]: mechanism for mechanism in document["mechanisms"]}
+        self.assertLessEqual({"full", "linformer"}, set(found))
+        linformer = found["linformer"]
+        self.assertTrue(linformer["traits"]["signed_map"])
+        self.assertEqual(linformer["traits"]["map_axis"], "slots")
+        options = {option["name"]: option for option in linformer["options"]}
+        self.assertIn("layerwise", options["sharing"]["choices"])
+        for option in options.values():
+            self.assertTrue(option["help"] and option["type"] and option["default"] is not None)
+
+    def test_table_names_them_too(self):
+        self.assertIn("linformer", self.ok("mechanisms"))
+
+
+class TrainAndInfo(CliTest):
+    def test_a_run_is_trained_and_told(self):
+        run = self.path("deep/er/run.h5")
+        done = self.run_cli("train", self.experiment, "--out", run)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(str(run), done.stdout)
+        self.assertIn("step 12/12", done.stderr)
+
+        info = self.info(run)
+        self.assertEqual(info["title"], "Tiny")
+        self.assertEqual(info["state"], "finished")
+        self.assertEqual(info["health"], "whole")
+        self.assertEqual(info["step"], 12)
+        self.assertEqual(info["bytes"], run.stat().st_size)
+        self.assertEqual([lane["name"] for lane in info["lanes"]], ["full", "linformer"])
+        self.assertTrue(info["baselines"])
+        for lane in info["lanes"]:
+            self.assertEqual(lane["state"], "running")
+            self.assertGreater(lane["parameters"], 1000)
+            loss = lane["metrics"]["loss"]
+            self.assertEqual(loss["step"], 12)
+            self.assertLessEqual(loss["best"], loss["last"])
+            self.assertGreater(lane["metrics"]["tokens_per_second"]["last"], 0)
+            self.assertGreater(lane["metrics"]["validation_bits_per_byte"]["best"], 0)
+        self.assertGreater(info["lanes"][1]["parameters"], info["lanes"][0]["parameters"])
+        self.assertEqual(info["lanes"][1]["projections"][0]["slots"], 8)
+        self.assertIn("validation_bits_per_byte", self.ok("info", run))
+
+    def test_set_and_steps_change_the_experiment(self):
+        run = self.train("set.h5", "--set", "lane.1.attention.k=4", "--set", "title=Other", "--steps", 6)
+        info = self.info(run)
+        self.assertEqual(info["steps"], 6)
+        self.assertEqual(info["title"], "Other")
+        self.assertEqual(info["lanes"][1]["projections"][0]["slots"], 4)
+
+    def test_twins_of_one_seed_are_the_same_run(self):
+        first, second = self.train("a.h5"), self.train("b.h5")
+        for one, other in zip(self.info(first)["lanes"], self.info(second)["lanes"], strict=True):
+            self.assertEqual(one["metrics"]["loss"], other["metrics"]["loss"])
+
+    def test_a_default_name_is_dated(self):
+        out = self.ok("train", self.experiment)
+        self.assertRegex(out, r"runs/tiny-\d{8}-\d{6}\.h5")
+        self.assertEqual(len(list(self.path("runs").glob("tiny-*.h5"))), 1)
+
+
+class Bench(CliTest):
+    def test_train_step_gives_time_and_bound_of_both_lanes(self):
+        document = json.loads(self.ok("bench", "train-step", "--layers", 1, "--width", 32, "--heads", 2, "--length", 64,
+                                      "--batch", 2, "--k", 8, "--repeat", 3, "--json"))
+        self.assertEqual([result["k"] for result in document["results"]], [8, 8])
+        self.assertEqual(document["results"][0]["lane"], "full")
+        for result in document["results"]:
+            self.assertGreater(result["median_ms"], 0)
+            self.assertGreater(result["bound_ms"], 0)
+            self.assertLessEqual(result["fastest_ms"], result["median_ms"])
+
+    def test_probes_gives_a_share(self):
+        document = json.loads(self.ok("bench", "probes", "--steps", 4, "--length", 64, "--json"))
+        self.assertLess(document["share"], 1)
+        self.assertGreater(document["with_ms"], 0)
+
+
+class Check(CliTest):
+    def test_every_proof_of_a_mechanism_passes(self):
+        document = json.loads(self.ok("check", "--mechanism", "linformer", "--json"))
+        self.assertTrue(document["passed"])
+        self.assertGreater(len(document["proofs"]), 5)
+        for proof in document["proofs"]:
+            self.assertEqual(proof["mechanism"], "linformer")
+            self.assertTrue(proof["passed"], proof)
+
+
+@unittest.skipUnless(HAS_VIEWS, "this build has no views")
+class Render(CliTest):
+    def test_every_view_of_a_run_becomes_a_picture(self):
+        run = self.train()
+        for view in ("exact", "compressed", "lifted", "difference", "projection"):
+            with self.subTest(view=view):
+                picture = self.path(f"{view}.png")
+                self.assertIn(str(picture), self.ok("render", run, "--view", view, "--out", picture))
+                data = picture.read_bytes()
+                self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n")
+                self.assertGreater(len(data), 2000)
+
+    def test_step_head_and_lane_are_chosen_and_checked(self):
+        run = self.train()
+        self.ok("render", run, "--view", "exact", "--lane", 1, "--head", 1, "--step", 5, "--out", self.path("a.png"))
+        out = self.path("no.png")
+        for extra, word in ((["--lane", 2], "--lane"), (["--head", 2], "--head"), (["--layer", 1], "--layer"),
+                            (["--sample", 1], "--sample"), (["--step", 7], "5")):
+            with self.subTest(extra=extra):
+                self.assertIn(word, self.fails("render", run, "--view", "exact", "--out", out, *extra))
+                self.assertFalse(out.exists())
+        self.fails("render", run, "--view", "lifted", "--lane", 0, "--out", out)
+        self.assertIn("exact", self.fails("render", run, "--view", "nonsense", "--out", out))
+        self.fails("render", run, "--view", "exact", "--out", self.path("absent/a.png"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,166 @@
+"""What goes wrong, and what is then said."""
+
+import json
+import os
+import signal
+import struct
+import unittest
+
+from support import CliTest, EXPERIMENT, wait_for
+
+try:
+    import h5py
+except ImportError:
+    h5py = None
+
+
+class WrongExperiments(CliTest):
+    def changed(self, old, new):
+        text = EXPERIMENT.format(steps=12, length=64, checkpoint_every=5, corpus=self.corpus)
+        self.assertIn(old, text)
+        return self.write_experiment("changed.toml", text.replace(old, new))
+
+    def refuses(self, old, new, *words):
+        line = self.fails("train", self.changed(old, new), "--out", self.path("run.h5"))
+        for word in words:
+            self.assertIn(word, line)
+        self.assertFalse(self.path("run.h5").exists())
+        return line
+
+    def test_unknown_key(self):
+        self.refuses("length =", "lenght =", "changed.toml:7", "task.lenght", "length")
+
+    def test_wrong_type(self):
+        self.refuses("layers = 1", 'layers = "one"', "changed.toml:11", "model.layers", "integer")
+
+    def test_no_toml(self):
+        self.refuses("[model]", "[model", "changed.toml:9")
+
+    def test_more_slots_than_tokens(self):
+        self.refuses("k = 8", "k = 65", "65", "64")
+
+    def test_heads_that_do_not_divide_the_width(self):
+        self.refuses("heads = 2", "heads = 3", "model.heads", "32", "3")
+
+    def test_length_longer_than_the_corpus(self):
+        self.corpus.write_text("in the beginning\n" * 3)
+        self.refuses("seed = 3", "seed = 4", "task.length", "book.txt")
+
+    def test_empty_and_absent_corpus(self):
+        self.corpus.write_text("")
+        self.refuses("seed = 3", "seed = 4", "empty")
+        self.corpus.unlink()
+        self.refuses("seed = 3", "seed = 4", "book.txt")
+
+    def test_unknown_mechanism(self):
+        self.refuses('mechanism = "linformer"', 'mechanism = "lineformer"', "linformer")
+
+    def test_absent_file(self):
+        self.assertIn("absent.toml", self.fails("train", self.path("absent.toml")))
+
+    def test_wrong_set(self):
+        for text, word in (("task.lenght=5", "task.lenght"), ("task.length", "key=value"), ("task.length=x", "task.length"),
+                           ("lane.1.attention.k=65", "65")):
+            with self.subTest(text=text):
+                self.assertIn(word, self.fails("train", self.experiment, "--set", text, "--out", self.path("run.h5")))
+
+
+class WrongFiles(CliTest):
+    def test_output_that_cannot_be_written(self):
+        blocked = self.path("file")
+        blocked.write_text("no folder")
+        self.assertIn("file", self.fails("train", self.experiment, "--out", blocked / "run.h5"))
+        self.assertIn("folder", self.fails("train", self.experiment, "--out", self.folder))
+
+    @unittest.skipIf(os.geteuid() == 0, "root may write everywhere")
+    def test_output_without_permission(self):
+        locked = self.path("locked")
+        locked.mkdir(mode=0o500)
+        self.assertIn("locked", self.fails("train", self.experiment, "--out", locked / "run.h5"))
+
+    def test_an_earlier_run_is_not_overwritten(self):
+        run = self.train()
+        before = run.read_bytes()
+        self.assertIn("--resume", self.fails("train", self.experiment, "--out", run))
+        self.assertEqual(run.read_bytes(), before)
+        run.unlink()
+        self.assertIn("checkpoints", self.fails("train", self.experiment, "--out", run))
+
+    def test_files_that_are_no_runs(self):
+        run = self.train()
+        whole = run.read_bytes()
+        cut = self.path("cut.h5")
+        foreign = self.path("foreign.h5")
+        foreign.write_text("no HDF5 at all\n" * 50)
+        self.path("empty.h5").write_bytes(b"")
+        for size in (40, 700, len(whole) // 2):
+            cut.write_bytes(whole[:size])
+            for command in (["info", cut], ["info", cut, "--json"], ["train", "--resume", cut]):
+                with self.subTest(size=size, command=command):
+                    self.assertIn("cut.h5", self.fails(*command))
+        for name in ("foreign.h5", "empty.h5", "absent.h5", "."):
+            with self.subTest(name=name):
+                self.fails("info", self.path(name))
+
+    @unittest.skipIf(h5py is None, "python3-h5py is not installed")
+    def test_foreign_hdf5_and_newer_schema(self):
+        with h5py.File(self.path("foreign.h5"), "w") as file:
+            file["numbers"] = [1, 2, 3]
+        self.assertIn("foreign.h5", self.fails("info", self.path("foreign.h5")))
+        run = self.train()
+        with h5py.File(run, "r+") as file:
+            names = [name for name in file.attrs if "schema" in name]
+            self.assertEqual(len(names), 1, list(file.attrs))
+            file.attrs.modify(names[0], 99)
+        self.assertIn("99", self.fails("info", run))
+        self.assertIn("99", self.fails("train", "--resume", run))
+
+
+class NotFinite(CliTest):
+    def poison(self, checkpoint, tensor):
+        """Puts a NaN into a tensor of a safetensors file."""
+        data = bytearray(checkpoint.read_bytes())
+        (header,) = struct.unpack_from("<Q", data)
+        begin = json.loads(data[8:8 + header])[tensor]["data_offsets"][0]
+        struct.pack_into("<f", data, 8 + header + begin, float("nan"))
+        checkpoint.write_bytes(data)
+
+    def stopped_run(self):
+        """A run stopped between two steps, and its last step."""
+        run = self.path("run.h5")
+        process = self.start_cli("train", self.write_experiment(steps=4000, checkpoint_every=20), "--out", run)
+        wait_for(lambda: self.checkpoints(run))
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, error)
+        self.assertIn("--resume", out)
+        return run, self.info(run)["step"]
+
+    def test_one_lane_stops_and_the_other_goes_on(self):
+        run, step = self.stopped_run()
+        self.poison(self.checkpoints(run)[-1], "lane1/blocks.0.mlp.up.weight")
+        done = self.run_cli("train", "--resume", run, "--steps", step + 3)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn('lane "linformer" stopped', done.stderr)
+        info = self.info(run)
+        full, linformer = info["lanes"]
+        self.assertEqual(info["step"], step + 3)
+        self.assertEqual((full["state"], linformer["state"]), ("running", "diverged"))
+        self.assertEqual(full["metrics"]["loss"]["step"], step + 3)
+        self.assertEqual(linformer["metrics"]["loss"]["step"], step)
+        self.assertIn("blocks.0", linformer["message"])
+
+    def test_every_lane_stopped_is_a_failure(self):
+        run, step = self.stopped_run()
+        for lane in range(2):
+            self.poison(self.checkpoints(run)[-1], f"lane{lane}/blocks.0.mlp.up.weight")
+        done = self.run_cli("train", "--resume", run, "--steps", step + 3)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("[train]", done.stderr.splitlines()[-1])
+        for lane in self.info(run)["lanes"]:
+            self.assertEqual(lane["state"], "diverged")
+            self.assertEqual(lane["metrics"]["loss"]["step"], step)
+
+
+if __name__ == "__main__":
+    unittest.main()
