@@ -103,6 +103,17 @@ void addCheck(CLI::App& parent, Action& chosen) {
     addJson(*app, arguments->json);
 }
 
+void addBatches(CLI::App& parent, Action& chosen) {
+    std::shared_ptr<BatchesArguments> arguments;
+    CLI::App* app = command(parent, chosen, "batches", "write an experiment's first batches, for a peer that trains on them",
+                            arguments, runBatches);
+    app->add_option("experiment", arguments->experiment, "the experiment's TOML file")
+        ->type_name("EXPERIMENT.toml")
+        ->required();
+    app->add_option("--count", arguments->count, "batches")->check(CLI::PositiveNumber)->capture_default_str();
+    app->add_option("--out", arguments->out, "the file")->type_name("OUT.safetensors")->required();
+}
+
 void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     CLI::App* bench = parent.add_subcommand("bench", "measurements, with the peer or the bound beside");
     bench->require_subcommand(1);
@@ -179,6 +190,7 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
         addRender(app, chosen);
         addMechanisms(app, chosen);
         addCheck(app, chosen);
+        addBatches(app, chosen);
         addBench(app, chosen, hooks);
         try {
             app.parse(argc, argv);

@@ -44,6 +44,12 @@ struct CheckArguments {
     bool json = false;
 };
 
+struct BatchesArguments {
+    std::string experiment;
+    std::int64_t count = 100;
+    std::string out;
+};
+
 struct BenchTrainStepArguments {
     std::optional<std::int64_t> layers, width, heads, length, batch, slots;  ///< any given: one shape only
     std::int64_t repeat = 15;
@@ -67,6 +73,7 @@ int runInfo(const InfoArguments& arguments);
 int runRender(const RenderArguments& arguments);
 int runMechanisms(const MechanismsArguments& arguments);
 int runCheck(const CheckArguments& arguments);
+int runBatches(const BatchesArguments& arguments);
 int runBenchTrainStep(const BenchTrainStepArguments& arguments);
 int runBenchProbes(const BenchProbesArguments& arguments);
 int runBenchCanvas(const BenchCanvasArguments& arguments, const MeasureCanvas& measure);

@@ -66,6 +66,7 @@ void Trainer::retry() {
 
 void Trainer::begin() {
     if (m_step > 0) return;
+    saveCheckpoint();  // the initial weights: never removed, so that any program can start from them
     validate();
     probe();
     snapshots(true);

@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "app/cli/commands.h"
+#include "app/cli/run_plan.h"
+#include "core/base/error.h"
+#include "core/data/task.h"
+#include "core/io/checkpoint.h"
+
+namespace linscope::app {
+
+int runBatches(const BatchesArguments& arguments) {
+    const Experiment experiment = Experiment::fromFile(arguments.experiment);
+    const std::unique_ptr<Task> task =
+        findTask(experiment.task.name).create(experiment.task.options, static_cast<std::uint64_t>(experiment.seed));
+    std::vector<Batch> batches(static_cast<std::size_t>(arguments.count));
+    std::vector<std::vector<std::int32_t>> selected;  // safetensors here has 32-bit integers
+    std::vector<NamedTensor> tensors;
+    for (Batch& batch : batches) task->nextBatch(batch);
+    for (const Batch& batch : batches) selected.emplace_back(batch.selected.begin(), batch.selected.end());
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+        Batch& batch = batches[i];
+        const auto places = static_cast<std::int64_t>(batch.selected.size());
+        tensors.push_back({fmt::format("{}/tokens", i + 1), {batch.tokens.data(), {batch.batch, batch.length}, DType::I32}});
+        tensors.push_back({fmt::format("{}/selected", i + 1), {selected[i].data(), {places}, DType::I32}});
+        tensors.push_back({fmt::format("{}/targets", i + 1), {batch.targets.data(), {places}, DType::I32}});
+    }
+    writeSafetensors(arguments.out, tensors, {{"experiment", experiment.toToml()}});
+    fmt::print("{}: the batches of steps 1 to {}\n", arguments.out, arguments.count);
+    return 0;
+}
+
+}  // namespace linscope::app

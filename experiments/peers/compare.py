@@ -1,0 +1,85 @@
+"""Runs Linscope and PyTorch side by side and prints what experiments/peers/README.md states.
+
+    PYTHON experiments/peers/compare.py loss      losses of the first 100 steps of first_light, both lanes
+    PYTHON experiments/peers/compare.py step      median time of a training step, both lanes, two shapes
+
+PYTHON is an interpreter with torch (README.md says how to make one); standard library only here.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+here = pathlib.Path(__file__).resolve().parent
+root = here.parent.parent
+linscope = os.environ.get("LINSCOPE", root / "build" / "release" / "bin" / "linscope")
+peer = [sys.executable, str(here / "linscope_peer.py")]
+shapes = [
+    {"layers": 2, "width": 128, "heads": 4, "length": 512, "batch": 8, "k": 64},
+    {"layers": 4, "width": 128, "heads": 4, "length": 1024, "batch": 4, "k": 64},
+]
+
+
+def output(command):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def logged_losses(run):
+    script = ("import h5py, json, sys; f = h5py.File(sys.argv[1], 'r');"
+              "print(json.dumps([f['lanes'][i]['metrics/loss'][()].tolist() for i in sorted(f['lanes'], key=int)]))")
+    return json.loads(output(["/usr/bin/python3", "-c", script, str(run)]))
+
+
+def compare_losses(steps=100):
+    experiment = root / "experiments" / "first_light" / "experiment.toml"
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        run, batches = folder / "run.h5", folder / "batches.safetensors"
+        # The schedule stays that of the whole experiment; `train` stops because the copy asks for fewer steps.
+        constant = ["--set", "optimizer.schedule=constant"]
+        subprocess.run([linscope, "train", experiment, *constant, "--steps", str(steps), "--out", run], check=True,
+                       stdout=subprocess.DEVNULL)
+        subprocess.run([linscope, "batches", experiment, "--count", str(steps), "--out", batches], check=True,
+                       stdout=subprocess.DEVNULL)
+        ours = logged_losses(run)
+        checkpoint = folder / "run.checkpoints" / "step-000000.safetensors"
+        theirs = json.loads(output(peer + ["loss", str(checkpoint), str(batches), "--steps", str(steps)]))
+    worst = 0.0
+    for lane, values in zip(theirs["lanes"], ours):
+        errors = [abs(a - b) / abs(b) for a, b in zip(values, lane["loss"])]
+        worst = max(worst, *errors)
+        print(f"{lane['lane']:16} step {steps}: Linscope {values[-1]:.6f}, PyTorch {lane['loss'][-1]:.6f}; "
+              f"largest relative difference of {len(errors)} steps {max(errors):.2e}")
+    print(f"torch {theirs['torch']}; bound 1e-3: {'held' if worst < 1e-3 else 'BROKEN'}")
+    return worst < 1e-3
+
+
+def compare_steps(rounds=3):
+    print(f"{'shape':28}{'lane':>12}{'Linscope':>10}{'eager':>10}{'compile':>10}{'ours/best':>11}   median ms, 2 threads")
+    held = True
+    for shape in shapes:
+        flags = [text for name, value in shape.items() for text in (f"--{name}", str(value))]
+        ours, theirs = {}, {}
+        for _ in range(rounds):  # in turns, so that a machine that slows down slows both
+            for entry in json.loads(output([linscope, "bench", "train-step", *flags, "--threads", "2", "--json"]))["results"]:
+                ours.setdefault(entry["lane"].split()[0], []).append(entry["median_ms"])
+            for entry in json.loads(output(peer + ["step", *flags]))["results"]:
+                theirs.setdefault((entry["lane"], entry["mode"]), []).append(entry["median_ms"])
+        middle = lambda values: sorted(values)[len(values) // 2]
+        for lane in ("full", "linformer"):
+            mine, eager, compiled = middle(ours[lane]), middle(theirs[lane, "eager"]), middle(theirs[lane, "compile"])
+            ratio = mine / min(eager, compiled)
+            held = held and ratio <= 1
+            name = "({layers}, {width}, {heads}, {length}, {batch}, k {k})".format(**shape)
+            print(f"{name:28}{lane:>12}{mine:10.1f}{eager:10.1f}{compiled:10.1f}{ratio:11.2f}")
+    return held
+
+
+if __name__ == "__main__":
+    chosen = {"loss": compare_losses, "step": compare_steps}.get(sys.argv[1] if len(sys.argv) == 2 else "")
+    if chosen is None:
+        sys.exit(__doc__)
+    sys.exit(0 if chosen() else 1)
