@@ -1,0 +1,144 @@
+#include "viz/canvas/canvas_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace linscope::viz {
+
+namespace {
+
+std::string plainToken(std::int32_t token) {
+    if (token == ' ') return "␣";
+    if (token == '\n') return "⏎";
+    if (token > 32 && token < 127) return std::string(1, static_cast<char>(token));
+    return fmt::format("<{}>", token);
+}
+
+}  // namespace
+
+CanvasModel::CanvasModel(std::function<void()> onMaps, MapService::Work work)
+    : m_tokenText(plainToken), m_service(std::move(onMaps), std::move(work)) {}
+
+void CanvasModel::setLanes(std::vector<std::string> names) {
+    m_lanes = std::move(names);
+    m_snapshots.assign(m_lanes.size(), nullptr);
+    m_maps.reset();
+    m_choice = clamped(m_wished);
+    ++m_revision;
+}
+
+void CanvasModel::setSnapshot(std::shared_ptr<const Snapshot> snapshot) {
+    if (!snapshot || snapshot->lane < 0) return;
+    const auto lane = static_cast<std::size_t>(snapshot->lane);
+    if (lane >= m_snapshots.size()) {
+        m_snapshots.resize(lane + 1);
+        while (m_lanes.size() <= lane) m_lanes.push_back(fmt::format("lane {}", m_lanes.size()));
+    }
+    m_snapshots[lane] = std::move(snapshot);
+    if (!m_choiceMade) {
+        const auto shown = this->snapshot();
+        const bool better = !shown || (!hasMap(*shown, MapKind::Lifted) && hasMap(*m_snapshots[lane], MapKind::Lifted));
+        if (better && m_choice.lane != static_cast<int>(lane)) {
+            m_wished.lane = static_cast<int>(lane);
+            m_choice = clamped(m_wished);
+            if (onChoice) onChoice(m_choice);
+        }
+    }
+    if (static_cast<int>(lane) == m_choice.lane) {
+        m_choice = clamped(m_wished);
+        request();
+    }
+}
+
+std::shared_ptr<const Snapshot> CanvasModel::snapshot() const {
+    const auto lane = static_cast<std::size_t>(m_choice.lane);
+    return lane < m_snapshots.size() ? m_snapshots[lane] : nullptr;
+}
+
+HeadChoice CanvasModel::clamped(HeadChoice choice) const {
+    choice.lane = std::clamp(choice.lane, 0, std::max(0, static_cast<int>(m_lanes.size()) - 1));
+    const auto lane = static_cast<std::size_t>(choice.lane);
+    const Snapshot* known = lane < m_snapshots.size() ? m_snapshots[lane].get() : nullptr;
+    if (!known) return choice;
+    choice.layer = std::clamp(choice.layer, 0, std::max(0, static_cast<int>(known->layers.size()) - 1));
+    choice.head = std::clamp(choice.head, 0, std::max(0, static_cast<int>(known->heads) - 1));
+    choice.sample = std::clamp(choice.sample, 0, std::max(0, static_cast<int>(known->samples) - 1));
+    return choice;
+}
+
+void CanvasModel::choose(HeadChoice choice) {
+    m_choiceMade = true;
+    m_wished = choice;
+    const HeadChoice before = std::exchange(m_choice, clamped(choice));
+    if (m_choice == before) return;
+    request();
+    if (onChoice) onChoice(m_choice);
+}
+
+HeadChoice CanvasModel::savedChoice() const {
+    HeadChoice saved = m_choice;
+    if (!m_choiceMade) saved.lane = -1;
+    return saved;
+}
+
+void CanvasModel::restoreChoice(HeadChoice choice) {
+    if (choice.lane >= 0) return choose(choice);
+    choice.lane = m_choice.lane;
+    m_wished = choice;
+    m_choice = clamped(choice);
+    request();
+}
+
+void CanvasModel::request() {
+    if (auto known = snapshot()) m_service.request(std::move(known), m_choice);
+}
+
+bool CanvasModel::update() {
+    auto answer = m_service.take();
+    if (!answer) return false;
+    m_maps = std::move(answer);
+    ++m_revision;
+    const auto& maps = m_maps->maps;
+    const std::int64_t tokens = m_maps->snapshot->length;
+    const auto& compressed = maps[1];
+    m_view.setCells(tokens, compressed ? compressed->matrix.cols * compressed->colBlock : 0);
+    if (cursor.row >= tokens || cursor.key >= tokens || cursor.slot >= m_view.slots()) cursor = {};
+
+    std::vector<const ValueStatistics*> tokenMaps;
+    if (maps[0]) tokenMaps.push_back(&m_maps->statistics[0]);
+    if (maps[2]) tokenMaps.push_back(&m_maps->statistics[2]);
+    m_colouring.setStatistics(RangeOf::TokenMaps, tokenMaps);
+    const std::array<const ValueStatistics*, 1> own{&m_maps->statistics[1]}, difference{&m_maps->statistics[3]};
+    if (maps[1]) m_colouring.setStatistics(RangeOf::Compressed, own);
+    if (maps[3]) m_colouring.setStatistics(RangeOf::Difference, difference);
+    return true;
+}
+
+std::string CanvasModel::tokenAt(std::int64_t position) const {
+    if (!m_maps) return {};
+    const Snapshot& shown = *m_maps->snapshot;
+    const std::int64_t index = m_maps->choice.sample * shown.length + position;
+    if (position < 0 || position >= shown.length || index >= static_cast<std::int64_t>(shown.tokens.size())) return {};
+    return m_tokenText ? m_tokenText(shown.tokens[static_cast<std::size_t>(index)]) : std::string();
+}
+
+std::string CanvasModel::absence(MapKind kind) const {
+    const auto known = snapshot();
+    if (!known)
+        return m_lanes.empty() ? "No experiment is open."
+                               : fmt::format("Nothing of \"{}\" to show yet: maps come with its first snapshot.",
+                                             m_lanes[static_cast<std::size_t>(m_choice.lane)]);
+    if (!hasMap(*known, kind)) {
+        if (known->mechanism == "full")
+            return kind == MapKind::Compressed ? "Full attention has no compressed map: every query reads every token."
+                   : kind == MapKind::Lifted   ? "Full attention has nothing to lift: its map is the exact one."
+                                               : "Full attention does not differ from the exact map.";
+        return fmt::format("The mechanism \"{}\" has no {} map.", known->mechanism, mapName(kind));
+    }
+    if (m_maps && !m_maps->problem.empty() && m_maps->choice == m_choice) return m_maps->problem;
+    return {};
+}
+
+}  // namespace linscope::viz

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "viz/canvas/colouring.h"
+#include "viz/canvas/linked_view.h"
+#include "viz/canvas/map_service.h"
+
+namespace linscope::viz {
+
+enum class CanvasPage { Maps, Projection };
+
+/// The cell that is looked at, in units of the axes; −1: none. A key token and a slot exclude each other.
+struct CanvasCursor {
+    std::int64_t row = -1, key = -1, slot = -1;
+    bool pinned = false;  ///< stays when the mouse leaves
+};
+
+/// Everything the canvas shows, without drawing: lanes, the newest snapshot of each, the chosen head, its
+/// maps (computed elsewhere, taken when ready), colours, cursor and zoom. Used by one thread.
+class CanvasModel {
+public:
+    /// `onMaps` is called on another thread when update() has something to take.
+    explicit CanvasModel(std::function<void()> onMaps, MapService::Work work = MapService::realWork());
+
+    void setLanes(std::vector<std::string> names);
+    /// Keeps the newest snapshot of its lane. Until a person chooses a lane, the first one whose
+    /// mechanism has a lifted map is shown.
+    void setSnapshot(std::shared_ptr<const Snapshot> snapshot);
+    void setTokenText(std::function<std::string(std::int32_t)> text) { m_tokenText = std::move(text); }
+
+    const std::vector<std::string>& lanes() const { return m_lanes; }
+    const HeadChoice& choice() const { return m_choice; }
+    /// Chooses another head: indices are kept inside what the lane has.
+    void choose(HeadChoice choice);
+    /// For sessions: the choice, with lane −1 while nobody has chosen one.
+    HeadChoice savedChoice() const;
+    void restoreChoice(HeadChoice choice);
+    /// The newest snapshot of the chosen lane; nullptr: none came yet.
+    std::shared_ptr<const Snapshot> snapshot() const;
+
+    /// Takes maps that are ready; true when there were any. Until then the previous ones stay.
+    bool update();
+    std::shared_ptr<const MapSet> maps() const { return m_maps; }
+    bool busy() const { return m_service.busy(); }
+
+    /// Text of the token at a place of the sequence that the maps show.
+    std::string tokenAt(std::int64_t position) const;
+    std::int64_t tokenCount() const { return m_view.tokens(); }
+    /// A number that changes with every new set of maps.
+    std::uint64_t revision() const { return m_revision; }
+
+    CanvasPage page = CanvasPage::Maps;
+    CanvasCursor cursor;
+    std::function<void(const HeadChoice&)> onChoice;
+    LinkedView& view() { return m_view; }
+    const LinkedView& view() const { return m_view; }
+    Colouring& colouring() { return m_colouring; }
+    const Colouring& colouring() const { return m_colouring; }
+
+    /// Why the chosen lane has no map of this kind, in a sentence; empty where it has one or may get one.
+    std::string absence(MapKind kind) const;
+
+private:
+    void request();
+    HeadChoice clamped(HeadChoice choice) const;
+
+    std::vector<std::string> m_lanes;
+    std::vector<std::shared_ptr<const Snapshot>> m_snapshots;  ///< by lane
+    HeadChoice m_choice;
+    HeadChoice m_wished;        ///< as restored or chosen, before snapshots told what there is
+    bool m_choiceMade = false;  ///< by a person
+    std::shared_ptr<const MapSet> m_maps;
+    std::function<std::string(std::int32_t)> m_tokenText;
+    LinkedView m_view;
+    Colouring m_colouring;
+    std::uint64_t m_revision = 0;
+    MapService m_service;  // last: its thread ends before what it tells of is destroyed
+};
+
+}  // namespace linscope::viz

@@ -1,0 +1,86 @@
+#include "viz/canvas/colouring.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "viz/heatmap/colour_map.h"
+
+namespace linscope::viz {
+
+void Colouring::setKind(std::optional<ScaleKind> kind) {
+    if (kind == m_kind) return;
+    m_kind = kind;
+    for (const RangeOf range : {RangeOf::TokenMaps, RangeOf::Compressed}) setAutomatic(range);
+}
+
+void Colouring::setColours(const std::string& name) {
+    (colourMap(name).isDiverging() ? m_diverging : m_sequential) = name;
+}
+
+ScaleKind Colouring::kindOf(RangeOf range) const {
+    switch (range) {
+        case RangeOf::Difference:
+        case RangeOf::Projections:
+            return ScaleKind::Diverging;
+        case RangeOf::Compressed:
+            return m_kind && *m_kind != ScaleKind::Diverging ? *m_kind : ScaleKind::Linear;
+        case RangeOf::TokenMaps:
+            break;
+    }
+    if (m_kind) return *m_kind;
+    const auto& shown = m_histograms[static_cast<int>(RangeOf::TokenMaps)];
+    const bool isSigned = std::any_of(shown.begin(), shown.end(), [](const Histogram& one) { return one.min < 0; });
+    return isSigned ? ScaleKind::Diverging : ScaleKind::Linear;
+}
+
+void Colouring::refit(RangeOf range) {
+    const auto& histograms = m_histograms[static_cast<int>(range)];
+    if (histograms.empty())
+        at(range).fitted = {.kind = kindOf(range), .lo = 0, .hi = 1, .linearWidth = 0};
+    else
+        at(range).fitted = autoRange(histograms, kindOf(range));
+}
+
+void Colouring::setStatistics(RangeOf range, std::span<const ValueStatistics* const> statistics) {
+    auto& histograms = m_histograms[static_cast<int>(range)];
+    histograms.clear();
+    for (const ValueStatistics* one : statistics) histograms.push_back(one->values);
+    refit(range);
+}
+
+void Colouring::setRange(RangeOf range, float low, float high) {
+    if (!std::isfinite(low) || !std::isfinite(high)) return;
+    Range& chosen = at(range);
+    chosen.automatic = false;
+    if (kindOf(range) == ScaleKind::Diverging) {
+        const float bound = std::max(std::abs(low), std::abs(high));
+        low = -bound;
+        high = bound;
+    }
+    chosen.low = std::min(low, high);
+    chosen.high = std::max(low, high);
+}
+
+void Colouring::setAutomatic(RangeOf range) {
+    at(range).automatic = true;
+    refit(range);
+}
+
+ValueScale Colouring::scale(RangeOf range) const {
+    const Range& chosen = at(range);
+    ValueScale scale = chosen.fitted;
+    scale.kind = kindOf(range);
+    if (!chosen.automatic) {
+        scale.lo = chosen.low;
+        scale.hi = chosen.high;
+    }
+    return scale.usable();
+}
+
+const ColourMap& Colouring::colours(RangeOf range) const {
+    const bool diverging = kindOf(range) == ScaleKind::Diverging;
+    const std::string& name = diverging ? m_diverging : m_sequential;
+    return name.empty() ? defaultColourMap(diverging) : colourMap(name);
+}
+
+}  // namespace linscope::viz

@@ -1,0 +1,120 @@
+#include "viz/canvas/map_service.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <utility>
+
+namespace linscope::viz {
+
+namespace {
+constexpr int kBins = 120;
+}
+
+ValueStatistics statisticsOf(const Matrix& matrix) {
+    Matrix decades{.rows = 1, .cols = 0, .values = {}};
+    for (const float value : matrix.values)
+        if (value > 0 && std::isfinite(value)) decades.values.push_back(std::log10(value));
+    decades.cols = static_cast<std::int64_t>(decades.values.size());
+    return {.values = histogramOf(matrix, kBins), .decades = histogramOf(decades, kBins)};
+}
+
+MapService::Work MapService::realWork() {
+    return {.map = [](const Snapshot& snapshot, const MapRequest& request) { return attentionMap(snapshot, request); },
+            .fidelity = [](const Snapshot& snapshot, int layer, int head,
+                           int sample) { return headFidelity(snapshot, layer, head, sample); },
+            .has = [](const Snapshot& snapshot, MapKind kind) { return hasMap(snapshot, kind); }};
+}
+
+MapService::MapService(std::function<void()> onAnswer, Work work)
+    : m_onAnswer(std::move(onAnswer)), m_work(std::move(work)), m_thread([this] { run(); }) {}
+
+MapService::~MapService() {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_stop = true;
+        m_waiting.reset();
+    }
+    m_wake.notify_all();
+    m_thread.join();
+}
+
+void MapService::request(std::shared_ptr<const Snapshot> snapshot, const HeadChoice& choice) {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_waiting = Job{std::move(snapshot), choice};
+    }
+    m_wake.notify_all();
+}
+
+std::shared_ptr<const MapSet> MapService::take() {
+    const std::lock_guard lock(m_mutex);
+    return std::exchange(m_answer, nullptr);
+}
+
+bool MapService::busy() const {
+    const std::lock_guard lock(m_mutex);
+    return m_working || m_waiting.has_value();
+}
+
+void MapService::run() {
+    std::unique_lock lock(m_mutex);
+    for (;;) {
+        m_wake.wait(lock, [this] { return m_stop || m_waiting.has_value(); });
+        if (m_stop) return;
+        const Job job = *std::exchange(m_waiting, std::nullopt);
+        m_working = true;
+        lock.unlock();
+        compute(job);
+        lock.lock();
+        m_working = false;
+    }
+}
+
+bool MapService::superseded(const HeadChoice& choice) const {
+    const std::lock_guard lock(m_mutex);
+    return m_stop || (m_waiting && !(m_waiting->choice == choice));
+}
+
+void MapService::answer(std::shared_ptr<const MapSet> set) {
+    {
+        const std::lock_guard lock(m_mutex);
+        if (m_stop) return;
+        m_answer = std::move(set);
+    }
+    if (m_onAnswer) m_onAnswer();
+}
+
+void MapService::compute(const Job& job) {
+    const auto begin = std::chrono::steady_clock::now();
+    const Snapshot& snapshot = *job.snapshot;
+    MapSet set{
+        .choice = job.choice, .snapshot = job.snapshot, .maps = {}, .statistics = {}, .fidelity = {}, .problem = {}};
+    try {
+        for (int index = 0; index < kMapCount; ++index) {
+            if (superseded(job.choice)) return;
+            if (!m_work.has(snapshot, kMapKinds[index])) continue;
+            set.maps[index] = std::make_shared<const AttentionMap>(m_work.map(snapshot, {.kind = kMapKinds[index],
+                                                                                         .layer = job.choice.layer,
+                                                                                         .head = job.choice.head,
+                                                                                         .sample = job.choice.sample}));
+            set.statistics[index] = statisticsOf(set.maps[index]->matrix);
+        }
+    } catch (const std::exception& error) {
+        set.problem = error.what();
+    }
+    set.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    answer(std::make_shared<const MapSet>(set));
+
+    // The rank bound needs the singular values of a T×T map: far slower than the maps, so it follows them.
+    if (!set.problem.empty() || !m_work.has(snapshot, MapKind::Lifted) || superseded(job.choice)) return;
+    try {
+        set.fidelity = m_work.fidelity(snapshot, job.choice.layer, job.choice.head, job.choice.sample);
+    } catch (const std::exception& error) {
+        set.problem = error.what();
+    }
+    answer(std::make_shared<const MapSet>(std::move(set)));
+}
+
+}  // namespace linscope::viz

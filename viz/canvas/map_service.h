@@ -1,0 +1,90 @@
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "core/analysis/maps.h"
+#include "viz/heatmap/histogram.h"
+
+namespace linscope::viz {
+
+/// Which head of which lane a picture is about.
+struct HeadChoice {
+    int lane = 0, layer = 0, head = 0, sample = 0;
+    bool operator==(const HeadChoice&) const = default;
+};
+
+inline constexpr int kMapCount = 4;
+inline constexpr std::array<MapKind, kMapCount> kMapKinds{MapKind::Exact, MapKind::Compressed, MapKind::Lifted,
+                                                          MapKind::Difference};
+
+/// How the values of one picture are distributed, for ranges and for the histogram under them.
+struct ValueStatistics {
+    Histogram values;   ///< as they are
+    Histogram decades;  ///< of log₁₀ of the positive ones
+};
+ValueStatistics statisticsOf(const Matrix& matrix);
+
+/// All maps of one head at one step, from one snapshot.
+struct MapSet {
+    HeadChoice choice;
+    std::shared_ptr<const Snapshot> snapshot;
+    std::array<std::shared_ptr<const AttentionMap>, kMapCount> maps;  ///< by kMapKinds; null: there is no such map
+    std::array<ValueStatistics, kMapCount> statistics;                ///< of the maps that are there
+    std::optional<HeadFidelity> fidelity;                             ///< comes in a second answer, after the maps
+    std::string problem;                                              ///< why maps or fidelity could not be computed
+    double milliseconds = 0;                                          ///< what the maps cost
+};
+
+/// Computes maps on a thread of its own. The newest request wins: one that waits is replaced; one in
+/// work is given up only when another head is asked for, so that snapshots that come faster than
+/// maps can be computed still lead to pictures.
+class MapService {
+public:
+    /// What is computed; exchangeable for tests.
+    struct Work {
+        std::function<AttentionMap(const Snapshot&, const MapRequest&)> map;
+        std::function<HeadFidelity(const Snapshot&, int layer, int head, int sample)> fidelity;
+        std::function<bool(const Snapshot&, MapKind)> has;
+    };
+    static Work realWork();
+
+    /// `onAnswer` is called on the service's thread when take() has something new.
+    explicit MapService(std::function<void()> onAnswer, Work work = realWork());
+    ~MapService();
+    MapService(const MapService&) = delete;
+    MapService& operator=(const MapService&) = delete;
+
+    void request(std::shared_ptr<const Snapshot> snapshot, const HeadChoice& choice);
+    /// The newest answer not taken yet, else nullptr. Never waits for a computation.
+    std::shared_ptr<const MapSet> take();
+    bool busy() const;
+
+private:
+    struct Job {
+        std::shared_ptr<const Snapshot> snapshot;
+        HeadChoice choice;
+    };
+    void run();
+    void compute(const Job& job);
+    bool superseded(const HeadChoice& choice) const;
+    void answer(std::shared_ptr<const MapSet> set);
+
+    std::function<void()> m_onAnswer;
+    Work m_work;
+    mutable std::mutex m_mutex;
+    std::condition_variable m_wake;
+    std::optional<Job> m_waiting;
+    std::shared_ptr<const MapSet> m_answer;
+    bool m_working = false;
+    bool m_stop = false;
+    std::thread m_thread;
+};
+
+}  // namespace linscope::viz

@@ -1,0 +1,24 @@
+#pragma once
+
+#include "viz/heatmap/colour_map.h"
+
+namespace linscope::viz {
+
+// Room around a picture in its card, logical pixels.
+inline constexpr float kTitleHeight = 34;
+inline constexpr float kLeftGutter = 58;
+inline constexpr float kBottomGutter = 40;
+inline constexpr float kRightGutter = 70;
+inline constexpr float kBarWidth = 11;
+inline constexpr float kBarGap = 10;
+
+/// Units of an axis are written with their texts from this size on, logical pixels.
+inline constexpr double kLabelledUnit = 13;
+/// Values are printed into cells from this size on, logical pixels.
+inline constexpr double kPrintedWidth = 40;
+inline constexpr double kPrintedHeight = 17;
+
+/// What is drawn beside the matrix inside the plot.
+inline constexpr Colour kWellColour{13 / 255.0F, 14 / 255.0F, 17 / 255.0F};
+
+}  // namespace linscope::viz

@@ -1,0 +1,201 @@
+#include "viz/canvas/projection_page.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "viz/canvas/axis_ticks.h"
+#include "viz/canvas/controls.h"
+#include "viz/canvas/maps_page.h"
+#include "viz/canvas/probe.h"
+#include "viz/canvas/range_histogram.h"
+
+namespace linscope::viz {
+
+namespace {
+constexpr float kGap = 10;
+constexpr double kLargestCell = 120;
+}  // namespace
+
+ProjectionPage::ProjectionPage(HeatmapRenderer& renderer, const ImGuiHost& host, Backdrop& backdrop, CanvasModel& model)
+    : m_host(host), m_model(model) {
+    for (Shown& shown : m_shown) shown.pane = std::make_unique<MatrixPane>(renderer, host, backdrop);
+}
+
+void ProjectionPage::recordInto(VkCommandBuffer commands) {
+    for (Shown& shown : m_shown) shown.pane->recordInto(commands);
+}
+
+void ProjectionPage::take() {
+    const auto snapshot = m_model.snapshot();
+    const HeadChoice& choice = m_model.choice();
+    if (snapshot == m_snapshot && choice == m_choice) return;
+    m_snapshot = snapshot;
+    m_choice = choice;
+    m_count = 0;
+    m_absent.clear();
+    if (!snapshot) {
+        m_absent = m_model.absence(MapKind::Exact);
+        return;
+    }
+    const Projection* first = snapshot->projection("E", choice.layer, choice.head);
+    const Projection* second = snapshot->projection("F", choice.layer, choice.head);
+    if (!first) {
+        m_absent = fmt::format("The mechanism \"{}\" has no projection of the sequence.", snapshot->mechanism);
+        return;
+    }
+    if (second == first || (second && second->values == first->values)) second = nullptr;
+    std::vector<const ValueStatistics*> statistics;
+    for (const Projection* projection : {first, second}) {
+        if (!projection) continue;
+        Shown& shown = m_shown[static_cast<std::size_t>(m_count++)];
+        shown.label = projection->label();
+        shown.matrix = std::make_shared<const Matrix>(
+            Matrix{.rows = projection->slots, .cols = projection->length, .values = projection->values});
+        shown.statistics = statisticsOf(*shown.matrix);
+        shown.pane->setMatrix(shown.matrix, Pooling::AbsMax);
+        statistics.push_back(&shown.statistics);
+    }
+    m_model.colouring().setStatistics(RangeOf::Projections, statistics);
+    if (m_slotCount != first->slots || m_tokenCount != first->length) m_fitted = true;
+    m_slotCount = first->slots;
+    m_tokenCount = first->length;
+}
+
+void ProjectionPage::fitView(ImVec2 plot) {
+    m_slots.fit(static_cast<double>(m_slotCount), plot.y);
+    m_tokens.fit(static_cast<double>(m_tokenCount), plot.x);
+}
+
+void ProjectionPage::clampView() {
+    const auto clamp = [](CameraAxis& axis, double cells, double pane) {
+        axis.pixelsPerCell = std::clamp(axis.pixelsPerCell, pane / cells, std::max(pane / cells, kLargestCell));
+        const double half = pane / axis.pixelsPerCell / 2;
+        axis.centre = half * 2 >= cells ? cells / 2 : std::clamp(axis.centre, half, cells - half);
+    };
+    clamp(m_slots, static_cast<double>(m_slotCount), m_plot.y);
+    clamp(m_tokens, static_cast<double>(m_tokenCount), m_plot.x);
+}
+
+void ProjectionPage::zoom(double factor) {
+    m_fitted = false;
+    m_slots.zoom(factor, m_plot.y / 2, m_plot.y);
+    m_tokens.zoom(factor, m_plot.x / 2, m_plot.x);
+    clampView();
+}
+
+PaneContent ProjectionPage::content(int index) const {
+    PaneContent content;
+    if (index >= m_count) {
+        content.title = "E";
+        content.absent = m_absent;
+        return content;
+    }
+    const Shown& shown = m_shown[static_cast<std::size_t>(index)];
+    content.title = shown.label;
+    content.subtitle = fmt::format("[{}×{}]", shown.matrix->rows, shown.matrix->cols);
+    if (m_tokens.pixelsPerCell * m_host.scale() < 1) content.note = "abs-max per pixel";
+    content.rows = {.camera = m_slots,
+                    .cells = m_slotCount,
+                    .block = 1,
+                    .name = "slot",
+                    .cursor = m_slot,
+                    .pinned = m_pinned,
+                    .label = {}};
+    content.columns = {.camera = m_tokens,
+                       .cells = m_tokenCount,
+                       .block = 1,
+                       .name = "position",
+                       .cursor = m_token,
+                       .pinned = m_pinned,
+                       .label = {}};
+    content.scale = m_model.colouring().scale(RangeOf::Projections);
+    content.colours = &m_model.colouring().colours(RangeOf::Projections);
+    return content;
+}
+
+void ProjectionPage::apply(const PaneInput& input) {
+    if (input.wheel != 0) {
+        const double factor = std::pow(kWheelZoom, input.wheel);
+        m_fitted = false;
+        m_slots.zoom(factor, input.y, m_plot.y);
+        m_tokens.zoom(factor, input.x, m_plot.x);
+        clampView();
+    }
+    if (input.dragX != 0 || input.dragY != 0) {
+        m_fitted = false;
+        m_slots.pan(input.dragY);
+        m_tokens.pan(input.dragX);
+        clampView();
+    }
+    if (input.doubleClicked) {
+        m_fitted = true;
+        m_pinned = false;
+    }
+    if (!input.hovered) return;
+    const auto at = [](const CameraAxis& axis, double pixel, double pane, std::int64_t cells) {
+        const double cell = std::floor(axis.toCell(pixel, pane));
+        return cell < 0 || cell >= static_cast<double>(cells) ? -1 : static_cast<std::int64_t>(cell);
+    };
+    if (input.clicked) m_pinned = !m_pinned;
+    if (m_pinned && !input.clicked) return;
+    m_slot = at(m_slots, input.y, m_plot.y, m_slotCount);
+    m_token = at(m_tokens, input.x, m_plot.x, m_tokenCount);
+}
+
+void ProjectionPage::draw(ImVec2 corner, ImVec2 size) {
+    take();
+    const int cards = std::max(1, m_count);
+    const ImVec2 card{size.x, std::floor((size.y - kGap * static_cast<float>(cards - 1)) / static_cast<float>(cards))};
+    const ImVec2 plot = MatrixPane::plotSize(card);
+    const bool resized = plot.x != m_plot.x || plot.y != m_plot.y;
+    m_plot = plot;
+    if (m_fitted)
+        fitView(plot);
+    else if (resized)
+        clampView();
+    bool anyHovered = false;
+    for (int index = 0; index < cards; ++index) {
+        const ImVec2 position{corner.x, corner.y + static_cast<float>(index) * (card.y + kGap)};
+        if (index >= m_count) m_shown[static_cast<std::size_t>(index)].pane->clear();
+        const PaneInput input = m_shown[static_cast<std::size_t>(index)].pane->draw(index == 0 ? "first" : "second",
+                                                                                    position, card, content(index));
+        apply(input);
+        anyHovered = anyHovered || input.hovered;
+    }
+    if (!anyHovered && !m_pinned) m_slot = m_token = -1;
+}
+
+void ProjectionPage::drawTools(float width) {
+    if (m_count == 0) return;
+    sectionTitle(m_host, "Range of E and F",
+                 "Weights are signed: the range is symmetric about 0 and shared by E and F. Drag a handle; a right "
+                 "click fits it again. Heights of the histogram are logarithmic.");
+    std::vector<HistogramLayer> layers;
+    for (int index = 0; index < m_count; ++index)
+        layers.push_back({.statistics = &m_shown[static_cast<std::size_t>(index)].statistics, .filled = index == 0});
+    rangeHistogram(m_host, "projections", RangeOf::Projections, m_model.colouring(), layers, {width, 78});
+    sectionTitle(m_host, "Under the cursor",
+                 "Row i of E says which positions of the sequence feed slot i, and with which weight. Positions, not "
+                 "words: E is the same for every text.");
+    ProbeTable table(m_host, width);
+    table.row("slot", m_slot >= 0 ? fmt::format("{}", m_slot) : "–");
+    table.row("position", m_token >= 0 ? fmt::format("{}", m_token) : "–");
+    for (int index = 0; index < m_count; ++index) {
+        const Shown& shown = m_shown[static_cast<std::size_t>(index)];
+        const bool inside = m_slot >= 0 && m_slot < shown.matrix->rows && m_token >= 0 && m_token < shown.matrix->cols;
+        table.row(shown.label, inside ? numberText(shown.matrix->at(m_slot, m_token), 4) : "–");
+    }
+    if (m_slot < 0 || m_slot >= m_shown[0].matrix->rows) return;
+    for (int index = 0; index < m_count; ++index) {
+        const Matrix& matrix = *m_shown[static_cast<std::size_t>(index)].matrix;
+        double norm = 0;
+        for (std::int64_t column = 0; column < matrix.cols; ++column)
+            norm += static_cast<double>(matrix.at(m_slot, column)) * matrix.at(m_slot, column);
+        table.row(fmt::format("‖row‖ of {}", m_shown[static_cast<std::size_t>(index)].label),
+                  numberText(std::sqrt(norm), 4));
+    }
+}
+
+}  // namespace linscope::viz

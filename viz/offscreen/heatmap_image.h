@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "viz/gpu/device.h"
+#include "viz/heatmap/heatmap_renderer.h"
+#include "viz/offscreen/png.h"
+
+namespace linscope::viz {
+
+/// An image to draw into without a window, frame after frame.
+class OffscreenTarget {
+public:
+    /// Throws Error when the size is not one that the device can draw.
+    OffscreenTarget(Device& device, int width, int height);
+    ~OffscreenTarget();
+
+    VkRenderPass renderPass() const;
+    VkFormat format() const;
+    /// Clears, records with `record` inside the render pass, waits and reads the pixels back.
+    RgbaImage draw(Colour clear, const std::function<void(VkCommandBuffer)>& record);
+    /// The same without reading back: milliseconds from the begin of recording until the device has finished.
+    double time(const std::function<void(VkCommandBuffer)>& record);
+
+private:
+    void recordPass(VkCommandBuffer commands, Colour clear, const std::function<void(VkCommandBuffer)>& record);
+    struct State;
+    std::unique_ptr<State> m_state;
+};
+
+/// One pane of an off-screen picture.
+struct OffscreenPane {
+    std::shared_ptr<const Matrix> matrix;
+    Pooling pooling = Pooling::Max;
+    HeatmapCamera camera;
+    PixelRect viewport;
+    HeatmapStyle style;
+};
+
+/// Draws panes by Vulkan into an image of the given size and reads it back. Throws Error.
+RgbaImage drawHeatmaps(Device& device, int width, int height, const std::vector<OffscreenPane>& panes,
+                       Colour clear = {1, 1, 1});
+
+/// Milliseconds of each of `frames` frames that draw the panes while they are panned pixel by pixel: what the device
+/// needs for one frame of the window's canvas.
+std::vector<double> frameTimes(Device& device, int width, int height, std::vector<OffscreenPane> panes, int frames);
+
+}  // namespace linscope::viz
