@@ -1,0 +1,160 @@
+#include "app/canvas/canvas_widget.h"
+
+#include "app/canvas/canvas_window.h"
+#include "app/canvas/vulkan_host.h"
+#include "viz/canvas/canvas_scene.h"
+
+// After viz: Qt's Vulkan header switches off the prototypes that viz needs.
+#include <QLabel>
+#include <QVBoxLayout>
+
+#include <exception>
+
+namespace linscope::app {
+
+CanvasWidget::CanvasWidget(QWidget* parent, const viz::DeviceOptions& options)
+    : QWidget(parent), m_host(std::make_unique<VulkanHost>(options)) {
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    if (!m_host->device()) {
+        showProblem(m_host->problem());
+        return;
+    }
+    try {
+        m_window = new CanvasWindow(*m_host);
+    } catch (const std::exception& error) {
+        showProblem(QString::fromUtf8(error.what()));
+        return;
+    }
+    m_container = QWidget::createWindowContainer(m_window, this);
+    m_container->setFocusPolicy(Qt::StrongFocus);
+    m_container->setMinimumSize(minimumSizeHint());
+    layout->addWidget(m_container);
+    connect(m_window, &CanvasWindow::frameDrawn, this, &CanvasWidget::frameDrawn);
+    // Queued: the window is inside its own drawing when it finds that it cannot go on.
+    connect(m_window, &CanvasWindow::failed, this, &CanvasWidget::showProblem, Qt::QueuedConnection);
+    m_window->scene().model().onChoice = [this](const viz::HeadChoice& choice) {
+        Q_EMIT selectionChanged(choice.lane, choice.layer, choice.head);
+    };
+}
+
+CanvasWidget::~CanvasWidget() {
+    // The window draws with the host's device: it has to go first.
+    delete m_container;
+}
+
+void CanvasWidget::showProblem(const QString& problem) {
+    m_problem = problem;
+    delete m_container;
+    m_container = nullptr;
+    m_window = nullptr;
+    auto* label = new QLabel(this);
+    label->setTextFormat(Qt::PlainText);
+    label->setAlignment(Qt::AlignCenter);
+    label->setWordWrap(true);
+    label->setMargin(24);
+    label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    label->setText(tr("Maps cannot be drawn on this machine; everything else works.\n\n%1").arg(problem));
+    layout()->addWidget(label);
+}
+
+void CanvasWidget::setLanes(const QStringList& laneNames) {
+    if (!m_window) return;
+    std::vector<std::string> names;
+    for (const QString& name : laneNames) names.push_back(name.toStdString());
+    m_window->scene().model().setLanes(std::move(names));
+    m_window->requestFrame(2);
+}
+
+void CanvasWidget::setSnapshot(std::shared_ptr<const linscope::Snapshot> snapshot) {
+    if (!m_window) return;
+    m_window->scene().model().setSnapshot(std::move(snapshot));
+    m_window->requestFrame(2);
+}
+
+void CanvasWidget::setTokenText(std::function<std::string(std::int32_t)> text) {
+    if (!m_window) return;
+    m_window->scene().model().setTokenText(std::move(text));
+    m_window->requestFrame();
+}
+
+void CanvasWidget::setPage(Page page) {
+    if (!m_window) return;
+    m_window->scene().model().page = page == Page::Maps ? viz::CanvasPage::Maps : viz::CanvasPage::Projection;
+    m_window->requestFrame(2);
+}
+
+CanvasWidget::Page CanvasWidget::page() const {
+    return m_window && m_window->scene().model().page == viz::CanvasPage::Projection ? Page::Projection : Page::Maps;
+}
+
+QImage CanvasWidget::grabImage() {
+    return m_window ? m_window->grabImage() : QImage();
+}
+
+bool CanvasWidget::busy() const {
+    return m_window && m_window->scene().model().busy();
+}
+
+bool CanvasWidget::hasVulkan() const {
+    return m_window != nullptr;
+}
+
+QString CanvasWidget::problem() const {
+    return m_problem;
+}
+
+QString CanvasWidget::deviceName() const {
+    return m_window ? QString::fromStdString(m_host->device()->name()) : QString();
+}
+
+QVariantMap CanvasWidget::saveState() const {
+    if (!m_window) return {};
+    const viz::CanvasSettings settings = m_window->scene().settings();
+    return {{"lane", settings.choice.lane},
+            {"layer", settings.choice.layer},
+            {"head", settings.choice.head},
+            {"sample", settings.choice.sample},
+            {"page", static_cast<int>(settings.page)},
+            {"scale", QString::fromStdString(settings.scale)},
+            {"weights", QString::fromStdString(settings.sequential)},
+            {"signed", QString::fromStdString(settings.diverging)},
+            {"tools", settings.tools},
+            {"fitted", settings.place.fitted},
+            {"row", settings.place.row},
+            {"column", settings.place.column},
+            {"slot", settings.place.slot},
+            {"magnification", settings.place.magnification}};
+}
+
+void CanvasWidget::restoreState(const QVariantMap& state) {
+    if (!m_window || state.isEmpty()) return;
+    viz::CanvasSettings settings = m_window->scene().settings();
+    const auto number = [&](const char* key, double otherwise) {
+        bool good = false;
+        const double value = state.value(key).toDouble(&good);
+        return good ? value : otherwise;
+    };
+    settings.choice = {.lane = state.value("lane", -1).toInt(),
+                       .layer = state.value("layer").toInt(),
+                       .head = state.value("head").toInt(),
+                       .sample = state.value("sample").toInt()};
+    settings.page = state.value("page").toInt() == 1 ? viz::CanvasPage::Projection : viz::CanvasPage::Maps;
+    settings.scale = state.value("scale").toString().toStdString();
+    settings.sequential = state.value("weights").toString().toStdString();
+    settings.diverging = state.value("signed").toString().toStdString();
+    settings.tools = state.value("tools", true).toBool();
+    settings.place = {.row = number("row", 0.5),
+                      .column = number("column", 0.5),
+                      .slot = number("slot", 0.5),
+                      .magnification = number("magnification", 1),
+                      .fitted = state.value("fitted", true).toBool()};
+    try {
+        m_window->scene().restore(settings);
+    } catch (const std::exception&) {
+        // Settings of another version may name what is no longer there: what was restored so far stays.
+    }
+    m_window->requestFrame(2);
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,102 @@
+#include "app/gui.h"
+
+#include <QApplication>
+#include <QFileInfo>
+#include <QTemporaryDir>
+#include <QTimer>
+#include <optional>
+
+#include "app/cli/signals.h"
+#include "app/panels/experiment_panel.h"
+#include "app/session/session.h"
+#include "app/shell/main_window.h"
+#include "app/shell/screenshot.h"
+#include "app/shell/theme.h"
+#include "core/base/error.h"
+
+namespace linscope::app {
+
+namespace {
+
+constexpr std::int64_t kScreenshotSteps = 50;
+
+// Qt ends the program with a core file when there is no display; this says it as an error instead.
+void requireDisplay() {
+#ifdef __linux__
+    const bool any = qEnvironmentVariableIsSet("QT_QPA_PLATFORM") || qEnvironmentVariableIsSet("DISPLAY") ||
+                     qEnvironmentVariableIsSet("WAYLAND_DISPLAY");
+    require(any, "gui", "a display was required, but neither DISPLAY nor WAYLAND_DISPLAY is set; "
+            "use linscope train here, or xvfb-run for a picture of the window");
+#endif
+}
+
+/// Opens what was asked for and starts it when it is an experiment. Throws Error.
+void begin(const GuiOptions& options, MainWindow& window, Session& session, const QString& folder) {
+    const QString path = QString::fromStdString(options.path);
+    const bool isRun = !path.isEmpty() && QFileInfo(path).suffix().toLower() != "toml";
+    if (isRun) {
+        window.openDefaultExperiment();
+        window.openPath(path);
+        return;
+    }
+    if (path.isEmpty())
+        window.openDefaultExperiment();
+    else
+        window.experimentPanel().draft().loadFile(path);
+    Session::StartOptions start;
+    start.folder = folder;
+    if (!options.screenshot.empty()) start.untilStep = options.afterSteps.value_or(kScreenshotSteps);
+    session.start(window.experimentPanel().draft().experiment(), start);
+}
+
+}  // namespace
+
+int runGui(const GuiOptions& options) {
+    requireDisplay();
+    // Before Qt makes threads, so that they inherit the blocked signals.
+    const StopSignals stopSignals([] {
+        if (qApp) QMetaObject::invokeMethod(qApp, [] { QApplication::closeAllWindows(); });
+    });
+    const bool isScreenshot = !options.screenshot.empty();
+    int argc = 1;
+    char name[] = "linscope";
+    char* argv[] = {name, nullptr};
+    QCoreApplication::setOrganizationName("linscope");
+    QCoreApplication::setApplicationName("linscope");
+    QApplication application(argc, argv);
+    QApplication::setApplicationDisplayName("Linscope");
+    applyTheme(application);
+
+    // A picture leaves no run behind.
+    std::optional<QTemporaryDir> scratch;
+    if (isScreenshot) scratch.emplace();
+
+    Session session;
+    MainWindow window(session, isScreenshot ? MainWindow::Memory::Fresh : MainWindow::Memory::Remembered);
+    window.show();
+
+    std::optional<Screenshot> screenshot;
+    if (isScreenshot)
+        screenshot.emplace(window, session, QString::fromStdString(options.screenshot), options.afterSteps);
+
+    std::optional<Error> wrong;
+    QTimer::singleShot(0, &window, [&] {
+        try {
+            begin(options, window, session, scratch ? scratch->path() : QString());
+        } catch (const Error& error) {
+            // A picture of nothing helps nobody; a person at the window reads what is wrong and mends it.
+            if (isScreenshot || !options.path.empty()) {
+                wrong = error;
+                QCoreApplication::exit(1);
+            } else {
+                window.showMessage(QString::fromUtf8(error.what()), true);
+            }
+        }
+    });
+    const int status = QApplication::exec();
+    session.shutdown();
+    if (wrong) throw *wrong;
+    return status;
+}
+
+}  // namespace linscope::app

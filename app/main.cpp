@@ -1,0 +1,14 @@
+#include "app/cli/cli.h"
+#ifdef LINSCOPE_HAS_GUI
+#include "app/canvas/canvas_bench.h"
+#include "app/gui.h"
+#endif
+
+int main(int argc, char** argv) {
+    linscope::app::CliHooks hooks;
+#ifdef LINSCOPE_HAS_GUI
+    hooks.gui = linscope::app::runGui;
+    hooks.measureCanvas = linscope::app::measureCanvas;
+#endif
+    return linscope::app::runCli(argc, argv, hooks);
+}

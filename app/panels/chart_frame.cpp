@@ -1,0 +1,76 @@
+#include "app/panels/chart_frame.h"
+
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QMenu>
+#include <QVBoxLayout>
+
+#include "app/shell/theme.h"
+
+namespace linscope::app {
+
+ChartFrame::ChartFrame(const QString& title, QWidget* parent)
+    : QWidget(parent), m_heading(new QLabel), m_readOut(new QLabel), m_chart(new Chart) {
+    auto* head = new QHBoxLayout;
+    head->setContentsMargins(8, 3, 8, 2);
+    head->setSpacing(10);
+    head->addWidget(m_heading);
+    head->addWidget(m_readOut, 1);
+    m_readOut->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
+    m_readOut->setTextFormat(Qt::RichText);
+    m_readOut->setMinimumWidth(20);
+    m_readOut->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addLayout(head);
+    layout->addWidget(m_chart, 1);
+
+    setTitle(title);
+    m_chart->setContextMenuPolicy(Qt::CustomContextMenu);
+    m_chart->setToolTip(tr("Wheel zooms, drag pans, double click follows the data again; right click for more"));
+    connect(m_chart, &QWidget::customContextMenuRequested, this, &ChartFrame::showMenu);
+}
+
+void ChartFrame::setTitle(const QString& title) {
+    m_title = title;
+    m_heading->setText("<b>" + title.toHtmlEscaped() + "</b>");
+    m_chart->setAccessibleName(title);
+}
+
+void ChartFrame::setReadOut(const QString& place, const std::vector<ReadOut>& values) {
+    QString html;
+    for (const ReadOut& value : values)
+        html += QString("<span style='color:%1'>●</span> <span style='color:%2'>%3</span> %4&nbsp;&nbsp; ")
+                    .arg(value.color.name(), mutedColor().name(), value.name.toHtmlEscaped(), value.value.toHtmlEscaped());
+    if (!place.isEmpty()) html += QString("<span style='color:%1'>%2</span>").arg(mutedColor().name(), place);
+    if (html != m_readOut->text()) m_readOut->setText(html);
+}
+
+bool ChartFrame::savePng(const QString& path) {
+    QPixmap picture(size() * 2);
+    picture.setDevicePixelRatio(2);
+    picture.fill(palette().color(QPalette::Window));
+    render(&picture);
+    return picture.save(path, "PNG");
+}
+
+void ChartFrame::showMenu(const QPoint& position) {
+    QMenu menu;
+    menu.addAction(tr("Follow the data"), m_chart, &Chart::resetView);
+    QAction* logX = menu.addAction(tr("Logarithmic x"));
+    QAction* logY = menu.addAction(tr("Logarithmic y"));
+    for (QAction* action : {logX, logY}) action->setCheckable(true);
+    logX->setChecked(m_chart->isLogX());
+    logY->setChecked(m_chart->isLogY());
+    const auto apply = [&] { m_chart->setLogarithmic(logX->isChecked(), logY->isChecked()); };
+    connect(logX, &QAction::toggled, this, apply);
+    connect(logY, &QAction::toggled, this, apply);
+    menu.addSeparator();
+    menu.addAction(tr("Export as PNG…"), this, &ChartFrame::exportPngAsked);
+    menu.addAction(tr("Export as CSV…"), this, &ChartFrame::exportCsvAsked);
+    menu.exec(m_chart->mapToGlobal(position));
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <QWidget>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "app/panels/chart.h"
+
+class QLabel;
+class QMenu;
+
+namespace linscope::app {
+
+/// One entry of the line above a chart: a colour, a name, a value. Legend and read-out in one.
+struct ReadOut {
+    QColor color;
+    QString name;
+    QString value;
+};
+
+/// A chart below its title and read-out, with a context menu (reset, log axes, export).
+class ChartFrame : public QWidget {
+    Q_OBJECT
+public:
+    explicit ChartFrame(const QString& title, QWidget* parent = nullptr);
+
+    Chart& chart() { return *m_chart; }
+    void setTitle(const QString& title);
+    QString title() const { return m_title; }
+    /// `place` is "step 120" or "σ 12"; empty when nothing is pointed at.
+    void setReadOut(const QString& place, const std::vector<ReadOut>& values);
+    /// The chart with its heading as a picture of the size on the screen, twice as fine.
+    bool savePng(const QString& path);
+
+Q_SIGNALS:
+    void exportPngAsked();
+    void exportCsvAsked();
+
+private:
+    void showMenu(const QPoint& position);
+
+    QString m_title;
+    QLabel* m_heading;
+    QLabel* m_readOut;
+    Chart* m_chart;
+};
+
+}  // namespace linscope::app

@@ -1,0 +1,193 @@
+#include "app/panels/experiment_panel.h"
+
+#include <QFileDialog>
+#include <QFormLayout>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QScrollBar>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+#include "app/shell/theme.h"
+
+namespace linscope::app {
+
+namespace {
+
+/// "lane.0.attention.k" → "k", "optimizer.learning_rate" → "learning rate".
+QString labelOf(const ExperimentField& field) {
+    QString name = QString::fromStdString(field.spec.name);
+    return name.replace('_', ' ');
+}
+
+}  // namespace
+
+ExperimentPanel::ExperimentPanel(Session& session, QWidget* parent)
+    : QWidget(parent), m_session(session), m_scroll(new QScrollArea), m_problem(new QLabel) {
+    m_scroll->setWidgetResizable(true);
+    m_scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    m_problem->setProperty("error", true);
+    m_problem->setWordWrap(true);
+    m_problem->setContentsMargins(8, 2, 8, 2);
+    m_problem->hide();
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addWidget(m_scroll, 1);
+    layout->addWidget(m_problem);
+    layout->addWidget(makeButtons());
+
+    // A field may be the cause; it must not be deleted while it speaks.
+    connect(&m_draft, &ExperimentDraft::fieldsChanged, this, [this] {
+        if (std::exchange(m_rebuildDue, true)) return;
+        QMetaObject::invokeMethod(this, &ExperimentPanel::rebuild, Qt::QueuedConnection);
+    });
+    connect(&m_draft, &ExperimentDraft::errorsChanged, this, &ExperimentPanel::showErrors);
+}
+
+QWidget* ExperimentPanel::makeButtons() {
+    m_start = new QPushButton(icon("run"), tr("Start as new run"));
+    m_start->setProperty("primary", true);
+    m_start->setToolTip(tr("Trains this experiment from step 0 in a new run file; a live run is stopped and keeps its file"));
+    m_addLane = new QPushButton(icon("add"), tr("Lane"));
+    m_addLane->setToolTip(tr("Adds a lane, a copy of the last one; all lanes train on the same batches"));
+    m_addLane->setAccessibleName(tr("Add a lane"));
+    const auto tool = [](const QString& name, const QString& help) {
+        auto* button = new QToolButton;
+        button->setIcon(icon(name));
+        button->setToolTip(help);
+        button->setAccessibleName(help);
+        button->setAutoRaise(true);
+        return button;
+    };
+    QToolButton* load = tool("open", tr("Load an experiment file (TOML)"));
+    QToolButton* save = tool("save", tr("Save as an experiment file (TOML)"));
+    connect(m_start, &QPushButton::clicked, this, &ExperimentPanel::start);
+    connect(m_addLane, &QPushButton::clicked, &m_draft, &ExperimentDraft::addLane);
+    connect(load, &QToolButton::clicked, this, &ExperimentPanel::askLoad);
+    connect(save, &QToolButton::clicked, this, &ExperimentPanel::askSave);
+
+    auto* buttons = new QWidget;
+    auto* row = new QHBoxLayout(buttons);
+    row->setContentsMargins(8, 6, 8, 6);
+    row->addWidget(m_start, 1);
+    row->addWidget(m_addLane);
+    row->addWidget(load);
+    row->addWidget(save);
+    return buttons;
+}
+
+FieldEditor* ExperimentPanel::field(const std::string& key) const {
+    const auto found = m_fields.find(key);
+    return found == m_fields.end() ? nullptr : found->second;
+}
+
+void ExperimentPanel::rebuild() {
+    m_rebuildDue = false;
+    const int place = m_scroll->verticalScrollBar()->value();
+    const QWidget* focused = m_scroll->focusWidget();
+    const QString focusedKey = focused ? focused->objectName() : QString();
+    m_fields.clear();
+
+    auto* page = new QWidget;
+    auto* form = new QFormLayout(page);
+    form->setContentsMargins(8, 2, 8, 8);
+    form->setHorizontalSpacing(10);
+    form->setVerticalSpacing(4);
+    form->setLabelAlignment(Qt::AlignRight);
+    form->setFieldGrowthPolicy(QFormLayout::ExpandingFieldsGrow);
+    std::string section;
+    std::size_t lane = 0;
+    for (const ExperimentField& field : m_draft.fields()) {
+        if (field.section != section) {
+            section = field.section;
+            addSection(form, section, lane);
+        }
+        auto* editor = new FieldEditor(field);
+        auto* label = new QLabel(labelOf(field));
+        label->setToolTip(describe(field.spec));
+        form->addRow(label, editor);
+        m_fields[field.key] = editor;
+        connect(editor, &FieldEditor::edited, &m_draft, &ExperimentDraft::set);
+    }
+    m_scroll->setWidget(page);
+    m_scroll->verticalScrollBar()->setValue(place);
+    if (FieldEditor* editor = field(focusedKey.toStdString())) editor->input()->setFocus();
+    m_addLane->setEnabled(m_draft.canAddLane());
+    showErrors();
+}
+
+void ExperimentPanel::addSection(QFormLayout* form, const std::string& section, std::size_t& lane) {
+    auto* heading = new QWidget;
+    auto* row = new QHBoxLayout(heading);
+    row->setContentsMargins(0, 0, 0, 0);
+    auto* label = new QLabel;
+    label->setProperty("section", true);
+    if (section.starts_with("lane.")) {
+        const std::size_t index = lane++;
+        auto* swatch = new QLabel;
+        swatch->setPixmap(laneSwatch(static_cast<int>(index)).pixmap(14, 14));
+        swatch->setContentsMargins(0, 8, 0, 0);
+        row->addWidget(swatch);
+        label->setText(tr("LANE %1").arg(index));
+        row->addWidget(label, 1);
+        auto* remove = new QToolButton;
+        remove->setIcon(icon("remove"));
+        remove->setAutoRaise(true);
+        remove->setToolTip(tr("Removes this lane"));
+        remove->setAccessibleName(tr("Remove lane %1").arg(index));
+        remove->setEnabled(m_draft.experiment().lanes.size() > 1);
+        connect(remove, &QToolButton::clicked, this, [this, index] { m_draft.removeLane(index); });
+        row->addWidget(remove);
+    } else {
+        label->setText(QString::fromStdString(section).toUpper());
+        row->addWidget(label, 1);
+    }
+    form->addRow(heading);
+}
+
+void ExperimentPanel::showErrors() {
+    const auto& errors = m_draft.errors();
+    QString elsewhere;
+    for (const auto& [key, sentence] : errors)
+        if (!field(key)) elsewhere = QString::fromStdString(sentence);
+    for (const auto& [key, editor] : m_fields) {
+        const auto found = errors.find(key);
+        editor->setError(found == errors.end() ? QString() : QString::fromStdString(found->second));
+    }
+    if (elsewhere.isEmpty() && !errors.empty())
+        elsewhere = errors.size() == 1 ? tr("One field must be mended before a run can start")
+                                       : tr("%1 fields must be mended before a run can start").arg(errors.size());
+    m_problem->setText(elsewhere);
+    m_problem->setVisible(!elsewhere.isEmpty());
+    m_start->setEnabled(errors.empty());
+}
+
+void ExperimentPanel::start() {
+    if (m_draft.isValid()) m_session.start(m_draft.experiment());
+}
+
+void ExperimentPanel::askLoad() {
+    const QString path = QFileDialog::getOpenFileName(this, tr("Load an experiment"), {}, tr("Experiments (*.toml)"));
+    if (path.isEmpty()) return;
+    try {
+        m_draft.loadFile(path);
+    } catch (const std::exception& error) {
+        Q_EMIT m_session.message(QString::fromUtf8(error.what()), true);
+    }
+}
+
+void ExperimentPanel::askSave() {
+    const QString path = QFileDialog::getSaveFileName(this, tr("Save the experiment"), "experiment.toml",
+                                                      tr("Experiments (*.toml)"));
+    if (path.isEmpty()) return;
+    try {
+        m_draft.saveFile(path);
+    } catch (const std::exception& error) {
+        Q_EMIT m_session.message(QString::fromUtf8(error.what()), true);
+    }
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,293 @@
+#include "app/panels/metrics_panel.h"
+
+#include <QFileDialog>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QMenu>
+#include <QSaveFile>
+#include <QSlider>
+#include <QSplitter>
+#include <QToolButton>
+#include <QVBoxLayout>
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+#include "app/session/metrics_csv.h"
+#include "app/shell/theme.h"
+
+namespace linscope::app {
+
+namespace {
+
+constexpr int kRedrawMilliseconds = 250;
+
+QString valueText(const std::string& metric, double value) {
+    if (std::isnan(value)) return "NaN";
+    if (metric == "memory_bytes") return QObject::tr("%1 MiB").arg(value / 1048576, 0, 'f', 1);
+    if (metric == "tokens_per_second") return QString("%L1").arg(value, 0, 'f', 0);
+    if (metric.ends_with("accuracy")) return QObject::tr("%1 %").arg(100 * value, 0, 'f', 1);
+    return QString::number(value, 'g', 4);
+}
+
+/// Index of the measurement nearest to `step`.
+std::size_t nearest(const Series& series, double step) {
+    const auto at = std::lower_bound(series.steps.begin(), series.steps.end(), step,
+                                     [](std::int64_t a, double b) { return static_cast<double>(a) < b; });
+    if (at == series.steps.begin()) return 0;
+    if (at == series.steps.end()) return series.steps.size() - 1;
+    const auto after = static_cast<std::size_t>(at - series.steps.begin());
+    return step - static_cast<double>(series.steps[after - 1]) < static_cast<double>(*at) - step ? after - 1 : after;
+}
+
+QToolButton* toggle(const QString& text, const QString& help) {
+    auto* button = new QToolButton;
+    button->setText(text);
+    button->setCheckable(true);
+    button->setToolTip(help);
+    button->setAccessibleName(help);
+    return button;
+}
+
+}  // namespace
+
+MetricsPanel::MetricsPanel(Session& session, QWidget* parent)
+    : QWidget(parent), m_session(session), m_splitter(new QSplitter(Qt::Vertical)) {
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addWidget(makeControls());
+    layout->addWidget(m_splitter, 1);
+    m_splitter->setChildrenCollapsible(false);
+
+    m_timer.setSingleShot(true);
+    m_timer.setInterval(kRedrawMilliseconds);
+    connect(&m_timer, &QTimer::timeout, this, &MetricsPanel::update);
+    connect(&session, &Session::runChanged, this, [this](int id) {
+        if (id == m_session.selection().run) scheduleUpdate();
+    });
+    connect(&session, &Session::selectionChanged, this, [this] {
+        if (m_session.selection().run != m_run) update();
+    });
+    setMetrics({"loss", "validation_bits_per_byte"});
+    setSmoothing(0.6);
+}
+
+QWidget* MetricsPanel::makeControls() {
+    m_chooser = new QToolButton;
+    m_chooser->setText(tr("Metrics"));
+    m_chooser->setPopupMode(QToolButton::InstantPopup);
+    m_chooser->setToolTip(tr("Which metrics are drawn"));
+    auto* menu = new QMenu(m_chooser);
+    for (const MetricInfo& info : knownMetrics()) {
+        const std::string name(info.name);
+        QAction* action = menu->addAction(QString::fromStdString(metricTitle(name)));
+        action->setCheckable(true);
+        m_choices[name] = action;
+        connect(action, &QAction::toggled, this, [this] {
+            if (!m_restoring) setMetrics(metrics());
+        });
+    }
+    m_chooser->setMenu(menu);
+
+    m_smoothing = new QSlider(Qt::Horizontal);
+    m_smoothing->setRange(0, 99);
+    m_smoothing->setMaximumWidth(130);
+    m_smoothing->setToolTip(tr("Smoothing: weight of the past in an exponential moving average; "
+                               "the raw curve stays behind it"));
+    m_smoothing->setAccessibleName(tr("Smoothing"));
+    m_smoothingText = new QLabel;
+    m_smoothingText->setMinimumWidth(28);
+    connect(m_smoothing, &QSlider::valueChanged, this, [this](int value) {
+        m_smoothingText->setText(QString::number(value / 100.0, 'f', 2));
+        for (const auto& plot : m_plots)
+            for (const auto& curve : plot->curves) curve->setSmoothing(smoothing());
+        update();
+    });
+
+    m_logX = toggle(tr("log x"), tr("Logarithmic steps"));
+    m_logY = toggle(tr("log y"), tr("Logarithmic values"));
+    for (QToolButton* button : {m_logX, m_logY}) connect(button, &QToolButton::toggled, this, &MetricsPanel::setLogarithmic);
+
+    auto* exporter = new QToolButton;
+    exporter->setIcon(icon("export"));
+    exporter->setToolTip(tr("Export the charts"));
+    exporter->setAccessibleName(tr("Export the charts"));
+    exporter->setPopupMode(QToolButton::InstantPopup);
+    auto* exports = new QMenu(exporter);
+    exports->addAction(tr("As PNG…"), this, &MetricsPanel::askExportPng);
+    exports->addAction(tr("As CSV, raw values…"), this, &MetricsPanel::askExportCsv);
+    exporter->setMenu(exports);
+
+    auto* controls = new QWidget;
+    auto* row = new QHBoxLayout(controls);
+    row->setContentsMargins(6, 3, 6, 3);
+    row->setSpacing(6);
+    row->addWidget(m_chooser);
+    auto* label = new QLabel(tr("Smoothing"));
+    label->setProperty("muted", true);
+    row->addWidget(label);
+    row->addWidget(m_smoothing, 1);
+    row->addWidget(m_smoothingText);
+    row->addStretch();
+    row->addWidget(m_logX);
+    row->addWidget(m_logY);
+    row->addWidget(exporter);
+    return controls;
+}
+
+QStringList MetricsPanel::metrics() const {
+    QStringList names;
+    for (const MetricInfo& info : knownMetrics()) {
+        const std::string name(info.name);
+        if (m_choices.at(name)->isChecked()) names << QString::fromStdString(name);
+    }
+    return names;
+}
+
+void MetricsPanel::setMetrics(const QStringList& names) {
+    m_restoring = true;
+    for (const auto& [name, action] : m_choices) action->setChecked(names.contains(QString::fromStdString(name)));
+    m_restoring = false;
+    std::erase_if(m_plots, [&](const std::unique_ptr<Plot>& plot) {
+        if (names.contains(QString::fromStdString(plot->metric))) return false;
+        plot->curves.clear();
+        delete plot->frame;
+        return true;
+    });
+    for (const QString& name : metrics())
+        if (!frame(name)) addPlot(name.toStdString());
+    update();
+}
+
+ChartFrame* MetricsPanel::frame(const QString& metric) {
+    for (const auto& plot : m_plots)
+        if (plot->metric == metric.toStdString()) return plot->frame;
+    return nullptr;
+}
+
+void MetricsPanel::addPlot(const std::string& metric) {
+    auto plot = std::make_unique<Plot>();
+    plot->metric = metric;
+    plot->frame = new ChartFrame(QString::fromStdString(metricTitle(metric)));
+    plot->frame->chart().setLogarithmic(m_logX->isChecked(), m_logY->isChecked());
+    connect(&plot->frame->chart(), &Chart::hovered, this, &MetricsPanel::showCursor);
+    connect(plot->frame, &ChartFrame::exportPngAsked, this, &MetricsPanel::askExportPng);
+    connect(plot->frame, &ChartFrame::exportCsvAsked, this, &MetricsPanel::askExportCsv);
+    m_splitter->addWidget(plot->frame);
+    m_plots.push_back(std::move(plot));
+    m_run = -1;
+}
+
+double MetricsPanel::smoothing() const { return m_smoothing->value() / 100.0; }
+void MetricsPanel::setSmoothing(double weight) { m_smoothing->setValue(static_cast<int>(std::lround(weight * 100))); }
+
+void MetricsPanel::setLogarithmic() {
+    for (const auto& plot : m_plots) plot->frame->chart().setLogarithmic(m_logX->isChecked(), m_logY->isChecked());
+}
+
+void MetricsPanel::scheduleUpdate() {
+    if (!m_timer.isActive()) m_timer.start();
+}
+
+void MetricsPanel::update() {
+    const Run* run = m_session.current();
+    const int id = m_session.selection().run;
+    const bool another = std::exchange(m_run, id) != id;
+    for (const auto& plot : m_plots) {
+        Chart& chart = plot->frame->chart();
+        const std::size_t lanes = run ? run->record.lanes.size() : 0;
+        if (another || plot->curves.size() != lanes) {
+            plot->curves.clear();
+            for (std::size_t lane = 0; lane < lanes; ++lane) {
+                plot->curves.push_back(
+                    std::make_unique<LaneCurve>(chart, laneColor(static_cast<int>(lane)),
+                                                QString::fromStdString(run->record.lanes[lane].name)));
+                plot->curves.back()->setSmoothing(smoothing());
+            }
+            chart.resetView();
+        }
+        std::vector<Chart::Baseline> baselines;
+        for (std::size_t lane = 0; lane < lanes; ++lane)
+            if (const Series* series = findSeries(run->record.lanes[lane], plot->metric))
+                plot->curves[lane]->update(*series);
+        if (run)
+            for (const TaskBaseline& baseline : run->record.baselines)
+                if (baseline.metric == plot->metric)
+                    baselines.push_back({QString::fromStdString(baseline.name) + QString(" %1").arg(baseline.value, 0, 'f', 2),
+                                         baseline.value, {}});
+        chart.setBaselines(std::move(baselines));
+        chart.refresh();
+        readOut(*plot, chart.cursor());
+    }
+}
+
+void MetricsPanel::showCursor(double step) {
+    for (const auto& plot : m_plots) {
+        plot->frame->chart().setCursor(step);
+        readOut(*plot, step);
+    }
+}
+
+void MetricsPanel::readOut(Plot& plot, double step) {
+    const Run* run = m_session.current();
+    std::vector<ReadOut> values;
+    QString place;
+    for (std::size_t lane = 0; run && lane < run->record.lanes.size(); ++lane) {
+        const Series* series = findSeries(run->record.lanes[lane], plot.metric);
+        if (!series || series->values.empty()) continue;
+        const std::size_t at = std::isnan(step) ? series->values.size() - 1 : nearest(*series, step);
+        values.push_back({laneColor(static_cast<int>(lane)), QString::fromStdString(run->record.lanes[lane].name),
+                          valueText(plot.metric, series->values[at])});
+        if (!std::isnan(step)) place = tr("step %1").arg(series->steps[at]);
+    }
+    plot.frame->setReadOut(place, values);
+}
+
+bool MetricsPanel::exportPng(const QString& path) {
+    QPixmap picture(m_splitter->size() * 2);
+    picture.setDevicePixelRatio(2);
+    picture.fill(palette().color(QPalette::Window));
+    m_splitter->render(&picture);
+    return picture.save(path, "PNG");
+}
+
+bool MetricsPanel::exportCsv(const QString& path) {
+    const Run* run = m_session.current();
+    if (!run) return false;
+    std::vector<std::string> names;
+    for (const auto& plot : m_plots) names.push_back(plot->metric);
+    std::ostringstream text;
+    writeMetricsCsv(text, run->record, names);
+    QSaveFile file(path);
+    const QByteArray bytes = QByteArray::fromStdString(text.str());
+    return file.open(QIODevice::WriteOnly) && file.write(bytes) == bytes.size() && file.commit();
+}
+
+void MetricsPanel::askExportPng() {
+    const QString path = QFileDialog::getSaveFileName(this, tr("Export charts"), "metrics.png", tr("PNG pictures (*.png)"));
+    if (!path.isEmpty() && !exportPng(path)) Q_EMIT m_session.message(tr("%1 cannot be written").arg(path), true);
+}
+
+void MetricsPanel::askExportCsv() {
+    const QString path = QFileDialog::getSaveFileName(this, tr("Export raw values"), "metrics.csv", tr("CSV tables (*.csv)"));
+    if (!path.isEmpty() && !exportCsv(path)) Q_EMIT m_session.message(tr("%1 cannot be written").arg(path), true);
+}
+
+QVariantMap MetricsPanel::saveState() const {
+    return {{"metrics", metrics()},
+            {"smoothing", smoothing()},
+            {"logX", m_logX->isChecked()},
+            {"logY", m_logY->isChecked()},
+            {"splitter", m_splitter->saveState()}};
+}
+
+void MetricsPanel::restoreState(const QVariantMap& state) {
+    if (state.contains("metrics")) setMetrics(state["metrics"].toStringList());
+    if (state.contains("smoothing")) setSmoothing(state["smoothing"].toDouble());
+    m_logX->setChecked(state.value("logX").toBool());
+    m_logY->setChecked(state.value("logY").toBool());
+    m_splitter->restoreState(state["splitter"].toByteArray());
+}
+
+}  // namespace linscope::app

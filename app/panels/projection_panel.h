@@ -1,0 +1,56 @@
+#pragma once
+
+#include <QTimer>
+#include <QWidget>
+
+#include "app/panels/chart_frame.h"
+#include "app/session/session.h"
+
+class QComboBox;
+class QLabel;
+class QSplitter;
+
+namespace linscope::app {
+
+/// Charts of one projection matrix (E or F of a lane): its spectrum at the shown step and at step 0, its
+/// conditioning and its drift over time, each with what a random matrix has, dashed (design: honest measures).
+class ProjectionPanel : public QWidget {
+    Q_OBJECT
+public:
+    explicit ProjectionPanel(Session& session, QWidget* parent = nullptr);
+
+    /// The label of the matrix that is shown, "E.layer0"; empty when the run has none.
+    QString shownLabel() const;
+    Chart& spectrum() { return m_spectrum->chart(); }
+    Chart& conditioning() { return m_conditioning->chart(); }
+    Chart& drift() { return m_drift->chart(); }
+
+private:
+    void scheduleUpdate();
+    void update();
+    void fillChoices();
+    void followSelection();
+    const ProjectionSeries* shown() const;
+    void drawSpectrum(const ProjectionSeries& series, std::size_t at);
+    void drawConditioning(const ProjectionSeries& series);
+    void drawDrift(const ProjectionSeries& series);
+    void readOuts(const ProjectionSeries& series, std::size_t at);
+    std::size_t shownIndex(const ProjectionSeries& series) const;
+
+    Session& m_session;
+    QComboBox* m_choice;
+    QLabel* m_facts;
+    QSplitter* m_splitter;
+    ChartFrame* m_spectrum;
+    ChartFrame* m_conditioning;
+    ChartFrame* m_drift;
+    QCPGraph* m_now;
+    QCPGraph* m_start;
+    QCPGraph* m_kappa;
+    QCPGraph* m_frobenius;
+    QCPGraph* m_loss;
+    QCPGraph* m_angle;
+    QTimer m_timer;
+};
+
+}  // namespace linscope::app

@@ -1,0 +1,99 @@
+#include "app/panels/runs_panel.h"
+
+#include <QApplication>
+#include <QClipboard>
+#include <QDir>
+#include <QHeaderView>
+#include <QLabel>
+#include <QMenu>
+#include <QTreeView>
+#include <QVBoxLayout>
+
+#include "app/session/runs_folder.h"
+#include "core/train/checkpoint_state.h"
+
+namespace linscope::app {
+
+RunsPanel::RunsPanel(Session& session, QWidget* parent)
+    : QWidget(parent),
+      m_session(session),
+      m_model(new RunTreeModel(session, this)),
+      m_view(new QTreeView),
+      m_folder(new QLabel) {
+    m_view->setModel(m_model);
+    m_view->setIndentation(12);
+    m_view->setUniformRowHeights(true);
+    m_view->setContextMenuPolicy(Qt::CustomContextMenu);
+    m_view->setAccessibleName(tr("Open runs and their lanes"));
+    QHeaderView* header = m_view->header();
+    header->setStretchLastSection(false);
+    header->setSectionResizeMode(RunTreeModel::Name, QHeaderView::Stretch);
+    for (const auto& [column, width] : {std::pair(RunTreeModel::State, 66), std::pair(RunTreeModel::Step, 48),
+                                       std::pair(RunTreeModel::Loss, 56)}) {
+        header->setSectionResizeMode(column, QHeaderView::Fixed);
+        header->resizeSection(column, width);
+    }
+    m_folder->setProperty("muted", true);
+    m_folder->setContentsMargins(8, 4, 8, 4);
+    m_folder->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    m_folder->setTextFormat(Qt::RichText);
+
+    auto* layout = new QVBoxLayout(this);
+    layout->setContentsMargins(0, 0, 0, 0);
+    layout->setSpacing(0);
+    layout->addWidget(m_view, 1);
+    layout->addWidget(m_folder);
+    showFolder();
+
+    connect(m_folder, &QLabel::linkActivated, this, &RunsPanel::folderChangeAsked);
+    connect(m_view, &QTreeView::clicked, this, &RunsPanel::select);
+    connect(m_view, &QTreeView::activated, this, &RunsPanel::select);
+    connect(m_view, &QTreeView::customContextMenuRequested, this, &RunsPanel::showMenu);
+    connect(m_model, &QAbstractItemModel::rowsInserted, this, [this] { m_view->expandAll(); });
+    connect(&session, &Session::selectionChanged, this, [this] {
+        const Selection& selection = m_session.selection();
+        const QModelIndex current = m_view->currentIndex();
+        if (current.data(RunTreeModel::RunIdRole).toInt() == selection.run &&
+            (current.data(RunTreeModel::LaneRole).toInt() < 0 ||
+             current.data(RunTreeModel::LaneRole).toInt() == selection.lane))
+            return;
+        m_view->setCurrentIndex(m_model->indexOf(selection.run, current.data(RunTreeModel::RunIdRole).toInt() == selection.run
+                                                                    ? selection.lane
+                                                                    : -1));
+    });
+}
+
+void RunsPanel::showFolder() {
+    const QString folder = QDir::toNativeSeparators(runsFolder());
+    QString shown = folder;
+    if (shown.startsWith(QDir::homePath())) shown.replace(0, QDir::homePath().size(), "~");
+    m_folder->setText(tr("New runs go to <a href='change'>%1</a>").arg(shown.toHtmlEscaped()));
+    m_folder->setToolTip(tr("%1\nClick to choose another folder").arg(folder));
+}
+
+void RunsPanel::select(const QModelIndex& index) {
+    if (!index.isValid()) return;
+    const int lane = index.data(RunTreeModel::LaneRole).toInt();
+    m_session.selectRun(index.data(RunTreeModel::RunIdRole).toInt());
+    if (lane >= 0) m_session.selectHead(lane, m_session.selection().layer, m_session.selection().head);
+}
+
+void RunsPanel::showMenu(const QPoint& position) {
+    const QModelIndex index = m_view->indexAt(position);
+    if (!index.isValid()) return;
+    const int id = index.data(RunTreeModel::RunIdRole).toInt();
+    const Run* run = m_session.run(id);
+    if (!run) return;
+    QMenu menu;
+    menu.addAction(tr("Copy the path of the run file"), this, [run] {
+        QApplication::clipboard()->setText(QString::fromStdString(run->file.string()));
+    });
+    QAction* resume = menu.addAction(tr("Go on from the newest checkpoint"), this, [this, id] { m_session.resume(id); });
+    resume->setEnabled(!run->live() && !listCheckpoints(checkpointFolder(run->file)).empty());
+    menu.addSeparator();
+    menu.addAction(run->live() ? tr("Stop and close this run") : tr("Close this run"), this,
+                   [this, id] { m_session.close(id); });
+    menu.exec(m_view->viewport()->mapToGlobal(position));
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <QWidget>
+
+#include "app/models/run_tree_model.h"
+
+class QLabel;
+class QTreeView;
+
+namespace linscope::app {
+
+/// Open runs with their lanes; a click selects, the context menu closes. Below stands where new runs go.
+class RunsPanel : public QWidget {
+    Q_OBJECT
+public:
+    explicit RunsPanel(Session& session, QWidget* parent = nullptr);
+    /// Says the folder of new runs again.
+    void showFolder();
+
+Q_SIGNALS:
+    void folderChangeAsked();
+
+private:
+    void select(const QModelIndex& index);
+    void showMenu(const QPoint& position);
+
+    Session& m_session;
+    RunTreeModel* m_model;
+    QTreeView* m_view;
+    QLabel* m_folder;
+};
+
+}  // namespace linscope::app

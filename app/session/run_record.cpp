@@ -1,0 +1,240 @@
+#include "app/session/run_record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace linscope::app {
+
+namespace {
+
+Series& seriesOf(LaneRecord& lane, std::string_view name) {
+    for (Series& series : lane.metrics)
+        if (series.name == name) return series;
+    Series series;
+    series.name = name;
+    for (const MetricInfo& info : knownMetrics())
+        if (info.name == name) {
+            series.unit = info.unit;
+            series.longName = info.title;
+        }
+    lane.metrics.push_back(std::move(series));
+    return lane.metrics.back();
+}
+
+void append(LaneRecord& lane, std::string_view name, std::int64_t step, double value) {
+    Series& series = seriesOf(lane, name);
+    series.steps.push_back(step);
+    series.values.push_back(value);
+}
+
+void append(LaneRecord& lane, std::int64_t step, const ProjectionProbe& probe) {
+    auto found = std::find_if(lane.projections.begin(), lane.projections.end(),
+                              [&](const ProjectionSeries& series) { return series.label == probe.label; });
+    if (found == lane.projections.end()) {
+        lane.projections.emplace_back();
+        found = std::prev(lane.projections.end());
+        found->label = probe.label;
+        found->slots = probe.slots;
+        found->length = probe.length;
+    }
+    const ProjectionHealth& health = probe.health;
+    found->steps.push_back(step);
+    found->spectrum.push_back(health.spectrum);
+    found->angles.push_back(health.principalAngles);
+    found->measures["condition_number"].push_back(health.conditionNumber);
+    found->measures["stable_rank"].push_back(health.stableRank);
+    found->measures["effective_rank"].push_back(health.effectiveRank);
+    found->measures["frobenius_drift"].push_back(health.frobeniusDrift);
+    found->measures["scale"].push_back(health.scale);
+    found->measures["cosine"].push_back(health.cosine);
+    found->measures["subspace_overlap"].push_back(health.subspaceOverlap);
+}
+
+std::string commandText(const CommandEvent& event) {
+    std::string text = event.name;
+    std::replace(text.begin(), text.end(), '_', ' ');
+    if (!event.oldValue.empty() && !event.newValue.empty())
+        text += fmt::format(": {} → {}", event.oldValue, event.newValue);
+    else if (!event.newValue.empty())
+        text += ": " + event.newValue;
+    return text;
+}
+
+struct Applier {
+    RunRecord& record;
+
+    LaneRecord* lane(int index) const {
+        return index >= 0 && index < static_cast<int>(record.lanes.size()) ? &record.lanes[index] : nullptr;
+    }
+    void operator()(const StepEvent& event) const {
+        record.lastStep = std::max(record.lastStep, event.step);
+        record.wallSeconds = event.wallSeconds;
+        for (std::size_t i = 0; i < event.lanes.size() && i < record.lanes.size(); ++i) {
+            const LaneStep& step = event.lanes[i];
+            if (!step.stepped) continue;
+            LaneRecord& target = record.lanes[i];
+            append(target, "loss", event.step, step.loss);
+            append(target, "accuracy", event.step, step.accuracy);
+            append(target, "gradient_norm", event.step, step.gradientNorm);
+            append(target, "learning_rate", event.step, step.learningRate);
+            append(target, "step_milliseconds", event.step, step.milliseconds);
+            append(target, "tokens_per_second", event.step, step.tokensPerSecond);
+            append(target, "memory_bytes", event.step, step.memoryBytes);
+            record.learningRates[i] = step.learningRate;
+        }
+    }
+    void operator()(const ValidationEvent& event) const {
+        if (LaneRecord* target = lane(event.lane)) {
+            append(*target, "validation_loss", event.step, event.loss);
+            append(*target, "validation_bits_per_byte", event.step, event.bitsPerByte);
+            append(*target, "validation_accuracy", event.step, event.accuracy);
+        }
+    }
+    void operator()(const ProbeEvent& event) const {
+        if (LaneRecord* target = lane(event.lane))
+            for (const ProjectionProbe& probe : event.projections) append(*target, event.step, probe);
+    }
+    void operator()(const SnapshotEvent& event) const {
+        if (!event.store || !event.snapshot) return;
+        if (LaneRecord* target = lane(event.snapshot->lane)) target->snapshotSteps.push_back(event.snapshot->step);
+    }
+    void operator()(const CommandEvent& event) const {
+        record.log.push_back({event.step, event.lane, LogKind::Command, commandText(event)});
+        if (event.name != "freeze" && event.name != "unfreeze") return;
+        for (std::size_t i = 0; i < record.frozen.size(); ++i)
+            if (event.lane < 0 || event.lane == static_cast<int>(i)) record.frozen[i] = event.name == "freeze";
+    }
+    void operator()(const LaneStateEvent& event) const {
+        if (LaneRecord* target = lane(event.lane)) {
+            target->state = event.state;
+            target->message = event.message;
+        }
+        std::string text(laneStateName(event.state));
+        if (!event.message.empty()) text += ": " + event.message;
+        record.log.push_back({event.step, event.lane, LogKind::Lane, text});
+    }
+    void operator()(const CheckpointEvent& event) const {
+        record.log.push_back({event.step, -1, LogKind::Checkpoint, "saved " + event.path});
+    }
+    void operator()(const RunStateEvent& event) const {
+        record.lastStep = std::max(record.lastStep, event.step);
+        record.state = event.state;
+        record.stateMessage = event.message;
+        std::string text(runStateName(event.state));
+        if (!event.message.empty()) text += ": " + event.message;
+        record.log.push_back({event.step, -1, LogKind::State, text});
+    }
+};
+
+}  // namespace
+
+const std::vector<MetricInfo>& knownMetrics() {
+    static const std::vector<MetricInfo> metrics{
+        {"loss", "Loss", "nats"},
+        {"validation_bits_per_byte", "Validation", "bits per byte"},
+        {"validation_loss", "Validation loss", "nats"},
+        {"accuracy", "Accuracy", ""},
+        {"validation_accuracy", "Validation accuracy", ""},
+        {"tokens_per_second", "Speed", "tokens/s"},
+        {"gradient_norm", "Gradient norm", ""},
+        {"learning_rate", "Learning rate", ""},
+        {"step_milliseconds", "Step time", "ms"},
+        {"memory_bytes", "Memory", "bytes"},
+    };
+    return metrics;
+}
+
+std::string metricTitle(std::string_view name) {
+    for (const MetricInfo& info : knownMetrics())
+        if (info.name == name)
+            return info.unit.empty() ? std::string(info.title) : fmt::format("{} ({})", info.title, info.unit);
+    return std::string(name);
+}
+
+RunRecord RunRecord::fromExperiment(const Experiment& experiment) {
+    RunRecord record;
+    record.experiment = experiment;
+    for (const LaneConfig& config : experiment.lanes) {
+        LaneRecord lane;
+        lane.name = config.name;
+        lane.mechanism = config.mechanism;
+        record.lanes.push_back(std::move(lane));
+    }
+    record.learningRates.assign(record.lanes.size(), 0.0);
+    record.frozen.assign(record.lanes.size(), false);
+    return record;
+}
+
+RunRecord RunRecord::fromReader(const RunFileReader& reader) {
+    RunRecord record = fromExperiment(reader.experiment());
+    record.lanes = reader.lanes();
+    record.baselines = reader.baselines();
+    record.learningRates.assign(record.lanes.size(), 0.0);
+    record.frozen.assign(record.lanes.size(), false);
+    const Applier applier{record};
+    for (const CommandEvent& command : reader.commands()) applier(command);
+    record.lastStep = reader.lastStep();
+    record.state = reader.state();
+    // In a file all metrics share one axis of steps; a value that was not measured at a step is NaN there.
+    for (LaneRecord& lane : record.lanes)
+        for (Series& series : lane.metrics) {
+            std::size_t kept = 0;
+            for (std::size_t i = 0; i < series.steps.size() && i < series.values.size(); ++i)
+                if (!std::isnan(series.values[i])) {
+                    series.steps[kept] = series.steps[i];
+                    series.values[kept++] = series.values[i];
+                }
+            series.steps.resize(kept);
+            series.values.resize(kept);
+        }
+    for (std::size_t i = 0; i < record.lanes.size(); ++i)
+        if (const Series* rate = findSeries(record.lanes[i], "learning_rate"); rate && !rate->values.empty())
+            record.learningRates[i] = rate->values.back();
+    record.log.push_back({record.lastStep, -1, LogKind::State,
+                          fmt::format("{}; file {}", runStateName(record.state), reader.health())});
+    return record;
+}
+
+void RunRecord::apply(const Event& event) { std::visit(Applier{*this}, event); }
+
+void RunRecord::note(LogKind kind, std::string text, int lane) {
+    log.push_back({lastStep, lane, kind, std::move(text)});
+}
+
+std::vector<std::int64_t> RunRecord::snapshotSteps() const {
+    std::vector<std::int64_t> steps;
+    for (const LaneRecord& lane : lanes) steps.insert(steps.end(), lane.snapshotSteps.begin(), lane.snapshotSteps.end());
+    std::sort(steps.begin(), steps.end());
+    steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
+    return steps;
+}
+
+std::string_view runStateName(RunState state) {
+    switch (state) {
+        case RunState::Running: return "running";
+        case RunState::Paused: return "paused";
+        case RunState::Waiting: return "waiting";
+        case RunState::Stopped: return "stopped";
+        case RunState::Finished: return "finished";
+    }
+    return "unknown";
+}
+
+std::string_view laneStateName(LaneState state) {
+    switch (state) {
+        case LaneState::Running: return "running";
+        case LaneState::Diverged: return "diverged";
+        case LaneState::Failed: return "failed";
+    }
+    return "unknown";
+}
+
+const Series* findSeries(const LaneRecord& lane, std::string_view metric) {
+    for (const Series& series : lane.metrics)
+        if (series.name == metric) return &series;
+    return nullptr;
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/io/run_file.h"
+
+namespace linscope::app {
+
+/// What a metric is called in run files, on axes and in menus.
+struct MetricInfo {
+    std::string_view name, title, unit;
+};
+
+/// All metrics of a lane, in the order of the menus; the names are those of run files.
+const std::vector<MetricInfo>& knownMetrics();
+/// "Loss (nats)" for a known metric, the name itself for another one.
+std::string metricTitle(std::string_view name);
+
+enum class LogKind { State, Command, Checkpoint, Lane, Note };
+
+/// One line of the Events list.
+struct LogEntry {
+    std::int64_t step = 0;
+    int lane = -1;  ///< −1: the whole run
+    LogKind kind = LogKind::Note;
+    std::string text;
+};
+
+/// What the window knows of one run, whether it is read from a file or grows from live events: plain
+/// data that panels read and only the session writes.
+struct RunRecord {
+    Experiment experiment;
+    std::string taskDescription;
+    std::vector<LaneRecord> lanes;
+    std::vector<TaskBaseline> baselines;
+    std::vector<LogEntry> log;
+    RunState state = RunState::Paused;
+    std::string stateMessage;
+    std::int64_t lastStep = 0;
+    double wallSeconds = 0;        ///< of training, without pauses; 0 when it comes from a file
+    std::vector<double> learningRates;  ///< as last used, one for each lane; 0 before the first step
+    std::vector<bool> frozen;           ///< E and F of the lane get no steps
+
+    static RunRecord fromExperiment(const Experiment& experiment);
+    static RunRecord fromReader(const RunFileReader& reader);
+
+    /// Takes over what the event says.
+    void apply(const Event& event);
+    void note(LogKind kind, std::string text, int lane = -1);
+
+    /// Steps that have a stored snapshot in any lane, ascending.
+    std::vector<std::int64_t> snapshotSteps() const;
+};
+
+std::string_view runStateName(RunState state);
+std::string_view laneStateName(LaneState state);
+
+/// The series of that name; nullptr when the lane has none.
+const Series* findSeries(const LaneRecord& lane, std::string_view metric);
+
+}  // namespace linscope::app

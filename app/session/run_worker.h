@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/data/task.h"
+#include "core/experiment/experiment.h"
+#include "core/train/command.h"
+#include "core/train/event.h"
+
+
+namespace linscope::app {
+
+/// Token → its text; shared by all snapshots of a run.
+using TokenTexts = std::shared_ptr<const std::vector<std::string>>;
+TokenTexts tokenTextsOf(const Task& task);
+
+struct RunRequest {
+    Experiment experiment;
+    std::filesystem::path file;                       ///< the run file that is written
+    std::optional<std::int64_t> untilStep;            ///< stop after this step; the experiment's own when empty
+    std::optional<std::filesystem::path> checkpoint;  ///< go on from here, appending to `file`
+};
+
+/// What is known once the task is read and the lanes are built.
+struct RunStart {
+    std::string taskDescription;
+    std::vector<TaskBaseline> baselines;
+    std::vector<std::int64_t> parameters;  ///< one for each lane
+    TokenTexts tokenTexts;
+};
+
+struct RunEnd {
+    RunState state = RunState::Stopped;
+    std::string error;  ///< empty when all went well
+};
+
+/// A run on a thread of its own: builds the trainer there, logs to the run file, saves a checkpoint at
+/// the end. The thread runs at a lower priority than the window, and OpenMP's threads inherit that.
+class RunWorker {
+public:
+    struct Callbacks {  // called on the worker's thread
+        std::function<void(RunStart)> started;
+        std::function<void(RunEnd)> ended;
+    };
+
+    /// `feed` must outlive the worker.
+    RunWorker(RunRequest request, EventSink& feed, Callbacks callbacks);
+    /// Stops after the step that is under way, saves a checkpoint, and waits for that.
+    ~RunWorker();
+
+    void post(Command command) { m_commands.post(std::move(command)); }
+    void requestStop();
+
+private:
+    void work();
+    RunState train();
+
+    RunRequest m_request;
+    EventSink& m_feed;
+    Callbacks m_callbacks;
+    CommandQueue m_commands;
+    std::thread m_thread;  // last: starts when all else is there
+};
+
+}  // namespace linscope::app

@@ -1,0 +1,35 @@
+#include "app/session/runs_folder.h"
+
+#include <QDateTime>
+#include <QDir>
+#include <QRegularExpression>
+#include <QSettings>
+#include <QStandardPaths>
+
+#include "core/base/error.h"
+
+namespace linscope::app {
+
+QString runsFolder() {
+    const QString chosen = QSettings().value("runs/folder").toString();
+    if (!chosen.isEmpty()) return chosen;
+    return QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation) + "/linscope/runs";
+}
+
+void setRunsFolder(const QString& folder) { QSettings().setValue("runs/folder", folder); }
+
+std::filesystem::path newRunFile(const QString& folder, const std::string& title) {
+    require(QDir().mkpath(folder), "runs folder", "a folder that can be written was required, but {} cannot be made; "
+            "choose another one in File › Runs folder", folder.toStdString());
+    QString slug = QString::fromStdString(title).toLower();
+    slug.replace(QRegularExpression("[^a-z0-9]+"), "-");
+    slug = slug.left(48);
+    while (slug.endsWith('-')) slug.chop(1);
+    if (slug.isEmpty()) slug = "run";
+    const QString base = slug + "-" + QDateTime::currentDateTime().toString("yyyyMMdd-HHmmss");
+    QString name = base;
+    for (int i = 2; QFileInfo::exists(QDir(folder).filePath(name + ".h5")); ++i) name = base + "-" + QString::number(i);
+    return QDir(folder).filePath(name + ".h5").toStdString();
+}
+
+}  // namespace linscope::app

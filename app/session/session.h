@@ -1,0 +1,94 @@
+#pragma once
+
+#include <QObject>
+#include <QString>
+#include <QTimer>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "app/session/run.h"
+#include "app/session/snapshot_loader.h"
+
+namespace linscope::app {
+
+/// What the panels look at. Without a step they follow the newest one.
+struct Selection {
+    int run = -1;
+    int lane = 0, layer = 0, head = 0;
+    std::optional<std::int64_t> step;
+};
+
+/// The one object that panels are handed: open runs, the selection, the worker threads. It lives on the
+/// window's thread; news of live runs reach it at most 30 times a second.
+class Session : public QObject {
+    Q_OBJECT
+public:
+    explicit Session(QObject* parent = nullptr);
+    /// As shutdown().
+    ~Session() override;
+
+    struct StartOptions {
+        std::optional<std::int64_t> untilStep;
+        QString folder;  ///< for the run file; runsFolder() when empty
+    };
+    /// Starts a run of its own file on a worker thread and selects it; live runs are stopped first, since
+    /// two would share the processor. Returns its id. What cannot be is told by the run's `error` and message().
+    int start(const Experiment& experiment, const StartOptions& options);
+    int start(const Experiment& experiment) { return start(experiment, StartOptions()); }
+    /// Opens a run file and selects it when it has been read; a file that is open already is selected. Returns its id.
+    int open(const QString& file);
+    /// Goes on with a stopped run at its newest checkpoint; says so when there is none.
+    void resume(int id);
+    /// Takes a run off the list; a live one is stopped and keeps its file.
+    void close(int id);
+    /// Stops all live runs after the step under way, with checkpoint and whole file. Blocks until then.
+    void shutdown();
+
+    void post(int id, Command command);
+
+    const std::vector<std::unique_ptr<Run>>& runs() const { return m_runs; }
+    const Run* run(int id) const;
+    const Run* current() const { return run(m_selection.run); }
+    const Selection& selection() const { return m_selection; }
+
+    void selectRun(int id);
+    void selectHead(int lane, int layer, int head);
+    /// A stored step of the current run, or the newest (nullopt).
+    void selectStep(std::optional<std::int64_t> step);
+    /// What the views draw now, one for each lane that has one.
+    std::vector<std::shared_ptr<const Snapshot>> shownSnapshots() const;
+
+Q_SIGNALS:
+    void runAdded(int id);
+    void runRemoved(int id);
+    /// Numbers of the run have changed: steps, probes, events, states.
+    void runChanged(int id);
+    /// Running, paused, stopped, …, loading or failed: what the buttons follow.
+    void runStateChanged(int id);
+    void selectionChanged();
+    /// A new picture of one lane of the current run.
+    void snapshotChanged(std::shared_ptr<const linscope::Snapshot> snapshot);
+    void message(const QString& text, bool isError);
+
+private:
+    Run* find(int id);
+    Run& add(const std::filesystem::path& file);
+    void launch(Run& run, RunRequest request);
+    void wake(int id);
+    void drain();
+    void drain(Run& run);
+    void onStarted(int id, RunStart start);
+    void onEnded(int id, RunEnd end);
+    void showSnapshots();
+
+    std::vector<std::unique_ptr<Run>> m_runs;
+    std::vector<std::shared_ptr<const Snapshot>> m_loaded;  // of the selected step
+    Selection m_selection;
+    SnapshotLoader m_loader;
+    QTimer m_drainTimer;
+    int m_nextId = 1;
+};
+
+}  // namespace linscope::app

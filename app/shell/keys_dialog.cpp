@@ -1,0 +1,47 @@
+#include "app/shell/keys_dialog.h"
+
+#include <QAction>
+#include <QDialogButtonBox>
+#include <QLabel>
+#include <QVBoxLayout>
+
+#include "app/shell/theme.h"
+
+namespace linscope::app {
+
+namespace {
+
+QString row(const QString& keys, const QString& meaning) {
+    return QString("<tr><td style='padding:3px 18px 3px 0; color:#ffffff'><b>%1</b></td><td style='padding:3px 0'>%2</td></tr>")
+        .arg(keys.toHtmlEscaped(), meaning.toHtmlEscaped());
+}
+
+QString heading(const QString& text) {
+    return QString("<tr><td colspan='2' style='padding-top:10px; color:%1'>%2</td></tr>").arg(mutedColor().name(), text);
+}
+
+}  // namespace
+
+KeysDialog::KeysDialog(const QList<QAction*>& actions, QWidget* parent) : QDialog(parent) {
+    setWindowTitle(tr("Keys"));
+    QString table = "<table>" + heading(tr("Window"));
+    for (const QAction* action : actions) {
+        QStringList keys;
+        for (const QKeySequence& key : action->shortcuts()) keys << key.toString(QKeySequence::NativeText);
+        if (!keys.isEmpty()) table += row(keys.join(tr(" or ")), action->text().remove('&').remove(QChar(0x2026)));
+    }
+    table += heading(tr("Canvas and charts"));
+    table += row(tr("Wheel"), tr("Zoom at the pointer; all linked panes follow"));
+    table += row(tr("Drag"), tr("Pan"));
+    table += row(tr("Double click"), tr("Show all, follow the data again"));
+    table += row(tr("Right click"), tr("More: axes, export"));
+    auto* text = new QLabel(table + "</table>");
+    text->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
+    connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+    auto* layout = new QVBoxLayout(this);
+    layout->addWidget(text);
+    layout->addWidget(buttons);
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,196 @@
+#include "app/shell/main_window.h"
+
+#include <QCloseEvent>
+#include <QDockWidget>
+#include <QDragEnterEvent>
+#include <QFile>
+#include <QFileInfo>
+#include <QLabel>
+#include <QMimeData>
+#include <QPainter>
+#include <QScreen>
+#include <QSettings>
+#include <QStatusBar>
+
+#include "app/panels/events_panel.h"
+#include "app/panels/experiment_panel.h"
+#include "app/panels/metrics_panel.h"
+#include "app/panels/projection_panel.h"
+#include "app/panels/runs_panel.h"
+#include "app/panels/steer_panel.h"
+#include "app/shell/central_widget.h"
+#include "app/shell/run_status.h"
+#include "app/shell/theme.h"
+
+namespace linscope::app {
+
+namespace {
+// Changed when docks are renamed, so that an older layout is not restored over them.
+constexpr int kLayoutVersion = 1;
+constexpr QSize kDefaultSize{1600, 960};
+}  // namespace
+
+MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
+    : QMainWindow(parent), m_session(session), m_memory(memory), m_central(new CentralWidget(session)) {
+    setWindowTitle("Linscope");
+    setObjectName("workbench");
+    setAcceptDrops(true);
+    setDockOptions(AnimatedDocks | AllowNestedDocks | AllowTabbedDocks);
+    setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
+    setCentralWidget(m_central);
+
+    m_message = new QLabel;
+    m_message->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    statusBar()->addWidget(m_message, 1);
+    statusBar()->addPermanentWidget(new RunStatus(session));
+    statusBar()->setSizeGripEnabled(false);
+
+    makeDocks();
+    makeActions();
+    makeMenus();
+    makeToolBar();
+    defaultLayout();
+    if (m_memory == Memory::Remembered) restoreWindow();
+
+    connect(&session, &Session::message, this, &MainWindow::showMessage);
+    connect(&session, &Session::runStateChanged, this, &MainWindow::updateActions);
+    connect(&session, &Session::runRemoved, this, &MainWindow::updateActions);
+    connect(&session, &Session::selectionChanged, this, &MainWindow::updateActions);
+    // The charts of the projection come up with its page.
+    connect(m_central, &CentralWidget::pageChanged, this, [this] {
+        if (m_central->page() == CanvasWidget::Page::Projection) m_docks["projection"]->raise();
+    });
+    if (!m_central->canvas().hasVulkan()) showMessage(m_central->canvas().problem(), true);
+    updateActions();
+}
+
+void MainWindow::makeDocks() {
+    m_runs = new RunsPanel(m_session);
+    m_steer = new SteerPanel(m_session);
+    m_experiment = new ExperimentPanel(m_session);
+    m_metrics = new MetricsPanel(m_session);
+    m_projection = new ProjectionPanel(m_session);
+    m_events = new EventsPanel(m_session);
+    addDock("runs", tr("Runs"), m_runs, Qt::LeftDockWidgetArea);
+    addDock("steer", tr("Steer the run"), m_steer, Qt::LeftDockWidgetArea);
+    addDock("experiment", tr("Experiment"), m_experiment, Qt::LeftDockWidgetArea);
+    addDock("events", tr("Events"), m_events, Qt::LeftDockWidgetArea);
+    addDock("metrics", tr("Metrics"), m_metrics, Qt::RightDockWidgetArea);
+    addDock("projection", tr("Projection"), m_projection, Qt::RightDockWidgetArea);
+    connect(m_runs, &RunsPanel::folderChangeAsked, this, &MainWindow::askRunsFolder);
+}
+
+QDockWidget* MainWindow::addDock(const QString& name, const QString& title, QWidget* panel, Qt::DockWidgetArea area) {
+    auto* dock = new QDockWidget(title);
+    dock->setObjectName(name);
+    dock->setWidget(panel);
+    addDockWidget(area, dock);
+    m_docks[name] = dock;
+    return dock;
+}
+
+void MainWindow::defaultLayout() {
+    for (QDockWidget* dock : m_docks) {
+        dock->setFloating(false);
+        dock->show();
+    }
+    for (const char* name : {"runs", "steer", "experiment", "events"})
+        addDockWidget(Qt::LeftDockWidgetArea, m_docks[name]);
+    for (const char* name : {"metrics", "projection"}) addDockWidget(Qt::RightDockWidgetArea, m_docks[name]);
+    splitDockWidget(m_docks["runs"], m_docks["steer"], Qt::Vertical);
+    splitDockWidget(m_docks["steer"], m_docks["experiment"], Qt::Vertical);
+    tabifyDockWidget(m_docks["experiment"], m_docks["events"]);
+    m_docks["experiment"]->raise();
+    splitDockWidget(m_docks["metrics"], m_docks["projection"], Qt::Vertical);
+    setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
+    setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
+
+    const QSize room = screen() ? screen()->availableSize() : kDefaultSize;
+    resize(kDefaultSize.boundedTo(room));
+    resizeDocks({m_docks["runs"], m_docks["metrics"]}, {310, 390}, Qt::Horizontal);
+    resizeDocks({m_docks["runs"], m_docks["steer"], m_docks["experiment"]}, {150, 110, 560}, Qt::Vertical);
+    resizeDocks({m_docks["metrics"], m_docks["projection"]}, {420, 460}, Qt::Vertical);
+}
+
+void MainWindow::restoreWindow() {
+    const QSettings settings;
+    if (settings.contains("window/geometry")) restoreGeometry(settings.value("window/geometry").toByteArray());
+    if (settings.contains("window/state")) restoreState(settings.value("window/state").toByteArray(), kLayoutVersion);
+    if (settings.contains("window/metrics")) m_metrics->restoreState(settings.value("window/metrics").toMap());
+    if (settings.contains("window/canvas")) m_central->canvas().restoreState(settings.value("window/canvas").toMap());
+    if (settings.value("window/page").toInt() == 1) m_central->setPage(CanvasWidget::Page::Projection);
+}
+
+void MainWindow::rememberWindow() {
+    QSettings settings;
+    settings.setValue("window/geometry", saveGeometry());
+    settings.setValue("window/state", saveState(kLayoutVersion));
+    settings.setValue("window/metrics", m_metrics->saveState());
+    settings.setValue("window/canvas", m_central->canvas().saveState());
+    settings.setValue("window/page", m_central->page() == CanvasWidget::Page::Projection ? 1 : 0);
+}
+
+bool MainWindow::openPath(const QString& path) {
+    if (QFileInfo(path).suffix().toLower() != "toml") {
+        m_session.open(path);
+        rememberRecent(path);
+        return false;
+    }
+    try {
+        m_experiment->draft().loadFile(path);
+    } catch (const std::exception& error) {
+        showMessage(QString::fromUtf8(error.what()), true);
+        return false;
+    }
+    rememberRecent(path);
+    m_docks["experiment"]->show();
+    m_docks["experiment"]->raise();
+    return true;
+}
+
+void MainWindow::openDefaultExperiment() {
+    QFile file(":/experiments/first_light/experiment.toml");
+    if (!file.open(QIODevice::ReadOnly)) return;
+    m_experiment->draft().load(Experiment::fromToml(file.readAll().toStdString(), "first_light"));
+    m_docks["experiment"]->show();
+    m_docks["experiment"]->raise();
+}
+
+void MainWindow::startExperiment() { m_experiment->start(); }
+
+QAction* MainWindow::action(const QString& name) const { return m_actions.value(name); }
+
+QImage MainWindow::picture() {
+    QImage whole = grab().toImage();
+    const QImage canvas = m_central->canvas().grabImage();
+    if (canvas.isNull()) return whole;
+    QPainter painter(&whole);
+    const QWidget& widget = m_central->canvas();
+    painter.drawImage(QRect(widget.mapTo(this, QPoint()), widget.size()), canvas);
+    return whole;
+}
+
+void MainWindow::showMessage(const QString& text, bool isError) {
+    QPalette palette = m_message->palette();
+    palette.setColor(QPalette::WindowText, isError ? errorColor() : mutedColor());
+    m_message->setPalette(palette);
+    m_message->setText(text);
+    m_message->setToolTip(text);
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+    if (m_memory == Memory::Remembered) rememberWindow();
+    event->accept();
+    // The window is gone at once; the run ends its step, saves a checkpoint and closes its file meanwhile.
+    hide();
+    m_session.shutdown();
+}
+
+void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
+    const auto urls = event->mimeData()->urls();
+    if (urls.size() == 1 && urls.front().isLocalFile()) event->acceptProposedAction();
+}
+
+void MainWindow::dropEvent(QDropEvent* event) { openPath(event->mimeData()->urls().front().toLocalFile()); }
+
+}  // namespace linscope::app

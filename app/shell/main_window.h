@@ -1,0 +1,93 @@
+#pragma once
+
+#include <QMainWindow>
+#include <functional>
+
+#include "app/session/session.h"
+
+class QAction;
+class QDockWidget;
+class QLabel;
+class QMenu;
+
+namespace linscope::app {
+
+class CentralWidget;
+class EventsPanel;
+class ExperimentPanel;
+class MetricsPanel;
+class ProjectionPanel;
+class RunsPanel;
+class SteerPanel;
+
+/// The workbench: docks around the canvas, toolbar, menus, status bar.
+class MainWindow : public QMainWindow {
+    Q_OBJECT
+public:
+    enum class Memory { Remembered, Fresh };  ///< Fresh: default layout, and nothing of it is kept
+
+    MainWindow(Session& session, Memory memory, QWidget* parent = nullptr);
+
+    /// Opens a run file, or an experiment file, which is then in the editor. Says what is wrong in the status bar.
+    /// Returns whether it was an experiment that can be started.
+    bool openPath(const QString& path);
+    /// Puts the default experiment into the editor.
+    void openDefaultExperiment();
+    void startExperiment();
+
+    ExperimentPanel& experimentPanel() { return *m_experiment; }
+    MetricsPanel& metricsPanel() { return *m_metrics; }
+    ProjectionPanel& projectionPanel() { return *m_projection; }
+    CentralWidget& central() { return *m_central; }
+    QAction* action(const QString& name) const;
+    /// The whole window with the canvas in its place, which QWidget::grab() alone leaves empty.
+    QImage picture();
+
+public Q_SLOTS:
+    void showMessage(const QString& text, bool isError);
+
+protected:
+    void closeEvent(QCloseEvent* event) override;
+    void dragEnterEvent(QDragEnterEvent* event) override;
+    void dropEvent(QDropEvent* event) override;
+
+private:
+    void makeDocks();
+    void makeActions();
+    void makeMenus();
+    void makeToolBar();
+    QAction* addAction(const QString& name, const QString& icon, const QString& text, const QString& help,
+                       const QList<QKeySequence>& keys, std::function<void()> act);
+    QDockWidget* addDock(const QString& name, const QString& title, QWidget* panel, Qt::DockWidgetArea area);
+    void defaultLayout();
+    void restoreWindow();
+    void rememberWindow();
+    void rememberRecent(const QString& path);
+    void fillRecent();
+    void updateActions();
+    void runOrResume();
+    void runOrPause();
+    void post(CommandKind kind);
+    void askOpen();
+    void askRunsFolder();
+    void askSavePicture();
+    void showKeys();
+    void showAbout();
+
+    Session& m_session;
+    Memory m_memory;
+    CentralWidget* m_central = nullptr;
+    RunsPanel* m_runs = nullptr;
+    SteerPanel* m_steer = nullptr;
+    ExperimentPanel* m_experiment = nullptr;
+    MetricsPanel* m_metrics = nullptr;
+    ProjectionPanel* m_projection = nullptr;
+    EventsPanel* m_events = nullptr;
+    QMap<QString, QDockWidget*> m_docks;
+    QMap<QString, QAction*> m_actions;
+    QList<QAction*> m_actionOrder;
+    QMenu* m_recent = nullptr;
+    QLabel* m_message = nullptr;
+};
+
+}  // namespace linscope::app

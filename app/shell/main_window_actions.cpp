@@ -1,0 +1,206 @@
+#include <QAction>
+#include <QDockWidget>
+#include <QFileDialog>
+#include <QMenu>
+#include <QMenuBar>
+#include <QMessageBox>
+#include <QSettings>
+#include <QToolBar>
+
+#include "app/panels/experiment_panel.h"
+#include "app/panels/metrics_panel.h"
+#include "app/panels/runs_panel.h"
+#include "app/panels/step_bar.h"
+#include "app/session/runs_folder.h"
+#include "app/shell/central_widget.h"
+#include "app/shell/keys_dialog.h"
+#include "app/shell/main_window.h"
+#include "app/shell/theme.h"
+
+namespace linscope::app {
+
+namespace {
+constexpr int kMostRecent = 8;
+}
+
+QAction* MainWindow::addAction(const QString& name, const QString& iconName, const QString& text, const QString& help,
+                               const QList<QKeySequence>& keys, std::function<void()> act) {
+    auto* action = new QAction(text, this);
+    if (!iconName.isEmpty()) action->setIcon(icon(iconName));
+    action->setObjectName(name);
+    action->setShortcuts(keys);
+    action->setStatusTip(help);
+    action->setToolTip(keys.isEmpty() ? help
+                                      : QString("%1 (%2)").arg(help, keys.front().toString(QKeySequence::NativeText)));
+    connect(action, &QAction::triggered, this, [act = std::move(act)] { act(); });
+    m_actions[name] = action;
+    m_actionOrder << action;
+    QWidget::addAction(action);
+    return action;
+}
+
+void MainWindow::makeActions() {
+    addAction("start", "run", tr("Start as new run"), tr("Train the experiment of the editor from step 0"),
+              {QKeySequence("Ctrl+Return")}, [this] { startExperiment(); });
+    addAction("toggle", "", tr("Run or pause"), tr("Pause between two steps, or go on"), {QKeySequence("Space")},
+              [this] { runOrPause(); });
+    addAction("run", "run", tr("Run"), tr("Go on training; a stopped run goes on from its newest checkpoint"),
+              {QKeySequence("Ctrl+R")}, [this] { runOrResume(); });
+    addAction("pause", "pause", tr("Pause"), tr("Pause exactly between two steps"), {QKeySequence("Ctrl+P")},
+              [this] { post(CommandKind::Pause); });
+    addAction("step", "step", tr("Step"), tr("Make one step, then pause"), {QKeySequence("."), QKeySequence("S")},
+              [this] { post(CommandKind::Step); });
+    addAction("stop", "stop", tr("Stop"), tr("Stop after the present step, save a checkpoint, close the run file"),
+              {QKeySequence("Ctrl+.")}, [this] { post(CommandKind::Stop); });
+    addAction("checkpoint", "checkpoint", tr("Checkpoint"), tr("Save the whole training state now"),
+              {QKeySequence("Ctrl+K")}, [this] { post(CommandKind::Checkpoint); });
+
+    addAction("new", "new", tr("&New experiment"), tr("Put the default experiment into the editor"),
+              {QKeySequence::New}, [this] { openDefaultExperiment(); });
+    addAction("open", "open", tr("&Open experiment or run…"), tr("Open an experiment file or a run file"),
+              {QKeySequence::Open}, [this] { askOpen(); });
+    addAction("save", "save", tr("&Save experiment as…"), tr("Save the experiment of the editor"),
+              {QKeySequence::Save}, [this] { m_experiment->askSave(); });
+    addAction("export_png", "export", tr("Export charts as PNG…"), tr("Save the metric charts as a picture"), {},
+              [this] { m_metrics->askExportPng(); });
+    addAction("export_csv", "", tr("Export charts as CSV…"), tr("Save the raw values of the metric charts"),
+              {QKeySequence("Ctrl+E")}, [this] { m_metrics->askExportCsv(); });
+    addAction("export_window", "", tr("Export the window as PNG…"), tr("Save a picture of the whole window"), {},
+              [this] { askSavePicture(); });
+    addAction("folder", "", tr("Runs folder…"), tr("Choose where new runs are written"), {}, [this] { askRunsFolder(); });
+    addAction("quit", "", tr("&Quit"), tr("Close; a live run is stopped with a checkpoint"), {QKeySequence::Quit},
+              [this] { close(); });
+
+    addAction("previous", "previous", tr("Stored step before"), tr("Look at the stored step before"),
+              {QKeySequence("[")}, [this] { m_central->stepBar().previous(); });
+    addAction("next", "next", tr("Stored step after"), tr("Look at the stored step after"), {QKeySequence("]")},
+              [this] { m_central->stepBar().next(); });
+    addAction("live", "live", tr("Follow the newest step"), tr("Back to the newest step"), {QKeySequence("Ctrl+L")},
+              [this] { m_central->stepBar().goLive(); });
+    addAction("maps", "", tr("Maps"), tr("Exact, compressed and lifted map and their difference"),
+              {QKeySequence("Ctrl+1")}, [this] { m_central->setPage(CanvasWidget::Page::Maps); });
+    addAction("projection", "", tr("Projection"), tr("The projections E and F as pictures"), {QKeySequence("Ctrl+2")},
+              [this] { m_central->setPage(CanvasWidget::Page::Projection); });
+    addAction("layout", "reset", tr("Default layout"), tr("Put all docks back to their places"), {},
+              [this] { defaultLayout(); });
+    addAction("keys", "keys", tr("Keys"), tr("All keys"), {QKeySequence("?")}, [this] { showKeys(); });
+    addAction("about", "", tr("About Linscope"), tr("What this is"), {}, [this] { showAbout(); });
+}
+
+void MainWindow::makeMenus() {
+    const auto fill = [this](QMenu* menu, std::initializer_list<const char*> names) {
+        for (const char* name : names) *name ? menu->addAction(m_actions[name]) : (void)menu->addSeparator();
+    };
+    QMenu* file = menuBar()->addMenu(tr("&File"));
+    fill(file, {"new", "open"});
+    m_recent = file->addMenu(tr("Open recent"));
+    connect(m_recent, &QMenu::aboutToShow, this, &MainWindow::fillRecent);
+    fill(file, {"save", ""});
+    fill(file->addMenu(icon("export"), tr("Export")), {"export_png", "export_csv", "export_window"});
+    fill(file, {"folder", "", "quit"});
+    fill(menuBar()->addMenu(tr("&Run")),
+         {"start", "", "toggle", "run", "pause", "step", "stop", "checkpoint", "", "previous", "next", "live"});
+    QMenu* view = menuBar()->addMenu(tr("&View"));
+    fill(view, {"maps", "projection", ""});
+    for (QDockWidget* dock : m_docks) view->addAction(dock->toggleViewAction());
+    fill(view, {"", "layout"});
+    fill(menuBar()->addMenu(tr("&Help")), {"keys", "", "about"});
+}
+
+void MainWindow::makeToolBar() {
+    QToolBar* bar = addToolBar(tr("Training"));
+    bar->setObjectName("training");
+    bar->setMovable(false);
+    bar->setIconSize({18, 18});
+    bar->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    for (const char* name : {"run", "pause", "step", "stop", "checkpoint"}) bar->addAction(m_actions[name]);
+    auto* space = new QWidget;
+    space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
+    bar->addWidget(space);
+    for (const char* name : {"open", "keys"}) bar->addAction(m_actions[name]);
+    m_actions["open"]->setIconText(tr("Open"));
+}
+
+void MainWindow::updateActions() {
+    const Run* run = m_session.current();
+    const bool live = run && run->live();
+    const bool running = live && (run->record.state == RunState::Running || run->loading);
+    const bool paused = live && run->record.state == RunState::Paused && !run->loading;
+    const bool canResume = run && !live && !run->loading && run->error.empty() &&
+                           run->record.lastStep < run->record.experiment.steps;
+    m_actions["run"]->setEnabled(paused || canResume);
+    m_actions["pause"]->setEnabled(running);
+    m_actions["toggle"]->setEnabled(running || paused || canResume);
+    m_actions["step"]->setEnabled(live);
+    m_actions["stop"]->setEnabled(live);
+    m_actions["checkpoint"]->setEnabled(live);
+    const QString title = run ? QString::fromStdString(run->record.experiment.title) : QString();
+    setWindowTitle(title.isEmpty() ? QString("Linscope") : title + " · Linscope");
+}
+
+void MainWindow::post(CommandKind kind) {
+    m_session.post(m_session.selection().run, {.kind = kind, .lane = -1, .value = 0, .target = {}});
+}
+
+void MainWindow::runOrResume() {
+    const Run* run = m_session.current();
+    if (!run) return;
+    run->live() ? post(CommandKind::Run) : m_session.resume(run->id);
+}
+
+void MainWindow::runOrPause() {
+    const Run* run = m_session.current();
+    run && run->live() && run->record.state != RunState::Paused ? post(CommandKind::Pause) : runOrResume();
+}
+
+void MainWindow::askOpen() {
+    const QString path = QFileDialog::getOpenFileName(this, tr("Open an experiment or a run"), runsFolder(),
+                                                      tr("Experiments and runs (*.toml *.h5);;All files (*)"));
+    if (path.isEmpty()) return;
+    if (openPath(path)) showMessage(tr("The experiment is in the editor; Ctrl+Return starts it"), false);
+}
+
+void MainWindow::askRunsFolder() {
+    const QString folder = QFileDialog::getExistingDirectory(this, tr("Where new runs are written"), runsFolder());
+    if (folder.isEmpty()) return;
+    setRunsFolder(folder);
+    m_runs->showFolder();
+}
+
+void MainWindow::askSavePicture() {
+    const QString path = QFileDialog::getSaveFileName(this, tr("Export the window"), "linscope.png", tr("PNG pictures (*.png)"));
+    if (!path.isEmpty() && !picture().save(path, "PNG")) showMessage(tr("%1 cannot be written").arg(path), true);
+}
+
+void MainWindow::rememberRecent(const QString& path) {
+    if (m_memory == Memory::Fresh) return;
+    QSettings settings;
+    QStringList recent = settings.value("recent").toStringList();
+    const QString absolute = QFileInfo(path).absoluteFilePath();
+    recent.removeAll(absolute);
+    recent.prepend(absolute);
+    settings.setValue("recent", recent.mid(0, kMostRecent));
+}
+
+void MainWindow::fillRecent() {
+    m_recent->clear();
+    const QStringList recent = QSettings().value("recent").toStringList();
+    for (const QString& path : recent) {
+        QAction* action = m_recent->addAction(QFileInfo(path).fileName(), this, [this, path] { openPath(path); });
+        action->setStatusTip(path);
+        action->setEnabled(QFileInfo::exists(path));
+    }
+    if (recent.isEmpty()) m_recent->addAction(tr("Nothing yet"))->setEnabled(false);
+}
+
+void MainWindow::showKeys() { KeysDialog(m_actionOrder, this).exec(); }
+
+void MainWindow::showAbout() {
+    QMessageBox::about(this, tr("About Linscope"),
+                       tr("<b>Linscope</b>, a desktop workbench for linear attention.<p>It trains small transformers and "
+                          "shows, for the same step, the same weights and the same tokens, what an approximation does "
+                          "beside exact attention.<p>A map shows where a layer reads from. It is a measurement, not an "
+                          "explanation of what the model does."));
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,96 @@
+#include "app/shell/run_status.h"
+
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QProgressBar>
+#include <algorithm>
+#include <cmath>
+
+#include "app/shell/theme.h"
+
+namespace linscope::app {
+
+namespace {
+
+QString stateText(const Run& run) {
+    if (!run.error.empty()) return QObject::tr("failed");
+    if (run.loading) return run.live() ? QObject::tr("preparing") : QObject::tr("reading");
+    if (!run.live() && run.record.state == RunState::Running) return QObject::tr("cut off while writing");
+    QString text = QString::fromUtf8(runStateName(run.record.state).data());
+    if (run.record.state == RunState::Waiting) text += ": " + QString::fromStdString(run.record.stateMessage);
+    return text;
+}
+
+QString stateColor(const Run& run) {
+    if (!run.error.empty()) return "#e8795a";
+    if (run.loading) return "#98a1ad";
+    switch (run.record.state) {
+        case RunState::Running: return run.live() ? "#5cc48d" : "#e8795a";
+        case RunState::Paused: return "#f0c742";
+        case RunState::Waiting: return "#e8795a";
+        default: return "#98a1ad";
+    }
+}
+
+}  // namespace
+
+QString durationText(double seconds) {
+    if (!std::isfinite(seconds) || seconds < 0) return {};
+    const auto whole = static_cast<qint64>(std::llround(seconds));
+    if (whole < 60) return QObject::tr("%1 s").arg(whole);
+    if (whole < 3600) return QObject::tr("%1 min %2 s").arg(whole / 60).arg(whole % 60);
+    return QObject::tr("%1 h %2 min").arg(whole / 3600).arg(whole % 3600 / 60);
+}
+
+RunStatus::RunStatus(Session& session, QWidget* parent)
+    : QWidget(parent),
+      m_session(session),
+      m_state(new QLabel),
+      m_progress(new QProgressBar),
+      m_step(new QLabel),
+      m_rate(new QLabel),
+      m_left(new QLabel) {
+    m_progress->setTextVisible(false);
+    m_progress->setFixedWidth(160);
+    m_progress->setAccessibleName(tr("Progress of the run"));
+    m_progress->setToolTip(tr("Steps done"));
+    m_rate->setToolTip(tr("Of the last seconds: steps of all lanes together, and tokens that each lane reads"));
+    m_left->setToolTip(tr("At the present rate"));
+    auto* layout = new QHBoxLayout(this);
+    layout->setContentsMargins(8, 0, 8, 0);
+    layout->setSpacing(14);
+    for (QWidget* part : std::initializer_list<QWidget*>{m_state, m_progress, m_step, m_rate, m_left})
+        layout->addWidget(part);
+    connect(&session, &Session::runChanged, this, [this](int id) {
+        if (id == m_session.selection().run) update();
+    });
+    connect(&session, &Session::runStateChanged, this, &RunStatus::update);
+    connect(&session, &Session::selectionChanged, this, &RunStatus::update);
+    update();
+}
+
+void RunStatus::update() {
+    const Run* run = m_session.current();
+    m_progress->setVisible(run);
+    if (!run) {
+        m_state->setText(tr("no run"));
+        for (QLabel* label : {m_step, m_rate, m_left}) label->clear();
+        return;
+    }
+    m_state->setText(QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run), stateText(*run).toHtmlEscaped()));
+    const std::int64_t total = std::max<std::int64_t>(1, run->totalSteps());
+    m_progress->setRange(0, 1000);
+    m_progress->setValue(static_cast<int>(1000 * std::min(run->record.lastStep, total) / total));
+    m_step->setText(tr("step %L1 / %L2").arg(run->record.lastStep).arg(total));
+
+    const double rate = run->pace.stepsPerSecond();
+    const bool going = run->live() && run->record.state == RunState::Running && rate > 0;
+    m_rate->setVisible(going);
+    m_left->setVisible(going);
+    if (!going) return;
+    const double tokens = rate * static_cast<double>(run->record.experiment.length() * run->record.experiment.batch());
+    m_rate->setText(tr("%1 steps/s · %L2 tokens/s").arg(rate, 0, 'f', rate < 10 ? 2 : 1).arg(tokens, 0, 'f', 0));
+    m_left->setText(tr("%1 left").arg(durationText(static_cast<double>(total - run->record.lastStep) / rate)));
+}
+
+}  // namespace linscope::app

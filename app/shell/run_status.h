@@ -1,0 +1,32 @@
+#pragma once
+
+#include <QWidget>
+
+#include "app/session/session.h"
+
+class QLabel;
+class QProgressBar;
+
+namespace linscope::app {
+
+/// The right part of the status bar: state, progress, rate and time left of the selected run.
+class RunStatus : public QWidget {
+    Q_OBJECT
+public:
+    explicit RunStatus(Session& session, QWidget* parent = nullptr);
+
+private:
+    void update();
+
+    Session& m_session;
+    QLabel* m_state;
+    QProgressBar* m_progress;
+    QLabel* m_step;
+    QLabel* m_rate;
+    QLabel* m_left;
+};
+
+/// 75 → "1 min 15 s"; empty when not known.
+QString durationText(double seconds);
+
+}  // namespace linscope::app

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <QApplication>
+#include <QDeadlineTimer>
+#include <QStandardPaths>
+#include <QTemporaryDir>
+#include <functional>
+
+#include "core/experiment/experiment.h"
+
+namespace linscope::app {
+
+/// The one QApplication of a test program, on the off-screen platform, with settings of its own.
+inline QApplication& testApplication() {
+    static int argc = 1;
+    static char name[] = "test";
+    static char* argv[] = {name, nullptr};
+    static const bool prepared = [] {
+        qputenv("QT_QPA_PLATFORM", "offscreen");
+        QStandardPaths::setTestModeEnabled(true);
+        QCoreApplication::setOrganizationName("linscope-test");
+        QCoreApplication::setApplicationName("linscope-test");
+        return true;
+    }();
+    (void)prepared;
+    static QApplication application(argc, argv);
+    return application;
+}
+
+/// Runs the event loop until `condition` holds; false when it does not within the time.
+inline bool waitFor(const std::function<bool()>& condition, int milliseconds = 60'000) {
+    testApplication();
+    const QDeadlineTimer deadline(milliseconds);
+    while (!condition()) {
+        if (deadline.hasExpired()) return false;
+        QCoreApplication::processEvents(QEventLoop::AllEvents, 10);
+    }
+    return true;
+}
+
+/// Two lanes so small that a step takes milliseconds, on a text of its own in `folder`.
+inline Experiment tinyExperiment(const QTemporaryDir& folder, std::int64_t steps = 1'000'000) {
+    QFile text(folder.filePath("corpus.txt"));
+    if (text.open(QIODevice::WriteOnly))
+        for (int i = 0; i < 2000; ++i) text.write(QByteArray("line ") + QByteArray::number(i * 7919) + " of the corpus\n");
+    text.close();
+    Experiment experiment = Experiment::fromToml(R"(
+title = "tiny"
+[model]
+layers = 1
+width = 16
+heads = 2
+[[lane]]
+name = "full"
+attention = { mechanism = "full" }
+[[lane]]
+name = "linformer"
+attention = { mechanism = "linformer", k = 8 }
+)", "tiny");
+    experiment.set("steps", std::to_string(steps));
+    experiment.set("task.corpus", folder.filePath("corpus.txt").toStdString());
+    experiment.set("task.length", "32");
+    experiment.set("task.batch", "2");
+    experiment.set("probes.every", "5");
+    experiment.set("probes.snapshot_every", "5");
+    experiment.set("probes.validate_every", "5");
+    experiment.set("probes.validation_batches", "1");
+    experiment.validate();
+    return experiment;
+}
+
+}  // namespace linscope::app

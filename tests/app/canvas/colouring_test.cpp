@@ -1,0 +1,79 @@
+#include "viz/canvas/colouring.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "viz/canvas/range_histogram.h"
+#include "viz/heatmap/colour_map.h"
+
+namespace linscope::viz {
+namespace {
+
+ValueStatistics statistics(std::vector<float> values) {
+    const auto count = static_cast<std::int64_t>(values.size());
+    return statisticsOf({.rows = 1, .cols = count, .values = std::move(values)});
+}
+
+TEST(Colouring, ExactAndLiftedShareOneRange) {
+    Colouring colouring;
+    const ValueStatistics exact = statistics({0.0F, 0.5F}), lifted = statistics({-0.25F, 0.75F});
+    const std::array<const ValueStatistics*, 2> both{&exact, &lifted};
+    colouring.setStatistics(RangeOf::TokenMaps, both);
+    EXPECT_EQ(colouring.kind(), ScaleKind::Diverging) << "signed and nothing chosen: zero must look like zero";
+    colouring.setKind(ScaleKind::Linear);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::TokenMaps).hi, 0.75F);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::TokenMaps).lo, -0.25F);
+}
+
+TEST(Colouring, DifferenceStaysSymmetricWhateverIsAskedFor) {
+    Colouring colouring;
+    const ValueStatistics values = statistics({-0.5F, 0.1F, 0.2F});
+    const std::array<const ValueStatistics*, 1> one{&values};
+    colouring.setStatistics(RangeOf::Difference, one);
+    colouring.setKind(ScaleKind::Log);
+    EXPECT_EQ(colouring.scale(RangeOf::Difference).kind, ScaleKind::Diverging);
+    colouring.setRange(RangeOf::Difference, -0.1F, 0.3F);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Difference).lo, -0.3F);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Difference).hi, 0.3F);
+    EXPECT_TRUE(colouring.colours(RangeOf::Difference).isDiverging());
+}
+
+TEST(Colouring, ARangeSetByHandHoldsUntilItIsMadeAutomatic) {
+    Colouring colouring;
+    const ValueStatistics first = statistics({0.0F, 1.0F}), second = statistics({0.0F, 2.0F});
+    const std::array<const ValueStatistics*, 1> one{&first}, two{&second};
+    colouring.setStatistics(RangeOf::TokenMaps, one);
+    colouring.setRange(RangeOf::TokenMaps, 0.1F, 0.4F);
+    colouring.setStatistics(RangeOf::TokenMaps, two);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::TokenMaps).hi, 0.4F);
+    colouring.setAutomatic(RangeOf::TokenMaps);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::TokenMaps).hi, 2.0F);
+}
+
+TEST(Colouring, UnfitRangesAreNotTaken) {
+    Colouring colouring;
+    colouring.setRange(RangeOf::TokenMaps, std::numeric_limits<float>::quiet_NaN(), 1);
+    EXPECT_TRUE(colouring.isAutomatic(RangeOf::TokenMaps));
+}
+
+TEST(Colouring, StatisticsOfValuesWithoutAnyPositiveOne) {
+    const ValueStatistics values = statistics({-1.0F, 0.0F, std::numeric_limits<float>::quiet_NaN()});
+    EXPECT_EQ(values.decades.finite, 0);
+    EXPECT_EQ(values.values.nan, 1);
+}
+
+TEST(RangeAxis, PlacesAndValuesAreInverse) {
+    const ValueStatistics values = statistics({1e-5F, 0.2F, 0.9F});
+    const std::array<HistogramLayer, 1> layers{{{.statistics = &values}}};
+    for (const ValueScale scale : {ValueScale{.kind = ScaleKind::Linear, .lo = 0.0F, .hi = 1.0F},
+                                   ValueScale{.kind = ScaleKind::Log, .lo = 1e-4F, .hi = 1.0F}}) {
+        const RangeAxis axis(layers, scale);
+        for (const double value : {1e-4, 0.2, 0.9}) EXPECT_NEAR(axis.toValue(axis.toShare(value)), value, 1e-9);
+        EXPECT_GE(axis.toShare(scale.lo), 0);
+        EXPECT_LE(axis.toShare(scale.hi), 1);
+    }
+}
+
+}  // namespace
+}  // namespace linscope::viz

@@ -1,0 +1,66 @@
+#include "app/panels/experiment_panel.h"
+
+#include <gtest/gtest.h>
+
+#include <QLineEdit>
+#include <QPushButton>
+#include <QSpinBox>
+
+#include "tests/app/app_test.h"
+
+namespace linscope::app {
+namespace {
+
+class ExperimentPanelTest : public testing::Test {
+protected:
+    ExperimentPanelTest() {
+        testApplication();
+        m_panel = std::make_unique<ExperimentPanel>(m_session);
+        m_panel->draft().load(tinyExperiment(m_folder));
+        waitFor([&] { return m_panel->field("model.width") != nullptr; }, 5000);
+        m_panel->show();
+    }
+    QTemporaryDir m_folder;
+    Session m_session;
+    std::unique_ptr<ExperimentPanel> m_panel;
+};
+
+TEST_F(ExperimentPanelTest, HasAFieldForEveryOption) {
+    for (const ExperimentField& field : fieldsOf(m_panel->draft().experiment()))
+        EXPECT_NE(m_panel->field(field.key), nullptr) << field.key;
+}
+
+TEST_F(ExperimentPanelTest, ShowsTheErrorBesideTheFieldAndTakesTheRightValue) {
+    FieldEditor* heads = m_panel->field("model.heads");
+    auto* box = qobject_cast<QSpinBox*>(heads->input());
+    ASSERT_NE(box, nullptr);
+    box->setValue(3);
+    EXPECT_TRUE(heads->error().contains("divides"));
+    EXPECT_FALSE(m_panel->startButton()->isEnabled());
+    box->setValue(4);
+    EXPECT_TRUE(heads->error().isEmpty());
+    EXPECT_TRUE(m_panel->startButton()->isEnabled());
+    EXPECT_EQ(m_panel->draft().experiment().model.heads, 4);
+}
+
+TEST_F(ExperimentPanelTest, SaysWhatIsNoNumber) {
+    FieldEditor* rate = m_panel->field("optimizer.learning_rate");
+    auto* line = qobject_cast<QLineEdit*>(rate->input());
+    ASSERT_NE(line, nullptr);
+    line->setText("fast");
+    Q_EMIT line->textEdited("fast");
+    EXPECT_FALSE(rate->error().isEmpty());
+    line->setText("3e-4");
+    Q_EMIT line->textEdited("3e-4");
+    EXPECT_TRUE(rate->error().isEmpty());
+    EXPECT_DOUBLE_EQ(m_panel->draft().experiment().optimizer.learningRate, 3e-4);
+}
+
+TEST_F(ExperimentPanelTest, FollowsTheMechanism) {
+    ASSERT_NE(m_panel->field("lane.1.attention.k"), nullptr);
+    m_panel->draft().set("lane.1.attention.mechanism", "full");
+    EXPECT_TRUE(waitFor([&] { return m_panel->field("lane.1.attention.k") == nullptr; }, 5000));
+}
+
+}  // namespace
+}  // namespace linscope::app

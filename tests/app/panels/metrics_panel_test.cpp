@@ -1,0 +1,81 @@
+#include "app/panels/metrics_panel.h"
+
+#include <gtest/gtest.h>
+
+#include <QElapsedTimer>
+#include <QFile>
+
+#include "tests/app/app_test.h"
+
+namespace linscope::app {
+namespace {
+
+TEST(MetricsPanel, ExportsWhatItShows) {
+    testApplication();
+    QTemporaryDir folder;
+    Session session;
+    MetricsPanel panel(session);
+    panel.resize(400, 500);
+    Session::StartOptions options;
+    options.folder = folder.path();
+    options.untilStep = 6;
+    const int id = session.start(tinyExperiment(folder), options);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+
+    panel.setMetrics({"loss", "accuracy"});
+    ASSERT_TRUE(panel.exportCsv(folder.filePath("out.csv")));
+    QFile file(folder.filePath("out.csv"));
+    ASSERT_TRUE(file.open(QIODevice::ReadOnly));
+    const QStringList lines = QString::fromUtf8(file.readAll()).split("\r\n", Qt::SkipEmptyParts);
+    ASSERT_EQ(lines.size(), 1 + 2 * 6);
+    EXPECT_EQ(lines[0], "step,lane,loss,accuracy");
+    EXPECT_TRUE(lines[1].startsWith("1,full,"));
+    EXPECT_TRUE(lines[12].startsWith("6,linformer,"));
+    EXPECT_EQ(lines[1].split(',')[2].toDouble(), findSeries(session.run(id)->record.lanes[0], "loss")->values[0]);
+
+    ASSERT_TRUE(panel.exportPng(folder.filePath("out.png")));
+    EXPECT_GT(QImage(folder.filePath("out.png")).width(), 100);
+}
+
+TEST(Chart, KeepsAZoomThroughNewData) {
+    testApplication();
+    Chart chart;
+    QCPGraph* graph = chart.addCurve(QPen(Qt::white), "x");
+    graph->setData({0, 1, 2}, {0, 1, 2}, true);
+    chart.refresh();
+    EXPECT_NEAR(chart.xAxis->range().upper, 2, 1e-9);
+    Q_EMIT chart.mouseWheel(nullptr);
+    chart.xAxis->setRange(0.5, 1);
+    graph->addData(10, 10);
+    chart.refresh();
+    EXPECT_NEAR(chart.xAxis->range().upper, 1, 1e-9);
+    chart.resetView();
+    EXPECT_NEAR(chart.xAxis->range().upper, 10, 1e-9);
+}
+
+TEST(Chart, DrawsAHundredThousandPointsFastAndWithTheirExtreme) {
+    testApplication();
+    Chart chart;
+    chart.resize(400, 300);
+    LaneCurve curve(chart, Qt::red, "lane");
+    Series series;
+    for (int i = 0; i < 100'000; ++i) {
+        series.steps.push_back(i);
+        series.values.push_back(i == 50'123 ? 100.0 : 1.0 + 0.001 * (i % 7));
+    }
+    curve.update(series);
+    chart.refresh();
+    QElapsedTimer timer;
+    timer.start();
+    const QImage picture = chart.toPixmap(400, 300).toImage();
+    EXPECT_LT(timer.elapsed(), 300);
+    // One step of a hundred thousand stands out at the top all the same.
+    bool found = false;
+    for (int y = 0; y < 60; ++y)
+        for (int x = 60; x < 390; ++x)
+            found = found || (picture.pixelColor(x, y).red() > 120 && picture.pixelColor(x, y).green() < 90);
+    EXPECT_TRUE(found);
+}
+
+}  // namespace
+}  // namespace linscope::app

@@ -1,0 +1,29 @@
+#include "app/session/metrics_csv.h"
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace linscope::app {
+namespace {
+
+TEST(MetricsCsv, HoldsRawValuesWithStepAndLane) {
+    RunRecord record;
+    record.lanes.resize(2);
+    record.lanes[0].name = "full";
+    record.lanes[0].metrics = {{.name = "loss", .unit = {}, .longName = {}, .steps = {1, 2}, .values = {2.5, 0.1}},
+                               {.name = "validation_bits_per_byte", .unit = {}, .longName = {}, .steps = {0, 2}, .values = {8, 3}}};
+    record.lanes[1].name = "k=8, \"shared\"";
+    record.lanes[1].metrics = {{.name = "loss", .unit = {}, .longName = {}, .steps = {1}, .values = {2.75}}};
+    std::ostringstream out;
+    writeMetricsCsv(out, record, {"loss", "validation_bits_per_byte"});
+    EXPECT_EQ(out.str(),
+              "step,lane,loss,validation_bits_per_byte\r\n"
+              "0,full,,8\r\n"
+              "1,full,2.5,\r\n"
+              "2,full,0.1,3\r\n"
+              "1,\"k=8, \"\"shared\"\"\",2.75,\r\n");
+}
+
+}  // namespace
+}  // namespace linscope::app

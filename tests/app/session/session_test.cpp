@@ -1,0 +1,129 @@
+#include "app/session/session.h"
+
+#include <gtest/gtest.h>
+
+#include <QElapsedTimer>
+
+#include "core/train/checkpoint_state.h"
+#include "tests/app/app_test.h"
+
+namespace linscope::app {
+namespace {
+
+class SessionTest : public testing::Test {
+protected:
+    SessionTest() { testApplication(); }
+
+    int start(Session& session, std::optional<std::int64_t> until = {}) {
+        Session::StartOptions options;
+        options.folder = m_folder.path();
+        options.untilStep = until;
+        return session.start(tinyExperiment(m_folder), options);
+    }
+    bool reaches(const Session& session, int id, RunState state) {
+        return waitFor([&] { return session.run(id)->record.state == state && !session.run(id)->loading; });
+    }
+
+    QTemporaryDir m_folder;
+};
+
+TEST_F(SessionTest, TrainsInARunFileOfItsOwn) {
+    Session session;
+    const int id = start(session, 12);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    const app::Run& run = *session.run(id);
+    EXPECT_EQ(run.error, "");
+    EXPECT_EQ(run.record.lastStep, 12);
+    EXPECT_EQ(findSeries(run.record.lanes[1], "loss")->values.size(), 12U);
+    EXPECT_EQ(run.newest.at(0)->step, 12);
+    EXPECT_TRUE(run.tokenTexts && !run.tokenTexts->empty());
+    EXPECT_EQ(RunFileReader(run.file).lastStep(), 12);
+    EXPECT_FALSE(listCheckpoints(checkpointFolder(run.file)).empty());
+}
+
+TEST_F(SessionTest, PausesBetweenStepsAndStepsOnce) {
+    Session session;
+    const int id = start(session);
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep >= 3; })) << session.run(id)->error;
+    session.post(id, {.kind = CommandKind::Pause});
+    ASSERT_TRUE(reaches(session, id, RunState::Paused));
+    const std::int64_t paused = session.run(id)->record.lastStep;
+    waitFor([] { return false; }, 300);
+    EXPECT_EQ(session.run(id)->record.lastStep, paused);
+
+    session.post(id, {.kind = CommandKind::Step});
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep > paused; }));
+    waitFor([] { return false; }, 300);
+    EXPECT_EQ(session.run(id)->record.lastStep, paused + 1);
+    EXPECT_EQ(session.run(id)->record.state, RunState::Paused);
+
+    session.post(id, {.kind = CommandKind::Run});
+    EXPECT_TRUE(waitFor([&] { return session.run(id)->record.lastStep > paused + 5; }));
+}
+
+TEST_F(SessionTest, StopKeepsFileAndCheckpointAndCanGoOn) {
+    Session session;
+    const int id = start(session);
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep >= 3; })) << session.run(id)->error;
+    session.post(id, {.kind = CommandKind::Stop});
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); }));
+    const std::int64_t stopped = session.run(id)->record.lastStep;
+    EXPECT_EQ(listCheckpoints(checkpointFolder(session.run(id)->file)).back().first, stopped);
+
+    session.resume(id);
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep >= stopped + 3; })) << session.run(id)->error;
+    session.shutdown();
+    EXPECT_GE(RunFileReader(session.run(id)->file).lastStep(), stopped + 3);
+}
+
+TEST_F(SessionTest, OpensAStoredStepOfAFinishedRun) {
+    Session session;
+    const int id = start(session, 12);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    const QString file = QString::fromStdString(session.run(id)->file.string());
+    session.close(id);
+
+    const int opened = session.open(file);
+    ASSERT_TRUE(waitFor([&] { return !session.run(opened)->loading; }));
+    EXPECT_EQ(session.run(opened)->error, "");
+    EXPECT_EQ(session.run(opened)->record.snapshotSteps(), (std::vector<std::int64_t>{0, 5, 10}));
+    session.selectStep(5);
+    ASSERT_TRUE(waitFor([&] { return session.shownSnapshots().size() == 2 && session.shownSnapshots()[0]->step == 5; }));
+}
+
+TEST_F(SessionTest, SaysWhatIsWrongWithAFile) {
+    Session session;
+    QString said;
+    QObject::connect(&session, &Session::message, [&](const QString& text, bool) { said = text; });
+    const int id = session.open(m_folder.filePath("absent.h5"));
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->loading; }));
+    EXPECT_NE(session.run(id)->error, "");
+    EXPECT_TRUE(said.contains("absent.h5"));
+}
+
+TEST_F(SessionTest, SaysWhatIsWrongWithACorpus) {
+    Session session;
+    Experiment experiment = tinyExperiment(m_folder);
+    experiment.set("task.corpus", "/no/such/corpus");
+    Session::StartOptions options;
+    options.folder = m_folder.path();
+    const int id = session.start(experiment, options);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); }));
+    EXPECT_NE(session.run(id)->error, "");
+}
+
+TEST_F(SessionTest, ShutsDownWithinTwoSeconds) {
+    Session session;
+    const int id = start(session);
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep >= 2; })) << session.run(id)->error;
+    QElapsedTimer timer;
+    timer.start();
+    session.shutdown();
+    EXPECT_LT(timer.elapsed(), 2000);
+    const auto saved = listCheckpoints(checkpointFolder(session.run(id)->file));
+    ASSERT_FALSE(saved.empty());
+    EXPECT_EQ(RunFileReader(session.run(id)->file).lastStep(), saved.back().first);
+}
+
+}  // namespace
+}  // namespace linscope::app

@@ -1,0 +1,85 @@
+#include "app/shell/main_window.h"
+
+#include <gtest/gtest.h>
+
+#include <QAction>
+#include <QDockWidget>
+#include <QElapsedTimer>
+#include <QSettings>
+
+#include "app/panels/experiment_panel.h"
+#include "app/shell/central_widget.h"
+#include "tests/app/app_test.h"
+
+namespace linscope::app {
+namespace {
+
+TEST(MainWindow, OpensWithoutVulkanAndSaysWhatIsMissing) {
+    qputenv("VK_DRIVER_FILES", "/nonexistent");
+    qputenv("VK_ICD_FILENAMES", "/nonexistent");
+    testApplication();
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Fresh);
+    window.show();
+    EXPECT_FALSE(window.central().canvas().hasVulkan());
+    EXPECT_FALSE(window.central().canvas().problem().isEmpty());
+    EXPECT_FALSE(window.picture().isNull());
+}
+
+TEST(MainWindow, ClosesWithinTwoSecondsWhileTraining) {
+    testApplication();
+    QTemporaryDir folder;
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Fresh);
+    window.show();
+    Session::StartOptions options;
+    options.folder = folder.path();
+    const int id = session.start(tinyExperiment(folder), options);
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep >= 3; })) << session.run(id)->error;
+    EXPECT_TRUE(window.action("pause")->isEnabled());
+    EXPECT_FALSE(window.action("run")->isEnabled());
+    QElapsedTimer timer;
+    timer.start();
+    window.close();
+    EXPECT_LT(timer.elapsed(), 2000);
+    EXPECT_FALSE(session.run(id)->live());
+    EXPECT_EQ(RunFileReader(session.run(id)->file).state(), RunState::Stopped);
+}
+
+TEST(MainWindow, RemembersItsLayoutUnlessItIsFresh) {
+    testApplication();
+    QSettings().clear();
+    Session session;
+    {
+        MainWindow window(session, MainWindow::Memory::Remembered);
+        window.show();
+        window.findChild<QDockWidget*>("events")->hide();
+        window.close();
+    }
+    {
+        MainWindow window(session, MainWindow::Memory::Fresh);
+        EXPECT_FALSE(window.findChild<QDockWidget*>("events")->isHidden());
+        window.show();
+        window.close();
+    }
+    MainWindow window(session, MainWindow::Memory::Remembered);
+    EXPECT_TRUE(window.findChild<QDockWidget*>("events")->isHidden());
+}
+
+TEST(MainWindow, TellsWhatIsWrongWithAnExperimentFile) {
+    testApplication();
+    QTemporaryDir folder;
+    QFile file(folder.filePath("bad.toml"));
+    ASSERT_TRUE(file.open(QIODevice::WriteOnly));
+    file.write("[task]\nlenght = 3\n");
+    file.close();
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Fresh);
+    window.openDefaultExperiment();
+    const std::string before = window.experimentPanel().draft().experiment().toToml();
+    EXPECT_FALSE(window.openPath(file.fileName()));
+    EXPECT_EQ(window.experimentPanel().draft().experiment().toToml(), before);
+}
+
+}  // namespace
+}  // namespace linscope::app
