@@ -1,0 +1,142 @@
+#include "core/analysis/maps.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/base/random.h"
+
+namespace linscope {
+namespace {
+
+constexpr std::int64_t kLength = 70, kWidth = 8, kSlots = 9, kHeads = 2, kSamples = 2;
+
+Snapshot randomSnapshot(const char* mechanism) {
+    Random random(3, "snapshot");
+    const auto draw = [&](std::int64_t count) {
+        std::vector<float> values(static_cast<std::size_t>(count));
+        for (float& x : values) x = static_cast<float>(random.normal());
+        return values;
+    };
+    Snapshot s;
+    s.mechanism = mechanism;
+    s.samples = kSamples;
+    s.heads = kHeads;
+    s.length = kLength;
+    s.headWidth = kWidth;
+    s.layers.resize(1);
+    for (auto* values : {&s.layers[0].q, &s.layers[0].k, &s.layers[0].v})
+        *values = draw(kSamples * kHeads * kLength * kWidth);
+    s.projections = {{"E", 0, -1, kSlots, kLength, draw(kSlots * kLength)}, {"F", 0, -1, kSlots, kLength, draw(kSlots * kLength)}};
+    return s;
+}
+
+double entry(const std::vector<float>& x, int sample, int head, std::int64_t t, std::int64_t d) {
+    return static_cast<double>(x[static_cast<std::size_t>(((sample * kHeads + head) * kLength + t) * kWidth + d)]);
+}
+
+// The definition, entry by entry in double: softmax over `scores`.
+std::vector<double> softmaxOf(std::vector<double> scores) {
+    double sum = 0;
+    for (double& s : scores) sum += s = std::exp(s / std::sqrt(double(kWidth)));
+    for (double& s : scores) s /= sum;
+    return scores;
+}
+
+TEST(Maps, FollowTheirDefinitions) {
+    const Snapshot s = randomSnapshot("linformer");
+    const int sample = 1, head = 1;
+    const MapRequest request{.head = head, .sample = sample};
+    const auto map = [&](MapKind kind) {
+        MapRequest r = request;
+        r.kind = kind;
+        return attentionMap(s, r);
+    };
+    const AttentionMap exact = map(MapKind::Exact), compressed = map(MapKind::Compressed), lifted = map(MapKind::Lifted),
+                       difference = map(MapKind::Difference);
+    EXPECT_EQ(compressed.matrix.cols, kSlots);
+    EXPECT_EQ(compressed.colAxis, "slot");
+    EXPECT_TRUE(lifted.isSigned);
+    EXPECT_FALSE(exact.isSigned);
+    EXPECT_EQ(exact.pooling, "none");
+    const auto& e = s.projections[0].values;
+    const auto& f = s.projections[1].values;
+    for (const std::int64_t row : {0, 33, 69}) {
+        std::vector<double> scores, slotScores;
+        for (std::int64_t j = 0; j < kLength; ++j) {
+            double dot = 0;
+            for (std::int64_t d = 0; d < kWidth; ++d) dot += entry(s.layers[0].q, sample, head, row, d) * entry(s.layers[0].k, sample, head, j, d);
+            scores.push_back(dot);
+        }
+        for (std::int64_t slot = 0; slot < kSlots; ++slot) {
+            double dot = 0;
+            for (std::int64_t j = 0; j < kLength; ++j) dot += double(e[static_cast<std::size_t>(slot * kLength + j)]) * scores[static_cast<std::size_t>(j)];
+            slotScores.push_back(dot);
+        }
+        const auto p = softmaxOf(scores), pBar = softmaxOf(slotScores);
+        for (std::int64_t j = 0; j < kLength; ++j) {
+            double l = 0;
+            for (std::int64_t slot = 0; slot < kSlots; ++slot) l += pBar[static_cast<std::size_t>(slot)] * double(f[static_cast<std::size_t>(slot * kLength + j)]);
+            EXPECT_NEAR(exact.matrix.at(row, j), p[static_cast<std::size_t>(j)], 1e-5);
+            EXPECT_NEAR(lifted.matrix.at(row, j), l, 1e-4);
+            EXPECT_NEAR(difference.matrix.at(row, j), l - p[static_cast<std::size_t>(j)], 1e-4);
+        }
+        for (std::int64_t slot = 0; slot < kSlots; ++slot)
+            EXPECT_NEAR(compressed.matrix.at(row, slot), pBar[static_cast<std::size_t>(slot)], 1e-4);
+    }
+}
+
+TEST(Maps, PoolingKeepsTheGreatestOfEachBlock) {
+    const Snapshot s = randomSnapshot("linformer");
+    const AttentionMap whole = attentionMap(s, {}), pooled = attentionMap(s, {.maxSide = 20});
+    EXPECT_EQ(pooled.rowBlock, 4);
+    EXPECT_EQ(pooled.matrix.rows, 18);
+    EXPECT_EQ(pooled.pooling, "max");
+    for (std::int64_t i = 0; i < pooled.matrix.rows; ++i)
+        for (std::int64_t j = 0; j < pooled.matrix.cols; ++j) {
+            float greatest = 0;
+            for (std::int64_t r = i * 4; r < std::min<std::int64_t>(i * 4 + 4, kLength); ++r)
+                for (std::int64_t c = j * 4; c < std::min<std::int64_t>(j * 4 + 4, kLength); ++c)
+                    greatest = std::max(greatest, whole.matrix.at(r, c));
+            ASSERT_EQ(pooled.matrix.at(i, j), greatest);
+        }
+    EXPECT_EQ(attentionMap(s, {.kind = MapKind::Lifted, .maxSide = 20}).pooling, "abs-max");
+}
+
+TEST(Maps, FullAttentionHasTheExactMapOnly) {
+    const Snapshot s = randomSnapshot("full");
+    EXPECT_TRUE(hasMap(s, MapKind::Exact));
+    EXPECT_FALSE(hasMap(s, MapKind::Lifted));
+    EXPECT_THROW(attentionMap(s, {.kind = MapKind::Compressed}), Error);
+    EXPECT_THROW(attentionMap(s, {.layer = 1}), Error);
+    EXPECT_THROW(attentionMap(s, {.head = -1}), Error);
+}
+
+// With as many slots as tokens and E = F = identity, Linformer is exact.
+TEST(Fidelity, IsPerfectForTheIdentity) {
+    Snapshot s = randomSnapshot("linformer");
+    for (Projection& p : s.projections) {
+        p.slots = kLength;
+        p.values.assign(kLength * kLength, 0.0f);
+        for (std::int64_t i = 0; i < kLength; ++i) p.values[static_cast<std::size_t>(i * kLength + i)] = 1;
+    }
+    const HeadFidelity f = headFidelity(s, 0, 0, 0);
+    EXPECT_NEAR(f.outputError, 0, 1e-5);
+    EXPECT_NEAR(f.mapError, 0, 1e-5);
+    EXPECT_NEAR(f.rankBound, 0, 1e-6);
+    EXPECT_NEAR(f.negativeMass, 0, 1e-7);
+    EXPECT_NEAR(f.rowSumError, 0, 1e-5);
+}
+
+// Eckart–Young: no map of rank K, Linformer's included, is closer than the bound.
+TEST(Fidelity, BoundIsBelowTheMapError) {
+    const HeadFidelity f = headFidelity(randomSnapshot("linformer"), 0, 1, 0);
+    EXPECT_GT(f.rankBound, 0);
+    EXPECT_LT(f.rankBound, f.mapError);
+    EXPECT_GT(f.negativeMass, 0);
+    EXPECT_THROW(headFidelity(randomSnapshot("full"), 0, 0, 0), Error);
+}
+
+}  // namespace
+}  // namespace linscope
