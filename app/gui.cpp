@@ -25,7 +25,8 @@ void requireDisplay() {
 #ifdef __linux__
     const bool any = qEnvironmentVariableIsSet("QT_QPA_PLATFORM") || qEnvironmentVariableIsSet("DISPLAY") ||
                      qEnvironmentVariableIsSet("WAYLAND_DISPLAY");
-    require(any, "gui", "a display was required, but neither DISPLAY nor WAYLAND_DISPLAY is set; "
+    require(any, "gui",
+            "a display was required, but neither DISPLAY nor WAYLAND_DISPLAY is set; "
             "use linscope train here, or xvfb-run for a picture of the window");
 #endif
 }

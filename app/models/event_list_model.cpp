@@ -37,9 +37,12 @@ void EventListModel::grow() {
 QVariant EventListModel::headerData(int section, Qt::Orientation orientation, int role) const {
     if (orientation != Qt::Horizontal || role != Qt::DisplayRole) return {};
     switch (section) {
-        case Step: return tr("Step");
-        case Lane: return tr("Lane");
-        default: return tr("What happened");
+        case Step:
+            return tr("Step");
+        case Lane:
+            return tr("Lane");
+        default:
+            return tr("What happened");
     }
 }
 
@@ -52,7 +55,8 @@ QVariant EventListModel::data(const QModelIndex& index, int role) const {
         case Qt::DisplayRole:
         case Qt::ToolTipRole:
             if (index.column() == Step) return QString::number(entry.step);
-            if (index.column() == Lane) return ofLane ? QString::fromStdString(run->record.lanes[entry.lane].name) : tr("all");
+            if (index.column() == Lane)
+                return ofLane ? QString::fromStdString(run->record.lanes[entry.lane].name) : tr("all");
             return QString::fromStdString(entry.text);
         case Qt::DecorationRole:
             return ofLane && index.column() == Lane ? QVariant(laneSwatch(entry.lane)) : QVariant();
@@ -60,7 +64,8 @@ QVariant EventListModel::data(const QModelIndex& index, int role) const {
             return entry.kind == LogKind::Lane ? QVariant(errorColor()) : QVariant();
         case Qt::TextAlignmentRole:
             return int(index.column() == Step ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter;
-        default: return {};
+        default:
+            return {};
     }
 }
 

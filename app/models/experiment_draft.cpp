@@ -11,7 +11,8 @@ namespace {
 
 /// `[where] key: sentence` → {key, sentence}. The key is empty when the text names none of `fields`.
 std::pair<std::string, std::string> splitError(std::string text, const std::vector<ExperimentField>& fields) {
-    if (const auto end = text.find("] "); text.starts_with('[') && end != std::string::npos) text = text.substr(end + 2);
+    if (const auto end = text.find("] "); text.starts_with('[') && end != std::string::npos)
+        text = text.substr(end + 2);
     const auto colon = text.find(": ");
     if (colon == std::string::npos) return {"", text};
     const std::string named = text.substr(0, colon);
@@ -42,7 +43,9 @@ void ExperimentDraft::load(Experiment experiment) {
     check();
 }
 
-void ExperimentDraft::loadFile(const QString& path) { load(Experiment::fromFile(path.toStdString())); }
+void ExperimentDraft::loadFile(const QString& path) {
+    load(Experiment::fromFile(path.toStdString()));
+}
 
 void ExperimentDraft::saveFile(const QString& path) const {
     require(isValid(), "experiment", "all fields must be right before they are saved, but {} is not: {}",

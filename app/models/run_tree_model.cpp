@@ -56,7 +56,8 @@ RunTreeModel::RunTreeModel(Session& session, QObject* parent) : QAbstractItemMod
 }
 
 int RunTreeModel::rowOf(int runId) const {
-    const auto found = std::find_if(m_items.begin(), m_items.end(), [&](const Item& item) { return item.runId == runId; });
+    const auto found =
+        std::find_if(m_items.begin(), m_items.end(), [&](const Item& item) { return item.runId == runId; });
     return found == m_items.end() ? -1 : static_cast<int>(found - m_items.begin());
 }
 
@@ -108,19 +109,27 @@ QVariant RunTreeModel::headerData(int section, Qt::Orientation orientation, int 
     if (role == Qt::TextAlignmentRole) return int(section >= Step ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter;
     if (role != Qt::DisplayRole) return {};
     switch (section) {
-        case Name: return tr("Run and lanes");
-        case State: return tr("State");
-        case Step: return tr("Step");
-        default: return tr("Loss");
+        case Name:
+            return tr("Run and lanes");
+        case State:
+            return tr("State");
+        case Step:
+            return tr("Step");
+        default:
+            return tr("Loss");
     }
 }
 
 QVariant RunTreeModel::runText(const Run& run, int column) const {
     switch (column) {
-        case Name: return QString::fromStdString(run.record.experiment.title);
-        case State: return stateText(run);
-        case Step: return QString::number(run.record.lastStep);
-        default: return {};
+        case Name:
+            return QString::fromStdString(run.record.experiment.title);
+        case State:
+            return stateText(run);
+        case Step:
+            return QString::number(run.record.lastStep);
+        default:
+            return {};
     }
 }
 
@@ -129,12 +138,15 @@ QVariant RunTreeModel::laneText(const Run& run, int lane, int column) const {
     const Series* loss = findSeries(record, "loss");
     const bool measured = loss && !loss->values.empty();
     switch (column) {
-        case Name: return QString::fromStdString(record.name);
+        case Name:
+            return QString::fromStdString(record.name);
         case State:
             return record.state == LaneState::Running ? QString()
                                                       : QString::fromUtf8(laneStateName(record.state).data());
-        case Step: return measured ? QString::number(loss->steps.back()) : QString();
-        default: return measured ? QString::number(loss->values.back(), 'f', 4) : QString();
+        case Step:
+            return measured ? QString::number(loss->steps.back()) : QString();
+        default:
+            return measured ? QString::number(loss->values.back(), 'f', 4) : QString();
     }
 }
 
@@ -146,7 +158,8 @@ QVariant RunTreeModel::toolTip(const Run& run, int lane) const {
         return text;
     }
     const LaneRecord& record = run.record.lanes[lane];
-    QString text = tr("%1: mechanism %2").arg(QString::fromStdString(record.name), QString::fromStdString(record.mechanism));
+    QString text =
+        tr("%1: mechanism %2").arg(QString::fromStdString(record.name), QString::fromStdString(record.mechanism));
     if (record.parameters > 0) text += tr(", %L1 parameters").arg(record.parameters);
     if (!record.message.empty()) text += "\n" + QString::fromStdString(record.message);
     return text;
@@ -160,10 +173,12 @@ QVariant RunTreeModel::data(const QModelIndex& index, int role) const {
     const int lane = isLane ? index.row() : -1;
     if (!run || lane >= static_cast<int>(run->record.lanes.size())) return {};
     switch (role) {
-        case Qt::DisplayRole: return isLane ? laneText(*run, lane, index.column()) : runText(*run, index.column());
+        case Qt::DisplayRole:
+            return isLane ? laneText(*run, lane, index.column()) : runText(*run, index.column());
         case Qt::DecorationRole:
             return isLane && index.column() == Name ? QVariant(laneSwatch(lane)) : QVariant();
-        case Qt::ToolTipRole: return toolTip(*run, lane);
+        case Qt::ToolTipRole:
+            return toolTip(*run, lane);
         case Qt::TextAlignmentRole:
             return int(index.column() >= Step ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter;
         case Qt::ForegroundRole:
@@ -175,9 +190,12 @@ QVariant RunTreeModel::data(const QModelIndex& index, int role) const {
             font.setBold(!isLane);
             return font;
         }
-        case RunIdRole: return id;
-        case LaneRole: return lane;
-        default: return {};
+        case RunIdRole:
+            return id;
+        case LaneRole:
+            return lane;
+        default:
+            return {};
     }
 }
 

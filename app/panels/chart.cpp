@@ -61,7 +61,7 @@ Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limit
     connect(this, &QCustomPlot::mouseMove, this, [this](QMouseEvent* event) {
         if (event->buttons() & Qt::LeftButton) m_followsData = false;
         Q_EMIT hovered(axisRect()->rect().contains(event->pos()) ? xAxis->pixelToCoord(event->position().x())
-                                                               : std::numeric_limits<double>::quiet_NaN());
+                                                                 : std::numeric_limits<double>::quiet_NaN());
     });
 }
 

@@ -9,8 +9,8 @@
 namespace linscope::app {
 
 /// A line chart in the program's look. Axes follow the data until a person zooms (wheel) or pans (drag);
-/// from then on they stay as they are, whatever data comes, until a double click. Curves are drawn with QCustomPlot's per-pixel envelope of minimum and
-/// maximum, so that no extreme is lost however many points there are.
+/// from then on they stay as they are, whatever data comes, until a double click. Curves are drawn with QCustomPlot's
+/// per-pixel envelope of minimum and maximum, so that no extreme is lost however many points there are.
 class Chart : public QCustomPlot {
     Q_OBJECT
 public:

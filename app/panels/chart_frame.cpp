@@ -42,8 +42,9 @@ void ChartFrame::setTitle(const QString& title) {
 void ChartFrame::setReadOut(const QString& place, const std::vector<ReadOut>& values) {
     QString html;
     for (const ReadOut& value : values)
-        html += QString("<span style='color:%1'>●</span> <span style='color:%2'>%3</span> %4&nbsp;&nbsp; ")
-                    .arg(value.color.name(), mutedColor().name(), value.name.toHtmlEscaped(), value.value.toHtmlEscaped());
+        html +=
+            QString("<span style='color:%1'>●</span> <span style='color:%2'>%3</span> %4&nbsp;&nbsp; ")
+                .arg(value.color.name(), mutedColor().name(), value.name.toHtmlEscaped(), value.value.toHtmlEscaped());
     if (!place.isEmpty()) html += QString("<span style='color:%1'>%2</span>").arg(mutedColor().name(), place);
     if (html != m_readOut->text()) m_readOut->setText(html);
 }

@@ -31,7 +31,8 @@ EventsPanel::EventsPanel(Session& session, QWidget* parent)
     // The newest stays in sight unless a person has scrolled up to read.
     connect(m_model, &QAbstractItemModel::rowsInserted, this, [this] {
         const QScrollBar* bar = m_view->verticalScrollBar();
-        if (bar->value() >= bar->maximum() - 2) QMetaObject::invokeMethod(m_view, "scrollToBottom", Qt::QueuedConnection);
+        if (bar->value() >= bar->maximum() - 2)
+            QMetaObject::invokeMethod(m_view, "scrollToBottom", Qt::QueuedConnection);
     });
 }
 

@@ -50,7 +50,8 @@ ExperimentPanel::ExperimentPanel(Session& session, QWidget* parent)
 QWidget* ExperimentPanel::makeButtons() {
     m_start = new QPushButton(icon("run"), tr("Start as new run"));
     m_start->setProperty("primary", true);
-    m_start->setToolTip(tr("Trains this experiment from step 0 in a new run file; a live run is stopped and keeps its file"));
+    m_start->setToolTip(
+        tr("Trains this experiment from step 0 in a new run file; a live run is stopped and keeps its file"));
     m_addLane = new QPushButton(icon("add"), tr("Lane"));
     m_addLane->setToolTip(tr("Adds a lane, a copy of the last one; all lanes train on the same batches"));
     m_addLane->setAccessibleName(tr("Add a lane"));
@@ -180,8 +181,8 @@ void ExperimentPanel::askLoad() {
 }
 
 void ExperimentPanel::askSave() {
-    const QString path = QFileDialog::getSaveFileName(this, tr("Save the experiment"), "experiment.toml",
-                                                      tr("Experiments (*.toml)"));
+    const QString path =
+        QFileDialog::getSaveFileName(this, tr("Save the experiment"), "experiment.toml", tr("Experiments (*.toml)"));
     if (path.isEmpty()) return;
     try {
         m_draft.saveFile(path);

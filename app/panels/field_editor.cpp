@@ -88,7 +88,8 @@ QWidget* FieldEditor::makeInput(const ExperimentField& field) {
         }
         case OptionType::Real:
         case OptionType::Text:
-        case OptionType::PerLayer: break;
+        case OptionType::PerLayer:
+            break;
     }
     auto* line = new QLineEdit(inputText(field.value));
     line->setCursorPosition(0);

@@ -61,7 +61,8 @@ void LaneCurve::draw(const Series& series, std::size_t from) {
     m_shown = series.values.size();
     // A line through one point is nothing.
     const bool single = m_shown == 1;
-    m_raw->setScatterStyle(single ? QCPScatterStyle(QCPScatterStyle::ssDisc, m_smooth->pen().color(), 5) : QCPScatterStyle());
+    m_raw->setScatterStyle(single ? QCPScatterStyle(QCPScatterStyle::ssDisc, m_smooth->pen().color(), 5)
+                                  : QCPScatterStyle());
 }
 
 }  // namespace linscope::app

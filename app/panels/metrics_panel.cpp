@@ -93,21 +93,23 @@ QWidget* MetricsPanel::makeControls() {
     m_smoothing = new QSlider(Qt::Horizontal);
     m_smoothing->setRange(0, 99);
     m_smoothing->setMaximumWidth(130);
-    m_smoothing->setToolTip(tr("Smoothing: weight of the past in an exponential moving average; "
-                               "the raw curve stays behind it"));
+    m_smoothing->setToolTip(
+        tr("Smoothing: weight of the past in an exponential moving average; "
+           "the raw curve stays behind it; validations are never smoothed"));
     m_smoothing->setAccessibleName(tr("Smoothing"));
     m_smoothingText = new QLabel;
     m_smoothingText->setMinimumWidth(28);
     connect(m_smoothing, &QSlider::valueChanged, this, [this](int value) {
         m_smoothingText->setText(QString::number(value / 100.0, 'f', 2));
         for (const auto& plot : m_plots)
-            for (const auto& curve : plot->curves) curve->setSmoothing(smoothing());
+            for (const auto& curve : plot->curves) curve->setSmoothing(smoothingOf(plot->metric));
         update();
     });
 
     m_logX = toggle(tr("log x"), tr("Logarithmic steps"));
     m_logY = toggle(tr("log y"), tr("Logarithmic values"));
-    for (QToolButton* button : {m_logX, m_logY}) connect(button, &QToolButton::toggled, this, &MetricsPanel::setLogarithmic);
+    for (QToolButton* button : {m_logX, m_logY})
+        connect(button, &QToolButton::toggled, this, &MetricsPanel::setLogarithmic);
 
     auto* exporter = new QToolButton;
     exporter->setIcon(icon("export"));
@@ -179,8 +181,17 @@ void MetricsPanel::addPlot(const std::string& metric) {
     m_run = -1;
 }
 
-double MetricsPanel::smoothing() const { return m_smoothing->value() / 100.0; }
-void MetricsPanel::setSmoothing(double weight) { m_smoothing->setValue(static_cast<int>(std::lround(weight * 100))); }
+double MetricsPanel::smoothingOf(const std::string& metric) const {
+    // Validations are few and each is a mean already: smoothed, they would lag behind their baseline.
+    return metric.starts_with("validation_") ? 0 : smoothing();
+}
+
+double MetricsPanel::smoothing() const {
+    return m_smoothing->value() / 100.0;
+}
+void MetricsPanel::setSmoothing(double weight) {
+    m_smoothing->setValue(static_cast<int>(std::lround(weight * 100)));
+}
 
 void MetricsPanel::setLogarithmic() {
     for (const auto& plot : m_plots) plot->frame->chart().setLogarithmic(m_logX->isChecked(), m_logY->isChecked());
@@ -200,10 +211,9 @@ void MetricsPanel::update() {
         if (another || plot->curves.size() != lanes) {
             plot->curves.clear();
             for (std::size_t lane = 0; lane < lanes; ++lane) {
-                plot->curves.push_back(
-                    std::make_unique<LaneCurve>(chart, laneColor(static_cast<int>(lane)),
-                                                QString::fromStdString(run->record.lanes[lane].name)));
-                plot->curves.back()->setSmoothing(smoothing());
+                plot->curves.push_back(std::make_unique<LaneCurve>(
+                    chart, laneColor(static_cast<int>(lane)), QString::fromStdString(run->record.lanes[lane].name)));
+                plot->curves.back()->setSmoothing(smoothingOf(plot->metric));
             }
             chart.resetView();
         }
@@ -214,8 +224,10 @@ void MetricsPanel::update() {
         if (run)
             for (const TaskBaseline& baseline : run->record.baselines)
                 if (baseline.metric == plot->metric)
-                    baselines.push_back({QString::fromStdString(baseline.name) + QString(" %1").arg(baseline.value, 0, 'f', 2),
-                                         baseline.value, {}});
+                    baselines.push_back(
+                        {QString::fromStdString(baseline.name) + QString(" %1").arg(baseline.value, 0, 'f', 2),
+                         baseline.value,
+                         {}});
         chart.setBaselines(std::move(baselines));
         chart.refresh();
         readOut(*plot, chart.cursor());
@@ -265,12 +277,14 @@ bool MetricsPanel::exportCsv(const QString& path) {
 }
 
 void MetricsPanel::askExportPng() {
-    const QString path = QFileDialog::getSaveFileName(this, tr("Export charts"), "metrics.png", tr("PNG pictures (*.png)"));
+    const QString path =
+        QFileDialog::getSaveFileName(this, tr("Export charts"), "metrics.png", tr("PNG pictures (*.png)"));
     if (!path.isEmpty() && !exportPng(path)) Q_EMIT m_session.message(tr("%1 cannot be written").arg(path), true);
 }
 
 void MetricsPanel::askExportCsv() {
-    const QString path = QFileDialog::getSaveFileName(this, tr("Export raw values"), "metrics.csv", tr("CSV tables (*.csv)"));
+    const QString path =
+        QFileDialog::getSaveFileName(this, tr("Export raw values"), "metrics.csv", tr("CSV tables (*.csv)"));
     if (!path.isEmpty() && !exportCsv(path)) Q_EMIT m_session.message(tr("%1 cannot be written").arg(path), true);
 }
 

@@ -48,6 +48,7 @@ private:
     };
     QWidget* makeControls();
     void addPlot(const std::string& metric);
+    double smoothingOf(const std::string& metric) const;
     void scheduleUpdate();
     void update();
     void showCursor(double step);

@@ -78,8 +78,9 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     m_facts->setProperty("muted", true);
     m_facts->setWordWrap(true);
     m_facts->setContentsMargins(8, 0, 8, 4);
-    m_facts->setToolTip(tr("Stable rank ‖W‖²/σ₁² and effective rank exp(entropy of σ/Σσ); "
-                           "in brackets what an i.i.d. random matrix of this size has"));
+    m_facts->setToolTip(
+        tr("Stable rank ‖W‖²/σ₁² and effective rank exp(entropy of σ/Σσ); "
+           "in brackets what an i.i.d. random matrix of this size has"));
     auto* row = new QHBoxLayout;
     row->setContentsMargins(6, 3, 6, 3);
     row->addWidget(m_choice);
@@ -92,8 +93,9 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     layout->addWidget(m_splitter, 1);
     m_splitter->setChildrenCollapsible(false);
     for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) m_splitter->addWidget(frame);
-    m_drift->setToolTip(tr("From step 0: ‖W−W₀‖/‖W₀‖; overlap of the row spaces (1/K)Σcos²θ; "
-                           "the largest principal angle as a share of 90°"));
+    m_drift->setToolTip(
+        tr("From step 0: ‖W−W₀‖/‖W₀‖; overlap of the row spaces (1/K)Σcos²θ; "
+           "the largest principal angle as a share of 90°"));
 
     m_start = spectrum().addCurve(QPen(kStartColor, 1.4), tr("step 0"));
     m_now = spectrum().addCurve(QPen(kDriftColor, 1.8), tr("now"));
@@ -192,7 +194,8 @@ void ProjectionPanel::update() {
     m_splitter->setEnabled(any);
     m_choice->setVisible(m_choice->count() > 0);
     if (!any) {
-        m_facts->setText(m_session.current() ? tr("No projection has been probed in this run yet") : tr("No run is open"));
+        m_facts->setText(m_session.current() ? tr("No projection has been probed in this run yet")
+                                             : tr("No run is open"));
         for (QCPGraph* graph : {m_now, m_start, m_kappa, m_frobenius, m_loss, m_angle}) graph->data()->clear();
         for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) {
             frame->chart().setBaselines({});
@@ -234,7 +237,8 @@ void ProjectionPanel::drawDrift(const ProjectionSeries& series) {
     fill(m_loss, series.steps, measure(series, "subspace_overlap"));
     std::vector<double> angles;
     for (const auto& angle : series.angles)
-        angles.push_back(angle.empty() ? std::numeric_limits<double>::quiet_NaN() : angle.back() * 2 / std::numbers::pi);
+        angles.push_back(angle.empty() ? std::numeric_limits<double>::quiet_NaN()
+                                       : angle.back() * 2 / std::numbers::pi);
     fill(m_angle, series.steps, angles);
     const double overlap = randomBaseline(series.slots, series.length).overlap;
     drift().setBaselines({{tr("overlap of unrelated subspaces %1").arg(overlap, 0, 'g', 3), overlap, kOverlapColor}});
@@ -254,8 +258,8 @@ void ProjectionPanel::readOuts(const ProjectionSeries& series, std::size_t index
     const auto& sigma = series.spectrum[index];
     std::vector<ReadOut> spectrumValues{{kStartColor, tr("step 0"), {}}};
     if (!sigma.empty())
-        spectrumValues.push_back({kDriftColor, step,
-                                  tr("%1 … %2").arg(sigma.front(), 0, 'g', 3).arg(sigma.back(), 0, 'g', 3)});
+        spectrumValues.push_back(
+            {kDriftColor, step, tr("%1 … %2").arg(sigma.front(), 0, 'g', 3).arg(sigma.back(), 0, 'g', 3)});
     m_spectrum->setReadOut({}, spectrumValues);
     m_conditioning->setReadOut(step, {{kDriftColor, "κ", at(measure(series, "condition_number"), index)}});
     const QString angle = series.angles[index].empty()

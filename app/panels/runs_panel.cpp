@@ -28,8 +28,8 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
     QHeaderView* header = m_view->header();
     header->setStretchLastSection(false);
     header->setSectionResizeMode(RunTreeModel::Name, QHeaderView::Stretch);
-    for (const auto& [column, width] : {std::pair(RunTreeModel::State, 66), std::pair(RunTreeModel::Step, 48),
-                                       std::pair(RunTreeModel::Loss, 56)}) {
+    for (const auto& [column, width] :
+         {std::pair(RunTreeModel::State, 62), std::pair(RunTreeModel::Step, 46), std::pair(RunTreeModel::Loss, 54)}) {
         header->setSectionResizeMode(column, QHeaderView::Fixed);
         header->resizeSection(column, width);
     }
@@ -57,9 +57,8 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
             (current.data(RunTreeModel::LaneRole).toInt() < 0 ||
              current.data(RunTreeModel::LaneRole).toInt() == selection.lane))
             return;
-        m_view->setCurrentIndex(m_model->indexOf(selection.run, current.data(RunTreeModel::RunIdRole).toInt() == selection.run
-                                                                    ? selection.lane
-                                                                    : -1));
+        m_view->setCurrentIndex(m_model->indexOf(
+            selection.run, current.data(RunTreeModel::RunIdRole).toInt() == selection.run ? selection.lane : -1));
     });
 }
 
@@ -85,10 +84,10 @@ void RunsPanel::showMenu(const QPoint& position) {
     const Run* run = m_session.run(id);
     if (!run) return;
     QMenu menu;
-    menu.addAction(tr("Copy the path of the run file"), this, [run] {
-        QApplication::clipboard()->setText(QString::fromStdString(run->file.string()));
-    });
-    QAction* resume = menu.addAction(tr("Go on from the newest checkpoint"), this, [this, id] { m_session.resume(id); });
+    menu.addAction(tr("Copy the path of the run file"), this,
+                   [run] { QApplication::clipboard()->setText(QString::fromStdString(run->file.string())); });
+    QAction* resume =
+        menu.addAction(tr("Go on from the newest checkpoint"), this, [this, id] { m_session.resume(id); });
     resume->setEnabled(!run->live() && !listCheckpoints(checkpointFolder(run->file)).empty());
     menu.addSeparator();
     menu.addAction(run->live() ? tr("Stop and close this run") : tr("Close this run"), this,

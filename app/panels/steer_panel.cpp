@@ -59,7 +59,8 @@ void SteerPanel::applyRate() {
         m_problem->setText(tr("A number from 0 to 10 was expected, but found \"%1\"").arg(m_rate->text()));
         return;
     }
-    m_session.post(m_session.selection().run, {.kind = CommandKind::SetLearningRate, .lane = -1, .value = rate, .target = {}});
+    m_session.post(m_session.selection().run,
+                   {.kind = CommandKind::SetLearningRate, .lane = -1, .value = rate, .target = {}});
 }
 
 void SteerPanel::rebuild() {
@@ -79,7 +80,9 @@ void SteerPanel::rebuild() {
         connect(box, &QCheckBox::toggled, this, [this, lane](bool frozen) {
             m_asked[lane] = frozen;
             m_session.post(m_session.selection().run, {.kind = frozen ? CommandKind::Freeze : CommandKind::Unfreeze,
-                                                       .lane = lane, .value = 0, .target = "projections"});
+                                                       .lane = lane,
+                                                       .value = 0,
+                                                       .target = "projections"});
         });
         m_lanes->addWidget(box);
         m_freezers.emplace_back(lane, box);

@@ -133,7 +133,7 @@ struct Applier {
 const std::vector<MetricInfo>& knownMetrics() {
     static const std::vector<MetricInfo> metrics{
         {"loss", "Loss", "nats"},
-        {"validation_bits_per_byte", "Validation", "bits per byte"},
+        {"validation_bits_per_byte", "Validation", "bits/byte"},
         {"validation_loss", "Validation loss", "nats"},
         {"accuracy", "Accuracy", ""},
         {"validation_accuracy", "Validation accuracy", ""},
@@ -192,12 +192,14 @@ RunRecord RunRecord::fromReader(const RunFileReader& reader) {
     for (std::size_t i = 0; i < record.lanes.size(); ++i)
         if (const Series* rate = findSeries(record.lanes[i], "learning_rate"); rate && !rate->values.empty())
             record.learningRates[i] = rate->values.back();
-    record.log.push_back({record.lastStep, -1, LogKind::State,
-                          fmt::format("{}; file {}", runStateName(record.state), reader.health())});
+    record.log.push_back(
+        {record.lastStep, -1, LogKind::State, fmt::format("{}; file {}", runStateName(record.state), reader.health())});
     return record;
 }
 
-void RunRecord::apply(const Event& event) { std::visit(Applier{*this}, event); }
+void RunRecord::apply(const Event& event) {
+    std::visit(Applier{*this}, event);
+}
 
 void RunRecord::note(LogKind kind, std::string text, int lane) {
     log.push_back({lastStep, lane, kind, std::move(text)});
@@ -205,7 +207,8 @@ void RunRecord::note(LogKind kind, std::string text, int lane) {
 
 std::vector<std::int64_t> RunRecord::snapshotSteps() const {
     std::vector<std::int64_t> steps;
-    for (const LaneRecord& lane : lanes) steps.insert(steps.end(), lane.snapshotSteps.begin(), lane.snapshotSteps.end());
+    for (const LaneRecord& lane : lanes)
+        steps.insert(steps.end(), lane.snapshotSteps.begin(), lane.snapshotSteps.end());
     std::sort(steps.begin(), steps.end());
     steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
     return steps;
@@ -213,20 +216,28 @@ std::vector<std::int64_t> RunRecord::snapshotSteps() const {
 
 std::string_view runStateName(RunState state) {
     switch (state) {
-        case RunState::Running: return "running";
-        case RunState::Paused: return "paused";
-        case RunState::Waiting: return "waiting";
-        case RunState::Stopped: return "stopped";
-        case RunState::Finished: return "finished";
+        case RunState::Running:
+            return "running";
+        case RunState::Paused:
+            return "paused";
+        case RunState::Waiting:
+            return "waiting";
+        case RunState::Stopped:
+            return "stopped";
+        case RunState::Finished:
+            return "finished";
     }
     return "unknown";
 }
 
 std::string_view laneStateName(LaneState state) {
     switch (state) {
-        case LaneState::Running: return "running";
-        case LaneState::Diverged: return "diverged";
-        case LaneState::Failed: return "failed";
+        case LaneState::Running:
+            return "running";
+        case LaneState::Diverged:
+            return "diverged";
+        case LaneState::Failed:
+            return "failed";
     }
     return "unknown";
 }

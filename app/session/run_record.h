@@ -40,7 +40,7 @@ struct RunRecord {
     RunState state = RunState::Paused;
     std::string stateMessage;
     std::int64_t lastStep = 0;
-    double wallSeconds = 0;        ///< of training, without pauses; 0 when it comes from a file
+    double wallSeconds = 0;             ///< of training, without pauses; 0 when it comes from a file
     std::vector<double> learningRates;  ///< as last used, one for each lane; 0 before the first step
     std::vector<bool> frozen;           ///< E and F of the lane get no steps
 

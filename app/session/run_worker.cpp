@@ -45,7 +45,9 @@ RunWorker::~RunWorker() {
     m_thread.join();
 }
 
-void RunWorker::requestStop() { m_commands.post({.kind = CommandKind::Stop}); }
+void RunWorker::requestStop() {
+    m_commands.post({.kind = CommandKind::Stop});
+}
 
 void RunWorker::work() {
     yieldToTheWindow();

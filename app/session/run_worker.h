@@ -14,7 +14,6 @@
 #include "core/train/command.h"
 #include "core/train/event.h"
 
-
 namespace linscope::app {
 
 /// Token → its text; shared by all snapshots of a run.

@@ -16,11 +16,15 @@ QString runsFolder() {
     return QStandardPaths::writableLocation(QStandardPaths::GenericDataLocation) + "/linscope/runs";
 }
 
-void setRunsFolder(const QString& folder) { QSettings().setValue("runs/folder", folder); }
+void setRunsFolder(const QString& folder) {
+    QSettings().setValue("runs/folder", folder);
+}
 
 std::filesystem::path newRunFile(const QString& folder, const std::string& title) {
-    require(QDir().mkpath(folder), "runs folder", "a folder that can be written was required, but {} cannot be made; "
-            "choose another one in File › Runs folder", folder.toStdString());
+    require(QDir().mkpath(folder), "runs folder",
+            "a folder that can be written was required, but {} cannot be made; "
+            "choose another one in File › Runs folder",
+            folder.toStdString());
     QString slug = QString::fromStdString(title).toLower();
     slug.replace(QRegularExpression("[^a-z0-9]+"), "-");
     slug = slug.left(48);

@@ -18,7 +18,9 @@ Session::Session(QObject* parent) : QObject(parent) {
     connect(&m_drainTimer, &QTimer::timeout, this, qOverload<>(&Session::drain));
 }
 
-Session::~Session() { shutdown(); }
+Session::~Session() {
+    shutdown();
+}
 
 const Run* Session::run(int id) const {
     for (const auto& run : m_runs)
@@ -26,7 +28,9 @@ const Run* Session::run(int id) const {
     return nullptr;
 }
 
-Run* Session::find(int id) { return const_cast<Run*>(run(id)); }
+Run* Session::find(int id) {
+    return const_cast<Run*>(run(id));
+}
 
 Run& Session::add(const std::filesystem::path& file) {
     auto run = std::make_unique<Run>();
@@ -111,7 +115,8 @@ void Session::resume(int id) {
     if (!run || run->live()) return;
     const auto checkpoint = newestCheckpoint(checkpointFolder(run->file), run->record.lastStep);
     if (!checkpoint) {
-        Q_EMIT message(tr("This run has no checkpoint to go on from; start its experiment as a new run instead."), true);
+        Q_EMIT message(tr("This run has no checkpoint to go on from; start its experiment as a new run instead."),
+                       true);
         return;
     }
     for (const auto& other : m_runs)
@@ -218,16 +223,18 @@ void Session::drain(Run& run) {
             stateChanged = true;
             if (lane->state != LaneState::Running)
                 Q_EMIT message(tr("Lane %1 stopped at step %2: %3")
-                                 .arg(lane->lane)
-                                 .arg(lane->step)
-                                 .arg(QString::fromStdString(lane->message)),
-                             true);
+                                   .arg(lane->lane)
+                                   .arg(lane->step)
+                                   .arg(QString::fromStdString(lane->message)),
+                               true);
         }
         stateChanged = stateChanged || std::holds_alternative<RunStateEvent>(event);
     }
     if (batch.lost > 0)
         run.record.note(LogKind::Note, tr("%1 events came faster than the window took them and are missing from its "
-                                          "charts; the run file has them").arg(batch.lost).toStdString());
+                                          "charts; the run file has them")
+                                           .arg(batch.lost)
+                                           .toStdString());
     for (auto& [lane, snapshot] : batch.snapshots) run.newest[lane] = snapshot;
 
     Q_EMIT runChanged(run.id);

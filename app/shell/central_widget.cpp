@@ -7,10 +7,7 @@
 namespace linscope::app {
 
 CentralWidget::CentralWidget(Session& session, QWidget* parent)
-    : QWidget(parent),
-      m_session(session),
-      m_canvas(new CanvasWidget),
-      m_steps(new StepBar(session)) {
+    : QWidget(parent), m_session(session), m_canvas(new CanvasWidget), m_steps(new StepBar(session)) {
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);

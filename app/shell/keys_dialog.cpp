@@ -12,12 +12,15 @@ namespace linscope::app {
 namespace {
 
 QString row(const QString& keys, const QString& meaning) {
-    return QString("<tr><td style='padding:3px 18px 3px 0; color:#ffffff'><b>%1</b></td><td style='padding:3px 0'>%2</td></tr>")
+    return QString(
+               "<tr><td style='padding:3px 18px 3px 0; color:#ffffff'><b>%1</b></td><td style='padding:3px "
+               "0'>%2</td></tr>")
         .arg(keys.toHtmlEscaped(), meaning.toHtmlEscaped());
 }
 
 QString heading(const QString& text) {
-    return QString("<tr><td colspan='2' style='padding-top:10px; color:%1'>%2</td></tr>").arg(mutedColor().name(), text);
+    return QString("<tr><td colspan='2' style='padding-top:10px; color:%1'>%2</td></tr>")
+        .arg(mutedColor().name(), text);
 }
 
 }  // namespace

@@ -60,6 +60,13 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     connect(m_central, &CentralWidget::pageChanged, this, [this] {
         if (m_central->page() == CanvasWidget::Page::Projection) m_docks["projection"]->raise();
     });
+    // The editor shows what the run was made from, so that it can be changed and started again.
+    connect(&session, &Session::runStateChanged, this, [this](int id) {
+        const Run* run = m_session.run(id);
+        if (id != m_opened || !run || run->loading) return;
+        m_opened = -1;
+        if (run->error.empty()) m_experiment->draft().load(run->record.experiment);
+    });
     if (!m_central->canvas().hasVulkan()) showMessage(m_central->canvas().problem(), true);
     updateActions();
 }
@@ -107,7 +114,7 @@ void MainWindow::defaultLayout() {
 
     const QSize room = screen() ? screen()->availableSize() : kDefaultSize;
     resize(kDefaultSize.boundedTo(room));
-    resizeDocks({m_docks["runs"], m_docks["metrics"]}, {310, 390}, Qt::Horizontal);
+    resizeDocks({m_docks["runs"], m_docks["metrics"]}, {330, 400}, Qt::Horizontal);
     resizeDocks({m_docks["runs"], m_docks["steer"], m_docks["experiment"]}, {150, 110, 560}, Qt::Vertical);
     resizeDocks({m_docks["metrics"], m_docks["projection"]}, {420, 460}, Qt::Vertical);
 }
@@ -132,7 +139,7 @@ void MainWindow::rememberWindow() {
 
 bool MainWindow::openPath(const QString& path) {
     if (QFileInfo(path).suffix().toLower() != "toml") {
-        m_session.open(path);
+        m_opened = m_session.open(path);
         rememberRecent(path);
         return false;
     }
@@ -156,9 +163,13 @@ void MainWindow::openDefaultExperiment() {
     m_docks["experiment"]->raise();
 }
 
-void MainWindow::startExperiment() { m_experiment->start(); }
+void MainWindow::startExperiment() {
+    m_experiment->start();
+}
 
-QAction* MainWindow::action(const QString& name) const { return m_actions.value(name); }
+QAction* MainWindow::action(const QString& name) const {
+    return m_actions.value(name);
+}
 
 QImage MainWindow::picture() {
     QImage whole = grab().toImage();
@@ -191,6 +202,8 @@ void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
     if (urls.size() == 1 && urls.front().isLocalFile()) event->acceptProposedAction();
 }
 
-void MainWindow::dropEvent(QDropEvent* event) { openPath(event->mimeData()->urls().front().toLocalFile()); }
+void MainWindow::dropEvent(QDropEvent* event) {
+    openPath(event->mimeData()->urls().front().toLocalFile());
+}
 
 }  // namespace linscope::app

@@ -88,6 +88,7 @@ private:
     QList<QAction*> m_actionOrder;
     QMenu* m_recent = nullptr;
     QLabel* m_message = nullptr;
+    int m_opened = -1;  ///< the run whose experiment comes into the editor when its file has been read
 };
 
 }  // namespace linscope::app

@@ -59,15 +59,16 @@ void MainWindow::makeActions() {
               {QKeySequence::New}, [this] { openDefaultExperiment(); });
     addAction("open", "open", tr("&Open experiment or run…"), tr("Open an experiment file or a run file"),
               {QKeySequence::Open}, [this] { askOpen(); });
-    addAction("save", "save", tr("&Save experiment as…"), tr("Save the experiment of the editor"),
-              {QKeySequence::Save}, [this] { m_experiment->askSave(); });
+    addAction("save", "save", tr("&Save experiment as…"), tr("Save the experiment of the editor"), {QKeySequence::Save},
+              [this] { m_experiment->askSave(); });
     addAction("export_png", "export", tr("Export charts as PNG…"), tr("Save the metric charts as a picture"), {},
               [this] { m_metrics->askExportPng(); });
     addAction("export_csv", "", tr("Export charts as CSV…"), tr("Save the raw values of the metric charts"),
               {QKeySequence("Ctrl+E")}, [this] { m_metrics->askExportCsv(); });
     addAction("export_window", "", tr("Export the window as PNG…"), tr("Save a picture of the whole window"), {},
               [this] { askSavePicture(); });
-    addAction("folder", "", tr("Runs folder…"), tr("Choose where new runs are written"), {}, [this] { askRunsFolder(); });
+    addAction("folder", "", tr("Runs folder…"), tr("Choose where new runs are written"), {},
+              [this] { askRunsFolder(); });
     addAction("quit", "", tr("&Quit"), tr("Close; a live run is stopped with a checkpoint"), {QKeySequence::Quit},
               [this] { close(); });
 
@@ -126,8 +127,8 @@ void MainWindow::updateActions() {
     const bool live = run && run->live();
     const bool running = live && (run->record.state == RunState::Running || run->loading);
     const bool paused = live && run->record.state == RunState::Paused && !run->loading;
-    const bool canResume = run && !live && !run->loading && run->error.empty() &&
-                           run->record.lastStep < run->record.experiment.steps;
+    const bool canResume =
+        run && !live && !run->loading && run->error.empty() && run->record.lastStep < run->record.experiment.steps;
     m_actions["run"]->setEnabled(paused || canResume);
     m_actions["pause"]->setEnabled(running);
     m_actions["toggle"]->setEnabled(running || paused || canResume);
@@ -168,7 +169,8 @@ void MainWindow::askRunsFolder() {
 }
 
 void MainWindow::askSavePicture() {
-    const QString path = QFileDialog::getSaveFileName(this, tr("Export the window"), "linscope.png", tr("PNG pictures (*.png)"));
+    const QString path =
+        QFileDialog::getSaveFileName(this, tr("Export the window"), "linscope.png", tr("PNG pictures (*.png)"));
     if (!path.isEmpty() && !picture().save(path, "PNG")) showMessage(tr("%1 cannot be written").arg(path), true);
 }
 
@@ -193,14 +195,17 @@ void MainWindow::fillRecent() {
     if (recent.isEmpty()) m_recent->addAction(tr("Nothing yet"))->setEnabled(false);
 }
 
-void MainWindow::showKeys() { KeysDialog(m_actionOrder, this).exec(); }
+void MainWindow::showKeys() {
+    KeysDialog(m_actionOrder, this).exec();
+}
 
 void MainWindow::showAbout() {
-    QMessageBox::about(this, tr("About Linscope"),
-                       tr("<b>Linscope</b>, a desktop workbench for linear attention.<p>It trains small transformers and "
-                          "shows, for the same step, the same weights and the same tokens, what an approximation does "
-                          "beside exact attention.<p>A map shows where a layer reads from. It is a measurement, not an "
-                          "explanation of what the model does."));
+    QMessageBox::about(
+        this, tr("About Linscope"),
+        tr("<b>Linscope</b>, a desktop workbench for linear attention.<p>It trains small transformers and "
+           "shows, for the same step, the same weights and the same tokens, what an approximation does "
+           "beside exact attention.<p>A map shows where a layer reads from. It is a measurement, not an "
+           "explanation of what the model does."));
 }
 
 }  // namespace linscope::app

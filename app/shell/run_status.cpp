@@ -25,10 +25,14 @@ QString stateColor(const Run& run) {
     if (!run.error.empty()) return "#e8795a";
     if (run.loading) return "#98a1ad";
     switch (run.record.state) {
-        case RunState::Running: return run.live() ? "#5cc48d" : "#e8795a";
-        case RunState::Paused: return "#f0c742";
-        case RunState::Waiting: return "#e8795a";
-        default: return "#98a1ad";
+        case RunState::Running:
+            return run.live() ? "#5cc48d" : "#e8795a";
+        case RunState::Paused:
+            return "#f0c742";
+        case RunState::Waiting:
+            return "#e8795a";
+        default:
+            return "#98a1ad";
     }
 }
 
@@ -77,7 +81,8 @@ void RunStatus::update() {
         for (QLabel* label : {m_step, m_rate, m_left}) label->clear();
         return;
     }
-    m_state->setText(QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run), stateText(*run).toHtmlEscaped()));
+    m_state->setText(
+        QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run), stateText(*run).toHtmlEscaped()));
     const std::int64_t total = std::max<std::int64_t>(1, run->totalSteps());
     m_progress->setRange(0, 1000);
     m_progress->setValue(static_cast<int>(1000 * std::min(run->record.lastStep, total) / total));

@@ -56,15 +56,16 @@ void Screenshot::take() {
     m_done = true;
     m_poll.stop();
     QTimer::singleShot(kSettleMilliseconds, this, [this] {
-        if (!m_window.picture().save(m_path, "PNG")) return fail(tr("a file that can be written was required, but %1 is not").arg(m_path));
+        if (!m_window.picture().save(m_path, "PNG"))
+            return fail(tr("a file that can be written was required, but %1 is not").arg(m_path));
         QCoreApplication::exit(0);
     });
 }
 
 void Screenshot::fail(const QString& reason) {
     m_done = true;
-    std::fprintf(stderr, "%s\n", reason.startsWith('[') ? reason.toUtf8().data()
-                                                         : QString("[screenshot] " + reason).toUtf8().data());
+    std::fprintf(stderr, "%s\n",
+                 reason.startsWith('[') ? reason.toUtf8().data() : QString("[screenshot] " + reason).toUtf8().data());
     QCoreApplication::exit(1);
 }
 

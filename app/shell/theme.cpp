@@ -103,10 +103,18 @@ QIcon laneSwatch(int lane) {
     return QIcon(pixmap);
 }
 
-QColor errorColor() { return QColor("#f08a6c"); }
-QColor mutedColor() { return QColor("#98a1ad"); }
-QColor gridColor() { return QColor("#2b2f36"); }
-QColor plotColor() { return QColor("#17191d"); }
+QColor errorColor() {
+    return QColor("#f08a6c");
+}
+QColor mutedColor() {
+    return QColor("#98a1ad");
+}
+QColor gridColor() {
+    return QColor("#2b2f36");
+}
+QColor plotColor() {
+    return QColor("#17191d");
+}
 
 QIcon icon(const QString& name) {
     QSvgRenderer renderer(":/icons/" + name + ".svg");

@@ -42,7 +42,8 @@ inline bool waitFor(const std::function<bool()>& condition, int milliseconds = 6
 inline Experiment tinyExperiment(const QTemporaryDir& folder, std::int64_t steps = 1'000'000) {
     QFile text(folder.filePath("corpus.txt"));
     if (text.open(QIODevice::WriteOnly))
-        for (int i = 0; i < 2000; ++i) text.write(QByteArray("line ") + QByteArray::number(i * 7919) + " of the corpus\n");
+        for (int i = 0; i < 2000; ++i)
+            text.write(QByteArray("line ") + QByteArray::number(i * 7919) + " of the corpus\n");
     text.close();
     Experiment experiment = Experiment::fromToml(R"(
 title = "tiny"
@@ -56,7 +57,8 @@ attention = { mechanism = "full" }
 [[lane]]
 name = "linformer"
 attention = { mechanism = "linformer", k = 8 }
-)", "tiny");
+)",
+                                                 "tiny");
     experiment.set("steps", std::to_string(steps));
     experiment.set("task.corpus", folder.filePath("corpus.txt").toStdString());
     experiment.set("task.length", "32");

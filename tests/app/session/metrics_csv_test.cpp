@@ -11,8 +11,9 @@ TEST(MetricsCsv, HoldsRawValuesWithStepAndLane) {
     RunRecord record;
     record.lanes.resize(2);
     record.lanes[0].name = "full";
-    record.lanes[0].metrics = {{.name = "loss", .unit = {}, .longName = {}, .steps = {1, 2}, .values = {2.5, 0.1}},
-                               {.name = "validation_bits_per_byte", .unit = {}, .longName = {}, .steps = {0, 2}, .values = {8, 3}}};
+    record.lanes[0].metrics = {
+        {.name = "loss", .unit = {}, .longName = {}, .steps = {1, 2}, .values = {2.5, 0.1}},
+        {.name = "validation_bits_per_byte", .unit = {}, .longName = {}, .steps = {0, 2}, .values = {8, 3}}};
     record.lanes[1].name = "k=8, \"shared\"";
     record.lanes[1].metrics = {{.name = "loss", .unit = {}, .longName = {}, .steps = {1}, .values = {2.75}}};
     std::ostringstream out;

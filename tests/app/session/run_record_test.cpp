@@ -7,7 +7,8 @@ namespace {
 
 RunRecord twoLanes() {
     Experiment experiment;
-    experiment.lanes = {{.name = "a", .mechanism = "full", .options = {}}, {.name = "b", .mechanism = "full", .options = {}}};
+    experiment.lanes = {{.name = "a", .mechanism = "full", .options = {}},
+                        {.name = "b", .mechanism = "full", .options = {}}};
     return RunRecord::fromExperiment(experiment);
 }
 
@@ -28,7 +29,8 @@ TEST(RunRecord, TakesStepsOfLanesThatStepped) {
 TEST(RunRecord, TakesProbesStatesAndCommands) {
     RunRecord record = twoLanes();
     ProbeEvent probe{.step = 5, .lane = 1};
-    probe.projections.push_back({.label = "E", .slots = 2, .length = 4, .health = {.spectrum = {2, 1}, .conditionNumber = 2}});
+    probe.projections.push_back(
+        {.label = "E", .slots = 2, .length = 4, .health = {.spectrum = {2, 1}, .conditionNumber = 2}});
     record.apply(probe);
     ASSERT_EQ(record.lanes[1].projections.size(), 1U);
     EXPECT_EQ(record.lanes[1].projections[0].measures.at("condition_number"), (std::vector<double>{2}));

@@ -88,7 +88,8 @@ TEST_F(SessionTest, OpensAStoredStepOfAFinishedRun) {
     EXPECT_EQ(session.run(opened)->error, "");
     EXPECT_EQ(session.run(opened)->record.snapshotSteps(), (std::vector<std::int64_t>{0, 5, 10}));
     session.selectStep(5);
-    ASSERT_TRUE(waitFor([&] { return session.shownSnapshots().size() == 2 && session.shownSnapshots()[0]->step == 5; }));
+    ASSERT_TRUE(
+        waitFor([&] { return session.shownSnapshots().size() == 2 && session.shownSnapshots()[0]->step == 5; }));
 }
 
 TEST_F(SessionTest, SaysWhatIsWrongWithAFile) {

@@ -32,7 +32,8 @@ TEST(Screenshot, WritesThePictureOfATrainedWindow) {
     const QImage picture(folder.filePath("window.png"));
     EXPECT_GT(picture.width(), 1000);
     EXPECT_GT(picture.height(), 700);
-    EXPECT_FALSE(QFile::exists(folder.filePath(".config/linscope/linscope.conf"))) << "the remembered layout was touched";
+    EXPECT_FALSE(QFile::exists(folder.filePath(".config/linscope/linscope.conf")))
+        << "the remembered layout was touched";
 }
 
 }  // namespace
