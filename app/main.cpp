@@ -1,10 +1,12 @@
 #include "app/cli/cli.h"
+#include "app/cli/short_waits.h"
 #ifdef LINSCOPE_HAS_GUI
 #include "app/canvas/canvas_bench.h"
 #include "app/gui.h"
 #endif
 
 int main(int argc, char** argv) {
+    linscope::app::useShortWaits(argv);
     linscope::app::CliHooks hooks;
 #ifdef LINSCOPE_HAS_GUI
     hooks.gui = linscope::app::runGui;

@@ -22,6 +22,7 @@ struct Trainer::Work {
     std::vector<std::vector<Projection>> firstProjections;  // [lanes] as at step 0
     double wallSeconds = 0;
     bool checkpointPending = false;
+    bool resumed = false;
     std::int64_t protectedStep = -1;  ///< the last checkpoint before a lane diverged: never removed
 };
 
@@ -54,6 +55,13 @@ void Trainer::emit(const Event& event) {
 
 void Trainer::retry() {
     m_blocked.clear();
+    if (m_work->checkpointPending)
+        saveCheckpoint();
+    else
+        flushListeners();
+}
+
+void Trainer::flushListeners() {
     for (EventSink* listener : m_listeners) {
         try {
             listener->flush();
@@ -61,15 +69,14 @@ void Trainer::retry() {
             m_blocked = full.what();
         }
     }
-    if (m_blocked.empty() && m_work->checkpointPending) saveCheckpoint();
 }
 
 void Trainer::begin() {
-    if (m_step > 0) return;
-    saveCheckpoint();  // the initial weights: never removed, so that any program can start from them
+    if (m_work->resumed) return;
     validate();
     probe();
     snapshots(true);
+    saveCheckpoint();  // the initial weights: never removed, so that any program can start from them
 }
 
 void Trainer::step() {
@@ -199,6 +206,10 @@ void Trainer::checkpointIfDue() {
 void Trainer::saveCheckpoint() {
     if (m_checkpointFolder.empty()) return;
     const std::filesystem::path path = m_checkpointFolder / checkpointName(m_step);
+    // Logged first: whoever resumes from this checkpoint finds everything up to its step in the run file.
+    flushListeners();
+    m_work->checkpointPending = !m_blocked.empty();
+    if (m_work->checkpointPending) return;
     try {
         std::filesystem::create_directories(m_checkpointFolder);
         writeCheckpoint(path, {m_step, m_work->wallSeconds, m_experiment.toToml(), m_task->cursor()}, m_lanes);
@@ -210,7 +221,6 @@ void Trainer::saveCheckpoint() {
         fail("checkpoint", "a folder that can be written at {}, but got: {}", m_checkpointFolder.string(),
              error.code().message());
     }
-    m_work->checkpointPending = false;
     const auto saved = listCheckpoints(m_checkpointFolder);
     const auto keep = static_cast<std::size_t>(std::max<std::int64_t>(m_experiment.checkpoint.keep, 1));
     for (std::size_t i = 0; i + keep < saved.size(); ++i)
@@ -222,6 +232,7 @@ void Trainer::saveCheckpoint() {
 void Trainer::loadCheckpoint(const std::filesystem::path& path) {
     const CheckpointHeader header = readCheckpoint(path, m_lanes);
     m_step = header.step;
+    m_work->resumed = true;
     m_work->wallSeconds = header.wallSeconds;
     m_task->setCursor(header.cursor);
 }

@@ -65,6 +65,7 @@ private:
     void probe();
     void snapshots(bool store);
     void checkpointIfDue();
+    void flushListeners();
 
     Experiment m_experiment;
     std::int64_t m_step = 0;
