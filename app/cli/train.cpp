@@ -67,10 +67,8 @@ int runTrain(const TrainArguments& arguments) {
 
     const std::unique_ptr<RunFileWriter> writer = openRunFile(plan, trainer);
     const std::int64_t lastStep = plan.untilStep.value_or(plan.experiment.steps);
-    FlushAtCheckpoint flusher(*writer);
     TrainConsole console(laneNames(plan.experiment), trainer.currentStep(), lastStep);
     trainer.addListener(*writer);
-    trainer.addListener(flusher);
     trainer.addListener(console);
 
     runTrainer(trainer, commands, {.untilStep = plan.untilStep, .liveInterval = {}});

@@ -33,17 +33,4 @@ private:
     ProgressLine m_progress;
 };
 
-/// Makes the run file whole up to every checkpoint, so that a run which is killed right after it can go
-/// on from there without a gap.
-class FlushAtCheckpoint : public EventSink {
-public:
-    explicit FlushAtCheckpoint(RunFileWriter& writer) : m_writer(writer) {}
-    void onEvent(const Event& event) override {
-        if (std::holds_alternative<CheckpointEvent>(event)) m_writer.flush();
-    }
-
-private:
-    RunFileWriter& m_writer;
-};
-
 }  // namespace linscope::app

@@ -57,7 +57,7 @@ def compare_losses(steps=100):
     return worst < 1e-3
 
 
-def compare_steps(rounds=3):
+def compare_steps(rounds=2):
     print(f"{'shape':28}{'lane':>12}{'Linscope':>10}{'eager':>10}{'compile':>10}{'ours/best':>11}   median ms, 2 threads")
     held = True
     for shape in shapes:

@@ -106,13 +106,11 @@ bool CanvasModel::update() {
     m_view.setCells(tokens, compressed ? compressed->matrix.cols * compressed->colBlock : 0);
     if (cursor.row >= tokens || cursor.key >= tokens || cursor.slot >= m_view.slots()) cursor = {};
 
-    std::vector<const ValueStatistics*> tokenMaps;
-    if (maps[0]) tokenMaps.push_back(&m_maps->statistics[0]);
-    if (maps[2]) tokenMaps.push_back(&m_maps->statistics[2]);
-    m_colouring.setStatistics(RangeOf::TokenMaps, tokenMaps);
-    const std::array<const ValueStatistics*, 1> own{&m_maps->statistics[1]}, difference{&m_maps->statistics[3]};
-    if (maps[1]) m_colouring.setStatistics(RangeOf::Compressed, own);
-    if (maps[3]) m_colouring.setStatistics(RangeOf::Difference, difference);
+    static constexpr std::array kRanges{RangeOf::Exact, RangeOf::Compressed, RangeOf::Lifted, RangeOf::Difference};
+    for (std::size_t i = 0; i < kRanges.size(); ++i) {
+        const ValueStatistics* own = &m_maps->statistics[i];
+        m_colouring.setStatistics(kRanges[i], std::span(&own, maps[i] ? 1 : 0));
+    }
     return true;
 }
 

@@ -146,8 +146,8 @@ void CanvasScene::drawTools(ImVec2 corner, ImVec2 size) {
 void CanvasScene::drawMapTools(float width) {
     Colouring& colouring = m_model.colouring();
     sectionTitle(m_host, "Colour",
-                 "Exact and lifted map share one range, so that equal colours are equal weights. The compressed map "
-                 "has its own: its rows sum to 1 over fewer cells. The difference is symmetric about 0.\n\nMagenta is "
+                 "Each map has a range of its own, so that each is seen; joined, exact and lifted map share one, and "
+                 "equal colours are equal weights. Signed maps are symmetric about 0.\n\nMagenta is "
                  "NaN, green +Inf, orange −Inf, on every scale. Until a scale is chosen, signed maps are diverging.");
     static constexpr std::array kKinds{ScaleKind::Linear, ScaleKind::Log, ScaleKind::Arcsinh, ScaleKind::Diverging};
     const std::array<std::string, 4> kinds{"linear", "log", "arcsinh", "diverging"};
@@ -174,24 +174,22 @@ void CanvasScene::drawMapTools(float width) {
             return HistogramLayer{.statistics = &set->statistics[static_cast<std::size_t>(index)], .filled = filled};
         };
         const ImVec2 size{width, 70};
-        std::vector<HistogramLayer> layers;
-        if (set->maps[0]) layers.push_back(layer(0, true));
-        if (set->maps[2]) layers.push_back(layer(2, false));
         ImGui::Dummy({0, 1});
-        sectionTitle(m_host, set->maps[2] ? "Range of exact and lifted" : "Range of exact",
-                     "Bars: the exact map. Line: the lifted map. Heights are logarithmic. Drag a handle or the span "
-                     "between them; a right click fits the range again. Values outside take the end colours.");
-        rangeHistogram(m_host, "token maps", RangeOf::TokenMaps, colouring, layers, size);
-        if (set->maps[1]) {
-            sectionTitle(m_host, "Range of compressed");
-            const std::array<HistogramLayer, 1> own{layer(1, true)};
-            rangeHistogram(m_host, "compressed", RangeOf::Compressed, colouring, own, size);
-        }
-        if (set->maps[3]) {
-            sectionTitle(m_host, "Range of difference");
-            const std::array<HistogramLayer, 1> own{layer(3, true)};
-            rangeHistogram(m_host, "difference", RangeOf::Difference, colouring, own, size);
-        }
+        const auto range = [&](const char* id, RangeOf of, int index, const std::string& title) {
+            if (!set->maps[static_cast<std::size_t>(index)]) return;
+            sectionTitle(m_host, title,
+                         "Heights are logarithmic. Drag a handle or the span between them; a right click fits the "
+                         "range again. Values outside take the end colours.");
+            std::vector<HistogramLayer> layers{layer(index, true)};
+            if (of == RangeOf::Lifted && colouring.joint() && set->maps[0]) layers = {layer(0, true), layer(2, false)};
+            rangeHistogram(m_host, id, of, colouring, layers, size);
+        };
+        bool joint = colouring.joint();
+        if (set->maps[2] && ImGui::Checkbox("exact and lifted in one range", &joint)) colouring.setJoint(joint);
+        if (!joint || !set->maps[2]) range("exact", RangeOf::Exact, 0, "Range of exact");
+        range("lifted", RangeOf::Lifted, 2, joint ? "Range of exact (bars) and lifted (line)" : "Range of lifted");
+        range("compressed", RangeOf::Compressed, 1, "Range of compressed");
+        range("difference", RangeOf::Difference, 3, "Range of difference");
     }
     ImGui::Dummy({0, 2});
     drawFidelity(m_host, m_model, width);

@@ -10,7 +10,23 @@ namespace linscope::viz {
 void Colouring::setKind(std::optional<ScaleKind> kind) {
     if (kind == m_kind) return;
     m_kind = kind;
-    for (const RangeOf range : {RangeOf::TokenMaps, RangeOf::Compressed}) setAutomatic(range);
+    for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted, RangeOf::Compressed}) setAutomatic(range);
+}
+
+void Colouring::setJoint(bool joint) {
+    if (joint == m_joint) return;
+    m_joint = joint;
+    for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) setAutomatic(range);
+}
+
+std::vector<Histogram> Colouring::histograms(RangeOf range) const {
+    range = resolved(range);
+    std::vector<Histogram> all = m_histograms[static_cast<int>(range)];
+    if (m_joint && range == RangeOf::Lifted) {
+        const auto& exact = m_histograms[static_cast<int>(RangeOf::Exact)];
+        all.insert(all.end(), exact.begin(), exact.end());
+    }
+    return all;
 }
 
 void Colouring::setColours(const std::string& name) {
@@ -24,27 +40,28 @@ ScaleKind Colouring::kindOf(RangeOf range) const {
             return ScaleKind::Diverging;
         case RangeOf::Compressed:
             return m_kind && *m_kind != ScaleKind::Diverging ? *m_kind : ScaleKind::Linear;
-        case RangeOf::TokenMaps:
+        case RangeOf::Exact:
+        case RangeOf::Lifted:
             break;
     }
     if (m_kind) return *m_kind;
-    const auto& shown = m_histograms[static_cast<int>(RangeOf::TokenMaps)];
+    const std::vector<Histogram> shown = histograms(range);
     const bool isSigned = std::any_of(shown.begin(), shown.end(), [](const Histogram& one) { return one.min < 0; });
     return isSigned ? ScaleKind::Diverging : ScaleKind::Linear;
 }
 
 void Colouring::refit(RangeOf range) {
-    const auto& histograms = m_histograms[static_cast<int>(range)];
-    if (histograms.empty())
+    const std::vector<Histogram> shown = histograms(range);
+    if (shown.empty())
         at(range).fitted = {.kind = kindOf(range), .lo = 0, .hi = 1, .linearWidth = 0};
     else
-        at(range).fitted = autoRange(histograms, kindOf(range));
+        at(range).fitted = autoRange(shown, kindOf(range));
 }
 
 void Colouring::setStatistics(RangeOf range, std::span<const ValueStatistics* const> statistics) {
-    auto& histograms = m_histograms[static_cast<int>(range)];
-    histograms.clear();
-    for (const ValueStatistics* one : statistics) histograms.push_back(one->values);
+    auto& kept = m_histograms[static_cast<int>(range)];
+    kept.clear();
+    for (const ValueStatistics* one : statistics) kept.push_back(one->values);
     refit(range);
 }
 

@@ -15,23 +15,29 @@ class ColourMap;
 
 /// Pictures whose colours are comparable share one range.
 enum class RangeOf {
-    TokenMaps,    ///< exact and lifted
+    Exact,        ///< P: weights, 0 and more
+    Lifted,       ///< signed for Linformer; with setJoint(), exact and lifted together
     Compressed,   ///< P̄: sums to 1 over slots, so its values are larger
     Difference,   ///< symmetric about 0
     Projections,  ///< E and F, symmetric about 0
 };
-inline constexpr int kRangeCount = 4;
+inline constexpr int kRangeCount = 5;
 
 /// How values become colours on the whole canvas: what the colour tools edit.
 class Colouring {
 public:
-    /// Scale of the token maps. Until one is chosen it is diverging when a shown map is signed (a lifted
-    /// map of Linformer), so that zero looks like zero, and linear otherwise.
-    ScaleKind kind() const { return kindOf(RangeOf::TokenMaps); }
+    /// Scale of exact and lifted map. Until one is chosen, a signed map (the lifted one of Linformer) is
+    /// diverging, so that zero looks like zero, and others are linear.
+    ScaleKind kind() const { return kindOf(RangeOf::Exact); }
     bool kindChosen() const { return m_kind.has_value(); }
     /// Of token maps and compressed map, whose ranges become automatic again; nothing: chosen by the values.
     /// Differences and projections are signed and stay diverging, the compressed map is not and never is.
     void setKind(std::optional<ScaleKind> kind);
+
+    /// One range for exact and lifted map: equal colours are equal weights. Apart at first, since an untrained
+    /// lifted map is so much larger that the exact one would be one flat colour.
+    bool joint() const { return m_joint; }
+    void setJoint(bool joint);
 
     const std::string& sequentialName() const { return m_sequential; }
     const std::string& divergingName() const { return m_diverging; }
@@ -53,11 +59,15 @@ private:
         float low = 0, high = 1;
         ValueScale fitted;  ///< from the statistics, for the current kind
     };
-    Range& at(RangeOf range) { return m_ranges[static_cast<int>(range)]; }
-    const Range& at(RangeOf range) const { return m_ranges[static_cast<int>(range)]; }
+    RangeOf resolved(RangeOf range) const { return m_joint && range == RangeOf::Exact ? RangeOf::Lifted : range; }
+    Range& at(RangeOf range) { return m_ranges[static_cast<int>(resolved(range))]; }
+    const Range& at(RangeOf range) const { return m_ranges[static_cast<int>(resolved(range))]; }
+    /// Of everything that shares the range.
+    std::vector<Histogram> histograms(RangeOf range) const;
     ScaleKind kindOf(RangeOf range) const;
     void refit(RangeOf range);
 
+    bool m_joint = false;
     std::optional<ScaleKind> m_kind;
     std::string m_sequential, m_diverging = "polar";  ///< dark where the ground is dark
     std::array<Range, kRangeCount> m_ranges;

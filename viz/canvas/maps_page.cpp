@@ -16,7 +16,7 @@ constexpr float kGap = 10;
 
 constexpr std::array<const char*, kMapCount> kTitles{"exact P", "compressed P\u0304", "lifted L = P\u0304F",
                                                      "difference L − P"};
-constexpr std::array<RangeOf, kMapCount> kRanges{RangeOf::TokenMaps, RangeOf::Compressed, RangeOf::TokenMaps,
+constexpr std::array<RangeOf, kMapCount> kRanges{RangeOf::Exact, RangeOf::Compressed, RangeOf::Lifted,
                                                  RangeOf::Difference};
 
 }  // namespace

@@ -15,15 +15,22 @@ ValueStatistics statistics(std::vector<float> values) {
     return statisticsOf({.rows = 1, .cols = count, .values = std::move(values)});
 }
 
-TEST(Colouring, ExactAndLiftedShareOneRange) {
+TEST(Colouring, ExactAndLiftedShareOneRangeWhenJoined) {
     Colouring colouring;
     const ValueStatistics exact = statistics({0.0F, 0.5F}), lifted = statistics({-0.25F, 0.75F});
-    const std::array<const ValueStatistics*, 2> both{&exact, &lifted};
-    colouring.setStatistics(RangeOf::TokenMaps, both);
-    EXPECT_EQ(colouring.kind(), ScaleKind::Diverging) << "signed and nothing chosen: zero must look like zero";
+    const std::array<const ValueStatistics*, 1> ofExact{&exact}, ofLifted{&lifted};
+    colouring.setStatistics(RangeOf::Exact, ofExact);
+    colouring.setStatistics(RangeOf::Lifted, ofLifted);
+    EXPECT_EQ(colouring.scale(RangeOf::Exact).kind, ScaleKind::Linear);
+    EXPECT_EQ(colouring.scale(RangeOf::Lifted).kind, ScaleKind::Diverging) << "signed: zero must look like zero";
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Exact).hi, 0.5F);
+    colouring.setJoint(true);
+    EXPECT_EQ(colouring.scale(RangeOf::Exact).kind, ScaleKind::Diverging);
     colouring.setKind(ScaleKind::Linear);
-    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::TokenMaps).hi, 0.75F);
-    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::TokenMaps).lo, -0.25F);
+    for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) {
+        EXPECT_FLOAT_EQ(colouring.scale(range).hi, 0.75F);
+        EXPECT_FLOAT_EQ(colouring.scale(range).lo, -0.25F);
+    }
 }
 
 TEST(Colouring, DifferenceStaysSymmetricWhateverIsAskedFor) {
@@ -43,18 +50,18 @@ TEST(Colouring, ARangeSetByHandHoldsUntilItIsMadeAutomatic) {
     Colouring colouring;
     const ValueStatistics first = statistics({0.0F, 1.0F}), second = statistics({0.0F, 2.0F});
     const std::array<const ValueStatistics*, 1> one{&first}, two{&second};
-    colouring.setStatistics(RangeOf::TokenMaps, one);
-    colouring.setRange(RangeOf::TokenMaps, 0.1F, 0.4F);
-    colouring.setStatistics(RangeOf::TokenMaps, two);
-    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::TokenMaps).hi, 0.4F);
-    colouring.setAutomatic(RangeOf::TokenMaps);
-    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::TokenMaps).hi, 2.0F);
+    colouring.setStatistics(RangeOf::Exact, one);
+    colouring.setRange(RangeOf::Exact, 0.1F, 0.4F);
+    colouring.setStatistics(RangeOf::Exact, two);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Exact).hi, 0.4F);
+    colouring.setAutomatic(RangeOf::Exact);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Exact).hi, 2.0F);
 }
 
 TEST(Colouring, UnfitRangesAreNotTaken) {
     Colouring colouring;
-    colouring.setRange(RangeOf::TokenMaps, std::numeric_limits<float>::quiet_NaN(), 1);
-    EXPECT_TRUE(colouring.isAutomatic(RangeOf::TokenMaps));
+    colouring.setRange(RangeOf::Exact, std::numeric_limits<float>::quiet_NaN(), 1);
+    EXPECT_TRUE(colouring.isAutomatic(RangeOf::Exact));
 }
 
 TEST(Colouring, StatisticsOfValuesWithoutAnyPositiveOne) {
