@@ -11,7 +11,7 @@ namespace linscope::blocks {
 
 // A block of scores, kQueries×kKeys in single precision, stays in the second-level cache.
 inline constexpr std::int64_t kQueries = 128;
-inline constexpr std::int64_t kKeys = 512;
+inline constexpr std::int64_t kKeys = 256;
 
 template <typename T>
 using Row = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;

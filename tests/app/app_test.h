@@ -10,21 +10,20 @@
 
 namespace linscope::app {
 
-/// The one QApplication of a test program, on the off-screen platform, with settings of its own.
+/// The one QApplication of a test program, on the off-screen platform, with settings of its own. It lives
+/// until the process ends: Qt's own objects are gone before a static one would be destroyed.
 inline QApplication& testApplication() {
-    static int argc = 1;
-    static char name[] = "test";
-    static char* argv[] = {name, nullptr};
-    static const bool prepared = [] {
+    static QApplication* const application = [] {
+        static int argc = 1;
+        static char name[] = "test";
+        static char* argv[] = {name, nullptr};
         qputenv("QT_QPA_PLATFORM", "offscreen");
         QStandardPaths::setTestModeEnabled(true);
         QCoreApplication::setOrganizationName("linscope-test");
         QCoreApplication::setApplicationName("linscope-test");
-        return true;
+        return new QApplication(argc, argv);
     }();
-    (void)prepared;
-    static QApplication application(argc, argv);
-    return application;
+    return *application;
 }
 
 /// Runs the event loop until `condition` holds; false when it does not within the time.
