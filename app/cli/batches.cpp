@@ -23,7 +23,8 @@ int runBatches(const BatchesArguments& arguments) {
     for (std::size_t i = 0; i < batches.size(); ++i) {
         Batch& batch = batches[i];
         const auto places = static_cast<std::int64_t>(batch.selected.size());
-        tensors.push_back({fmt::format("{}/tokens", i + 1), {batch.tokens.data(), {batch.batch, batch.length}, DType::I32}});
+        tensors.push_back(
+            {fmt::format("{}/tokens", i + 1), {batch.tokens.data(), {batch.batch, batch.length}, DType::I32}});
         tensors.push_back({fmt::format("{}/selected", i + 1), {selected[i].data(), {places}, DType::I32}});
         tensors.push_back({fmt::format("{}/targets", i + 1), {batch.targets.data(), {places}, DType::I32}});
     }

@@ -105,8 +105,9 @@ void addCheck(CLI::App& parent, Action& chosen) {
 
 void addBatches(CLI::App& parent, Action& chosen) {
     std::shared_ptr<BatchesArguments> arguments;
-    CLI::App* app = command(parent, chosen, "batches", "write an experiment's first batches, for a peer that trains on them",
-                            arguments, runBatches);
+    CLI::App* app =
+        command(parent, chosen, "batches", "write an experiment's first batches, for a peer that trains on them",
+                arguments, runBatches);
     app->add_option("experiment", arguments->experiment, "the experiment's TOML file")
         ->type_name("EXPERIMENT.toml")
         ->required();
@@ -142,7 +143,8 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     addJson(*command(*bench, chosen, "canvas", "frame times of the canvas", canvas,
                      [&hooks](const BenchCanvasArguments& arguments) {
                          return runBenchCanvas(arguments, hooks.measureCanvas);
-                     }), canvas->json);
+                     }),
+            canvas->json);
 }
 
 int openGui(const CliHooks& hooks, const GuiOptions& options) {

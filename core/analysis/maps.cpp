@@ -25,11 +25,17 @@ HeadView headView(const Snapshot& snapshot, int layer, int head, int sample) {
     const std::size_t offset = static_cast<std::size_t>(sample * snapshot.heads + head) * size;
     const LayerSnapshot& values = snapshot.layers[static_cast<std::size_t>(layer)];
     const auto part = [&](const std::vector<float>& all) {
-        require(all.size() >= offset + size, "map", "{} values of a snapshot, but it holds {}", offset + size, all.size());
+        require(all.size() >= offset + size, "map", "{} values of a snapshot, but it holds {}", offset + size,
+                all.size());
         return std::span(all).subspan(offset, size);
     };
-    return {snapshot.length, snapshot.headWidth, part(values.q), part(values.k), part(values.v),
-            snapshot.projection("E", layer, head), snapshot.projection("F", layer, head)};
+    return {snapshot.length,
+            snapshot.headWidth,
+            part(values.q),
+            part(values.k),
+            part(values.v),
+            snapshot.projection("E", layer, head),
+            snapshot.projection("F", layer, head)};
 }
 
 Matrix exactRows(const HeadView& head, std::int64_t begin, std::int64_t end) {
@@ -38,9 +44,12 @@ Matrix exactRows(const HeadView& head, std::int64_t begin, std::int64_t end) {
 
 Matrix rowsOf(const MechanismInfo& info, MapKind kind, const HeadView& head, std::int64_t begin, std::int64_t end) {
     switch (kind) {
-        case MapKind::Exact: return exactRows(head, begin, end);
-        case MapKind::Compressed: return info.compressedMap(head, begin, end);
-        case MapKind::Lifted: return info.liftedMap(head, begin, end);
+        case MapKind::Exact:
+            return exactRows(head, begin, end);
+        case MapKind::Compressed:
+            return info.compressedMap(head, begin, end);
+        case MapKind::Lifted:
+            return info.liftedMap(head, begin, end);
         case MapKind::Difference: {
             Matrix lifted = info.liftedMap(head, begin, end);
             const Matrix exact = exactRows(head, begin, end);
@@ -61,10 +70,14 @@ float pooled(float a, float b, bool isSigned) {
 
 std::string_view mapName(MapKind kind) {
     switch (kind) {
-        case MapKind::Exact: return "exact";
-        case MapKind::Compressed: return "compressed";
-        case MapKind::Lifted: return "lifted";
-        case MapKind::Difference: return "difference";
+        case MapKind::Exact:
+            return "exact";
+        case MapKind::Compressed:
+            return "compressed";
+        case MapKind::Lifted:
+            return "lifted";
+        case MapKind::Difference:
+            return "difference";
     }
     return "";
 }
@@ -101,7 +114,9 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     map.isSigned = request.kind == MapKind::Difference || (request.kind == MapKind::Lifted && info.traits.signedMap);
     map.rowAxis = "query token";
     const bool tokens = request.kind != MapKind::Compressed || info.traits.mapAxis == MapAxis::Tokens;
-    map.colAxis = tokens ? "key token" : info.traits.mapAxis == MapAxis::Slots ? "slot" : std::string(mapAxisName(info.traits.mapAxis));
+    map.colAxis = tokens                                  ? "key token"
+                  : info.traits.mapAxis == MapAxis::Slots ? "slot"
+                                                          : std::string(mapAxisName(info.traits.mapAxis));
     map.rowBlock = (head.length + request.maxSide - 1) / request.maxSide;
     const std::int64_t band = std::max(kBand / map.rowBlock, std::int64_t{1}) * map.rowBlock;
     for (std::int64_t row = 0; row < head.length; row += band) {

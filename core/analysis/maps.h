@@ -39,18 +39,18 @@ struct AttentionMap {
     std::int64_t rowBlock = 1, colBlock = 1;  ///< tokens (or slots) per cell; 1 = not pooled
     std::string pooling;                      ///< "none", "max" (exact, compressed) or "abs-max" (signed maps)
     bool isSigned = false;
-    std::string rowAxis, colAxis;             ///< "query token", "key token", "slot"
+    std::string rowAxis, colAxis;  ///< "query token", "key token", "slot"
 };
 AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request);
 bool hasMap(const Snapshot& snapshot, MapKind kind);
 
 /// How close the mechanism is to exact attention from the same Q, K, V (design.md §4).
 struct HeadFidelity {
-    double outputError = 0;     ///< ε = ‖O−Õ‖_F/‖O‖_F
-    double mapError = 0;        ///< ‖P−L‖_F/‖P‖_F
-    double rankBound = 0;       ///< Eckart–Young: (Σ_{i>K} σᵢ(P)²)^½/‖P‖_F, the best any rank-K map can do
-    double negativeMass = 0;    ///< mean over rows of Σⱼ|min(L_ij, 0)|
-    double rowSumError = 0;     ///< mean over rows of |Σⱼ L_ij − 1|
+    double outputError = 0;   ///< ε = ‖O−Õ‖_F/‖O‖_F
+    double mapError = 0;      ///< ‖P−L‖_F/‖P‖_F
+    double rankBound = 0;     ///< Eckart–Young: (Σ_{i>K} σᵢ(P)²)^½/‖P‖_F, the best any rank-K map can do
+    double negativeMass = 0;  ///< mean over rows of Σⱼ|min(L_ij, 0)|
+    double rowSumError = 0;   ///< mean over rows of |Σⱼ L_ij − 1|
 };
 HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample);
 

@@ -23,8 +23,8 @@ Wide toDouble(std::span<const float> values, std::int64_t rows, std::int64_t col
 }
 
 struct Decomposition {
-    Eigen::VectorXd singular;  // descending
-    Eigen::MatrixXd whitening; // U·diag(1/σ): (whiteningᵀ·W) has orthonormal rows
+    Eigen::VectorXd singular;   // descending
+    Eigen::MatrixXd whitening;  // U·diag(1/σ): (whiteningᵀ·W) has orthonormal rows
 };
 
 // From the Gram matrix in double: σ is exact to κ² ε_double, far beyond the cap on κ.
@@ -42,7 +42,10 @@ Decomposition decompose(const Wide& w) {
 Eigen::VectorXd singularValues(const Eigen::MatrixXd& m) {
     const Eigen::MatrixXd gram = m * m.transpose();
     return Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(gram, Eigen::EigenvaluesOnly)
-        .eigenvalues().reverse().cwiseMax(0.0).cwiseSqrt();
+        .eigenvalues()
+        .reverse()
+        .cwiseMax(0.0)
+        .cwiseSqrt();
 }
 
 double effectiveRankOf(const Eigen::VectorXd& singular) {
@@ -58,7 +61,8 @@ ProjectionHealth notFinite(std::int64_t slots) {
     ProjectionHealth h;
     h.spectrum.assign(static_cast<std::size_t>(slots), std::numeric_limits<float>::quiet_NaN());
     h.principalAngles = h.spectrum;
-    h.conditionNumber = h.stableRank = h.effectiveRank = h.frobeniusDrift = h.scale = h.cosine = h.subspaceOverlap = nan;
+    h.conditionNumber = h.stableRank = h.effectiveRank = h.frobeniusDrift = h.scale = h.cosine = h.subspaceOverlap =
+        nan;
     return h;
 }
 
@@ -66,9 +70,10 @@ ProjectionHealth notFinite(std::int64_t slots) {
 
 ProjectionHealth projectionHealth(std::span<const float> w, std::span<const float> w0, std::int64_t slots,
                                   std::int64_t length) {
-    require(slots >= 1 && slots <= length && static_cast<std::int64_t>(w.size()) == slots * length && w.size() == w0.size(),
-            "projection health", "two matrices [K,T] with K ≤ T, but got K {}, T {}, {} and {} values", slots, length,
-            w.size(), w0.size());
+    require(
+        slots >= 1 && slots <= length && static_cast<std::int64_t>(w.size()) == slots * length && w.size() == w0.size(),
+        "projection health", "two matrices [K,T] with K ≤ T, but got K {}, T {}, {} and {} values", slots, length,
+        w.size(), w0.size());
     const Wide now = toDouble(w, slots, length), first = toDouble(w0, slots, length);
     if (!now.allFinite() || !first.allFinite()) return notFinite(slots);
 

@@ -16,7 +16,8 @@ template <typename T>
 blocks::Head<T> headOf(const Sizes& s, std::int64_t index, const Variable& q, const Variable& k, const Variable& v,
                        std::span<const float> keep) {
     const std::int64_t b = index / s.heads, h = index % s.heads, stride = s.heads * s.width;
-    const std::int64_t queryOffset = b * s.queries * stride + h * s.width, keyOffset = b * s.keys * stride + h * s.width;
+    const std::int64_t queryOffset = b * s.queries * stride + h * s.width,
+                       keyOffset = b * s.keys * stride + h * s.width;
     return {q.value().as<T>() + queryOffset,
             k.value().as<T>() + keyOffset,
             v.value().as<T>() + keyOffset,
@@ -102,8 +103,7 @@ Variable attend(const Variable& q, const Variable& k, const Variable& v, std::sp
     const Variable cleanK = withoutPadding(k, keep, s), cleanV = withoutPadding(v, keep, s);
     dispatchReal(q.type(), [&](auto zero) { forward<decltype(zero)>(s, q, cleanK, cleanV, keep, o.value(), lse); });
     tape.record(o, [=] {
-        dispatchReal(q.type(),
-                     [&](auto zero) { backward<decltype(zero)>(s, q, k, v, cleanK, cleanV, keep, o, lse); });
+        dispatchReal(q.type(), [&](auto zero) { backward<decltype(zero)>(s, q, k, v, cleanK, cleanV, keep, o, lse); });
     });
     return o;
 }

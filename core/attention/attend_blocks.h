@@ -21,10 +21,10 @@ using ConstRow = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
 /// One head of one sample: rows of q, k, v and o are `stride` apart.
 template <typename T>
 struct Head {
-    const T *q, *k, *v;        // [T,D], [S,D], [S,D]
-    const float* keep;         // [S] or null
+    const T *q, *k, *v;  // [T,D], [S,D], [S,D]
+    const float* keep;   // [S] or null
     std::int64_t queries, keys, width, stride;
-    T scale;                   // 1/√D
+    T scale;  // 1/√D
 };
 
 /// Sets the columns of padded keys.
@@ -40,7 +40,12 @@ void fillPadded(const Head<T>& head, std::int64_t column, std::int64_t rows, std
 /// −∞ at padded keys.
 template <typename T>
 void scores(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns, T* s) {
-    multiply({.m = rows, .n = columns, .k = head.width, .transposeB = true, .lda = head.stride, .ldb = head.stride,
+    multiply({.m = rows,
+              .n = columns,
+              .k = head.width,
+              .transposeB = true,
+              .lda = head.stride,
+              .ldb = head.stride,
               .ldc = columns},
              head.q + row * head.stride, head.k + column * head.stride, s);
     fillPadded(head, column, rows, columns, -std::numeric_limits<T>::infinity(), s);
@@ -73,7 +78,12 @@ void forward(const Head<T>& head, T* o, T* lse, T* s, T* greatest, T* sum) {
                 if (column > 0 && shrink != T(1)) Row<T>(out + i * head.stride, head.width) *= shrink;
             }
             fillPadded(head, column, rows, columns, T(0), s);  // Eigen's exp(−∞) is tiny, not 0
-            multiply({.m = rows, .n = head.width, .k = columns, .lda = columns, .ldb = head.stride, .ldc = head.stride,
+            multiply({.m = rows,
+                      .n = head.width,
+                      .k = columns,
+                      .lda = columns,
+                      .ldb = head.stride,
+                      .ldc = head.stride,
                       .beta = column > 0 ? 1.0 : 0.0},
                      s, head.v + column * head.stride, out);
         }
@@ -101,12 +111,18 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
     for (std::int64_t row = 0; row < head.queries; row += kQueries) {
         const std::int64_t rows = std::min(kQueries, head.queries - row);
         for (std::int64_t i = 0; i < rows; ++i)
-            delta[i] = (ConstRow<T>(o + (row + i) * stride, head.width) *
-                        ConstRow<T>(dO + (row + i) * stride, head.width)).sum();
+            delta[i] =
+                (ConstRow<T>(o + (row + i) * stride, head.width) * ConstRow<T>(dO + (row + i) * stride, head.width))
+                    .sum();
         for (std::int64_t column = 0; column < head.keys; column += kKeys) {
             const std::int64_t columns = std::min(kKeys, head.keys - column);
             scores(head, row, rows, column, columns, s);
-            multiply({.m = rows, .n = columns, .k = head.width, .transposeB = true, .lda = stride, .ldb = stride,
+            multiply({.m = rows,
+                      .n = columns,
+                      .k = head.width,
+                      .transposeB = true,
+                      .lda = stride,
+                      .ldb = stride,
                       .ldc = columns},
                      dO + row * stride, head.v + column * stride, ds);
             for (std::int64_t i = 0; i < rows; ++i) {
@@ -120,14 +136,33 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
             fillPadded(head, column, rows, columns, T(0), s);
             fillPadded(head, column, rows, columns, T(0), ds);
             const double scale = static_cast<double>(head.scale);
-            multiply({.m = columns, .n = head.width, .k = rows, .transposeA = true, .lda = columns, .ldb = stride,
-                      .ldc = stride, .beta = row > 0 || out.addV ? 1.0 : 0.0},
+            multiply({.m = columns,
+                      .n = head.width,
+                      .k = rows,
+                      .transposeA = true,
+                      .lda = columns,
+                      .ldb = stride,
+                      .ldc = stride,
+                      .beta = row > 0 || out.addV ? 1.0 : 0.0},
                      s, dO + row * stride, out.dv + column * stride);
-            multiply({.m = columns, .n = head.width, .k = rows, .transposeA = true, .lda = columns, .ldb = stride,
-                      .ldc = stride, .alpha = scale, .beta = row > 0 || out.addK ? 1.0 : 0.0},
+            multiply({.m = columns,
+                      .n = head.width,
+                      .k = rows,
+                      .transposeA = true,
+                      .lda = columns,
+                      .ldb = stride,
+                      .ldc = stride,
+                      .alpha = scale,
+                      .beta = row > 0 || out.addK ? 1.0 : 0.0},
                      ds, head.q + row * stride, out.dk + column * stride);
-            multiply({.m = rows, .n = head.width, .k = columns, .lda = columns, .ldb = stride, .ldc = stride,
-                      .alpha = scale, .beta = column > 0 || out.addQ ? 1.0 : 0.0},
+            multiply({.m = rows,
+                      .n = head.width,
+                      .k = columns,
+                      .lda = columns,
+                      .ldb = stride,
+                      .ldc = stride,
+                      .alpha = scale,
+                      .beta = column > 0 || out.addQ ? 1.0 : 0.0},
                      ds, head.k + column * stride, out.dq + row * stride);
         }
     }

@@ -40,15 +40,15 @@ struct AttentionSizes {
 /// one without a copy.
 struct AttentionInput {
     int layer = 0;
-    Variable q, k, v;                    // [B,T,H,D]
-    std::span<const float> keep = {};    // [B,T] 1 for a token, 0 for padding; empty: all are tokens
+    Variable q, k, v;                  // [B,T,H,D]
+    std::span<const float> keep = {};  // [B,T] 1 for a token, 0 for padding; empty: all are tokens
 };
 
 /// One head of one sample, for views: plain numbers, no tape.
 struct HeadView {
     std::int64_t length = 0, headWidth = 0;
-    std::span<const float> q, k, v;          // [T,D] each
-    const Projection* e = nullptr;           // [K,T] or absent
+    std::span<const float> q, k, v;  // [T,D] each
+    const Projection* e = nullptr;   // [K,T] or absent
     const Projection* f = nullptr;
 };
 

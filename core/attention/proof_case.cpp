@@ -61,11 +61,13 @@ Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
         return tape.leaf(toTensor(arena, shape, type, numbers), arena.zeros(shape, type));
     };
     const Variable q = leaf(inputs.q), k = leaf(inputs.k), v = leaf(inputs.v);
-    const AttentionInput input{.layer = static_cast<int>(c.sizes.layers - 1), .q = q, .k = k, .v = v, .keep = inputs.keep};
+    const AttentionInput input{
+        .layer = static_cast<int>(c.sizes.layers - 1), .q = q, .k = k, .v = v, .keep = inputs.keep};
     const Variable o = form == Form::Naive ? mechanism->naive(input) : mechanism->forward(input);
     require(o.shape() == shape, "proof", "an output of shape {}, but got {}", shape.text(), o.shape().text());
     tape.backward(o, toTensor(arena, shape, type, inputs.upstream));
-    Outcome outcome{toNumbers(o.value()), toNumbers(q.gradient()), toNumbers(k.gradient()), toNumbers(v.gradient()), {}};
+    Outcome outcome{
+        toNumbers(o.value()), toNumbers(q.gradient()), toNumbers(k.gradient()), toNumbers(v.gradient()), {}};
     for (const Parameter& p : parameters.all()) outcome.dParameters.push_back(toNumbers(p.gradient));
     return outcome;
 }

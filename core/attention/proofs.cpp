@@ -58,7 +58,9 @@ std::vector<Case> casesOf(const MechanismInfo& info, std::initializer_list<std::
 
 double worstGradient(const Outcome& a, const Outcome& b) {
     double worst = 0;
-    const auto take = [&](double error) { worst = std::isnan(error) || std::isnan(worst) ? std::nan("") : std::max(worst, error); };
+    const auto take = [&](double error) {
+        worst = std::isnan(error) || std::isnan(worst) ? std::nan("") : std::max(worst, error);
+    };
     take(relativeError(a.dq, b.dq));
     take(relativeError(a.dk, b.dk));
     take(relativeError(a.dv, b.dv));
@@ -71,7 +73,8 @@ std::vector<float> somePadding(const Case& c) {
     std::vector<float> keep(static_cast<std::size_t>(c.batch * c.sizes.length), 1.0f);
     for (std::int64_t b = 0; b < c.batch; ++b)
         for (std::int64_t t = 1; t < c.sizes.length; ++t)
-            if (b % 2 == 1 ? t >= c.sizes.length * 2 / 3 : t % 5 == 3) keep[static_cast<std::size_t>(b * c.sizes.length + t)] = 0;
+            if (b % 2 == 1 ? t >= c.sizes.length * 2 / 3 : t % 5 == 3)
+                keep[static_cast<std::size_t>(b * c.sizes.length + t)] = 0;
     return keep;
 }
 
@@ -198,11 +201,13 @@ ProofResult batchIndependence(const MechanismInfo& info) {
                 const auto begin = all.begin() + static_cast<std::ptrdiff_t>(b * count);
                 return Numbers(begin, begin + static_cast<std::ptrdiff_t>(count));
             };
-            const Inputs own{inputs.length, slice(inputs.q), slice(inputs.k), slice(inputs.v), slice(inputs.upstream), {}};
+            const Inputs own{inputs.length,   slice(inputs.q),        slice(inputs.k),
+                             slice(inputs.v), slice(inputs.upstream), {}};
             const Outcome alone = run(single, own, Form::Fused, DType::F32);
-            proof.add(std::max({relativeError(slice(together.o), alone.o), relativeError(slice(together.dq), alone.dq),
-                                relativeError(slice(together.dk), alone.dk), relativeError(slice(together.dv), alone.dv)}),
-                      c);
+            proof.add(
+                std::max({relativeError(slice(together.o), alone.o), relativeError(slice(together.dq), alone.dq),
+                          relativeError(slice(together.dk), alone.dk), relativeError(slice(together.dv), alone.dv)}),
+                c);
         }
     }
     return proof.finish();
@@ -238,11 +243,10 @@ std::vector<ProofResult> runProofs(const MechanismInfo& info, const std::functio
     };
     announce("naive against fused");
     naiveAgainstFused(info, results);
-    for (const auto& [name, proof] : {std::pair{"finite differences", &finiteDifferences},
-                                      std::pair{"padding", &paddingInvariance},
-                                      std::pair{"shorter sequences", &shorterSequences},
-                                      std::pair{"batch independence", &batchIndependence},
-                                      std::pair{"options", &optionsRoundTrip}}) {
+    for (const auto& [name, proof] :
+         {std::pair{"finite differences", &finiteDifferences}, std::pair{"padding", &paddingInvariance},
+          std::pair{"shorter sequences", &shorterSequences}, std::pair{"batch independence", &batchIndependence},
+          std::pair{"options", &optionsRoundTrip}}) {
         announce(name);
         results.push_back(proof(info));
     }

@@ -11,12 +11,12 @@ namespace linscope {
 /// One thing shown of one mechanism: the worst error over all cases against its bound.
 struct ProofResult {
     std::string mechanism;
-    std::string proof;       ///< "naive = fused, forward", …
-    double worst = 0;        ///< NaN when something that is to be a number was none
+    std::string proof;  ///< "naive = fused, forward", …
+    double worst = 0;   ///< NaN when something that is to be a number was none
     double bound = 0;
     bool passed = false;
     int cases = 0;
-    std::string worstCase;   ///< sizes and options of the worst case
+    std::string worstCase;  ///< sizes and options of the worst case
 };
 
 /// The proofs that every registered mechanism has to pass, by registration alone:
@@ -25,6 +25,7 @@ struct ProofResult {
 /// finite differences in double, padding invariance, batch independence, shorter sequences, and
 /// options → TOML → options. Fresh memory is filled with NaN throughout.
 /// `progress` is called before each proof with its name.
-std::vector<ProofResult> runProofs(const MechanismInfo& info, const std::function<void(const std::string&)>& progress = {});
+std::vector<ProofResult> runProofs(const MechanismInfo& info,
+                                   const std::function<void(const std::string&)>& progress = {});
 
 }  // namespace linscope

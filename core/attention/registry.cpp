@@ -9,10 +9,14 @@ namespace linscope {
 
 std::string_view mapAxisName(MapAxis axis) {
     switch (axis) {
-        case MapAxis::Tokens: return "tokens";
-        case MapAxis::Slots: return "slots";
-        case MapAxis::Buckets: return "buckets";
-        case MapAxis::Features: return "features";
+        case MapAxis::Tokens:
+            return "tokens";
+        case MapAxis::Slots:
+            return "slots";
+        case MapAxis::Buckets:
+            return "buckets";
+        case MapAxis::Features:
+            return "features";
     }
     return "";
 }

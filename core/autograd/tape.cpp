@@ -22,7 +22,9 @@ Variable Tape::make(const Tensor& value, bool needsGradient) {
     return Variable(state);
 }
 
-Variable Tape::constant(const Tensor& value) { return make(value, false); }
+Variable Tape::constant(const Tensor& value) {
+    return make(value, false);
+}
 
 Variable Tape::leaf(const Tensor& value, const Tensor& gradient) {
     require(gradient.shape() == value.shape() && gradient.type() == value.type(), "leaf",

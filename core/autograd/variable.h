@@ -10,9 +10,9 @@ class Tape;
 struct VariableState {
     Tape* tape = nullptr;
     Tensor value;
-    Tensor gradient;            ///< of the value's shape; made when first asked for
+    Tensor gradient;  ///< of the value's shape; made when first asked for
     bool needsGradient = false;
-    bool hasGradient = false;   ///< something has been written to `gradient`
+    bool hasGradient = false;  ///< something has been written to `gradient`
 };
 
 /// A value on a tape: a handle that is copied freely and valid until the tape is reset.

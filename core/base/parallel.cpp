@@ -4,9 +4,13 @@
 
 namespace linscope {
 
-int threadCount() { return omp_get_max_threads(); }
+int threadCount() {
+    return omp_get_max_threads();
+}
 
-void setThreadCount(int threads) { omp_set_num_threads(std::max(1, threads)); }
+void setThreadCount(int threads) {
+    omp_set_num_threads(std::max(1, threads));
+}
 
 void detail::parallelRanges(std::int64_t count, std::int64_t grain, RangeFunction function, void* context) {
     if (count <= 0) return;
@@ -16,7 +20,7 @@ void detail::parallelRanges(std::int64_t count, std::int64_t grain, RangeFunctio
         function(context, 0, count);
         return;
     }
-#pragma omp parallel num_threads(static_cast<int>(threads))
+#pragma omp parallel num_threads(static_cast <int>(threads))
     {
         const std::int64_t index = omp_get_thread_num();
         const std::int64_t team = omp_get_num_threads();

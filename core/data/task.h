@@ -13,11 +13,11 @@ namespace linscope {
 
 /// One batch: B sequences of T tokens, and the places whose token is to be predicted.
 struct Batch {
-    std::int64_t batch = 0;               // B
-    std::int64_t length = 0;              // T
-    std::vector<std::int32_t> tokens;     // [B,T] what the model reads
-    std::vector<std::int64_t> selected;   // [N] flat places b·T+t to predict, ascending
-    std::vector<std::int32_t> targets;    // [N] the token expected at each
+    std::int64_t batch = 0;              // B
+    std::int64_t length = 0;             // T
+    std::vector<std::int32_t> tokens;    // [B,T] what the model reads
+    std::vector<std::int64_t> selected;  // [N] flat places b·T+t to predict, ascending
+    std::vector<std::int32_t> targets;   // [N] the token expected at each
 };
 
 /// What the trained model is compared with on a plot: a line with a name.

@@ -62,11 +62,11 @@ struct Series {
 };
 
 struct ProjectionSeries {
-    std::string label;                         ///< Projection::label()
+    std::string label;  ///< Projection::label()
     std::int64_t slots = 0, length = 0;
-    std::vector<std::int64_t> steps;           // [N]
-    std::vector<std::vector<float>> spectrum;  // [N][K]
-    std::vector<std::vector<float>> angles;    // [N][K]
+    std::vector<std::int64_t> steps;                      // [N]
+    std::vector<std::vector<float>> spectrum;             // [N][K]
+    std::vector<std::vector<float>> angles;               // [N][K]
     std::map<std::string, std::vector<double>> measures;  ///< "condition_number", "stable_rank", … each [N]
 };
 

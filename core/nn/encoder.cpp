@@ -39,8 +39,10 @@ Encoder::Encoder(const ModelOptions& options, std::int64_t vocabulary, std::int6
         return Linear{&parameters.add(name + ".weight", {width}, {.mean = 1, .decay = false}),
                       &parameters.add(name + ".bias", {width}, {.decay = false})};
     };
-    m_tokens = &parameters.add("embedding.token", {vocabulary, width}, {.standardDeviation = kDeviation, .decay = false});
-    m_positions = &parameters.add("embedding.position", {length, width}, {.standardDeviation = kDeviation, .decay = false});
+    m_tokens =
+        &parameters.add("embedding.token", {vocabulary, width}, {.standardDeviation = kDeviation, .decay = false});
+    m_positions =
+        &parameters.add("embedding.position", {length, width}, {.standardDeviation = kDeviation, .decay = false});
     for (std::int64_t layer = 0; layer < options.layers; ++layer) {
         const std::string prefix = fmt::format("blocks.{}.", layer);
         Block& block = m_blocks.emplace_back();

@@ -12,11 +12,11 @@ namespace linscope {
 
 /// One trained tensor with its gradient and AdamW's two moments, all of one shape.
 struct Parameter {
-    std::string name;   ///< "blocks.0.attention.query.weight": lanes that share a name start equal
+    std::string name;  ///< "blocks.0.attention.query.weight": lanes that share a name start equal
     Tensor value, gradient, firstMoment, secondMoment;
-    bool decay = true;         ///< weight decay applies (not to biases, norms, embeddings)
-    bool projection = false;   ///< E or F: probed, and frozen as one group
-    bool frozen = false;       ///< gets no step
+    bool decay = true;        ///< weight decay applies (not to biases, norms, embeddings)
+    bool projection = false;  ///< E or F: probed, and frozen as one group
+    bool frozen = false;      ///< gets no step
 };
 
 /// Owns the parameters of one lane.

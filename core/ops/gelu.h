@@ -26,9 +26,9 @@ void geluBackward(const T* x, const T* dy, T* dx, std::int64_t count) {
         const Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>> in(x + i, n), gradient(dy + i, n);
         Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>> out(dx + i, n);
         tanh = (T(kGeluScale) * in * (T(1) + T(kGeluCubic) * in.square())).tanh();
-        out = gradient * T(0.5) *
-              ((T(1) + tanh) +
-               in * (T(1) - tanh.square()) * T(kGeluScale) * (T(1) + T(3) * T(kGeluCubic) * in.square()));
+        out =
+            gradient * T(0.5) *
+            ((T(1) + tanh) + in * (T(1) - tanh.square()) * T(kGeluScale) * (T(1) + T(3) * T(kGeluCubic) * in.square()));
     }
 }
 

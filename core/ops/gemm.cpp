@@ -18,8 +18,12 @@ void multiplyRows(const Product& p, const T* a, const T* b, T* c) {
 
 }  // namespace
 
-void multiply(const Product& p, const float* a, const float* b, float* c) { multiplyRows(p, a, b, c); }
+void multiply(const Product& p, const float* a, const float* b, float* c) {
+    multiplyRows(p, a, b, c);
+}
 
-void multiply(const Product& p, const double* a, const double* b, double* c) { multiplyRows(p, a, b, c); }
+void multiply(const Product& p, const double* a, const double* b, double* c) {
+    multiplyRows(p, a, b, c);
+}
 
 }  // namespace linscope

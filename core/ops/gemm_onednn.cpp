@@ -14,6 +14,8 @@ void multiplySingle(const Product& p, const float* a, const float* b, float* c) 
             p.k, p.n, static_cast<int>(status));
 }
 
-void multiplySingle(const Product& p, const double* a, const double* b, double* c) { multiplyEigen(p, a, b, c); }
+void multiplySingle(const Product& p, const double* a, const double* b, double* c) {
+    multiplyEigen(p, a, b, c);
+}
 
 }  // namespace linscope::detail

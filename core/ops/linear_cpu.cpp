@@ -47,14 +47,25 @@ void backward(const Variable& x, const Variable& weight, const Variable& bias, c
             if (activated)
                 geluBackward(pre.as<T>() + row * out, dy.as<T>() + row * out, dPre.as<T>() + row * out, count * out);
             if (needsX)
-                multiply({.m = count, .n = in, .k = out, .lda = out, .ldb = in, .ldc = in,
+                multiply({.m = count,
+                          .n = in,
+                          .k = out,
+                          .lda = out,
+                          .ldb = in,
+                          .ldc = in,
                           .beta = dx.accumulate ? 1.0 : 0.0},
                          gradient + row * out, weight.value().as<T>(), dx.tensor.as<T>() + row * in);
         }
     });
     if (weight.needsGradient()) {
         const auto dw = weight.gradientSink();
-        multiply({.m = out, .n = in, .k = rows, .transposeA = true, .lda = out, .ldb = in, .ldc = in,
+        multiply({.m = out,
+                  .n = in,
+                  .k = rows,
+                  .transposeA = true,
+                  .lda = out,
+                  .ldb = in,
+                  .ldc = in,
                   .beta = dw.accumulate ? 1.0 : 0.0},
                  gradient, x.value().as<T>(), dw.tensor.as<T>());
     }
@@ -72,9 +83,10 @@ void backward(const Variable& x, const Variable& weight, const Variable& bias, c
 }  // namespace
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation) {
-    require(weight.shape().rank() == 2 && x.shape()[-1] == weight.shape()[1] && bias.shape() == Shape{weight.shape()[0]},
-            "linear", "x [..., I], weight [O, I], bias [O], but got {}, {}, {}", x.shape().text(),
-            weight.shape().text(), bias.shape().text());
+    require(
+        weight.shape().rank() == 2 && x.shape()[-1] == weight.shape()[1] && bias.shape() == Shape{weight.shape()[0]},
+        "linear", "x [..., I], weight [O, I], bias [O], but got {}, {}, {}", x.shape().text(), weight.shape().text(),
+        bias.shape().text());
     const std::int64_t rows = x.shape().product(0, x.shape().rank() - 1), out = weight.shape()[0];
     const Shape shape = x.shape().rank() == 3 ? Shape{x.shape()[0], x.shape()[1], out} : Shape{rows, out};
     Tape& tape = x.tape();
@@ -85,9 +97,8 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
     });
     tape.record(y, [=] {
         const Tensor dPre = pre.empty() ? Tensor{} : y.tape().arena().tensor(pre.shape(), pre.type());
-        dispatchReal(x.type(), [&](auto zero) {
-            backward<decltype(zero)>(x, weight, bias, y.gradient(), pre, dPre, rows);
-        });
+        dispatchReal(x.type(),
+                     [&](auto zero) { backward<decltype(zero)>(x, weight, bias, y.gradient(), pre, dPre, rows); });
     });
     return y;
 }

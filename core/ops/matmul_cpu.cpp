@@ -28,9 +28,12 @@ Sizes sizesOf(const Shape& a, const Shape& b, MatmulOptions options) {
 
 Shape resultShape(const Shape& b, std::int64_t m, std::int64_t n) {
     switch (b.rank()) {
-        case 2: return {m, n};
-        case 3: return {b[0], m, n};
-        default: return {b[0], b[1], m, n};
+        case 2:
+            return {m, n};
+        case 3:
+            return {b[0], m, n};
+        default:
+            return {b[0], b[1], m, n};
     }
 }
 
@@ -56,9 +59,10 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
     const Variable y = tape.result(resultShape(b.shape(), s.m, s.n), a.type(), a, b);
     dispatchReal(a.type(), [&](auto zero) {
         using T = decltype(zero);
-        products<T>({.m = s.m, .n = s.n, .k = s.k, .transposeA = ta, .transposeB = tb, .lda = lda, .ldb = ldb, .ldc = s.n},
-                    s.batches, a.value().as<T>(), s.batchesA, sizeA, b.value().as<T>(), sizeB, y.value().as<T>(),
-                    s.batches, sizeC, false);
+        products<T>(
+            {.m = s.m, .n = s.n, .k = s.k, .transposeA = ta, .transposeB = tb, .lda = lda, .ldb = ldb, .ldc = s.n},
+            s.batches, a.value().as<T>(), s.batchesA, sizeA, b.value().as<T>(), sizeB, y.value().as<T>(), s.batches,
+            sizeC, false);
     });
     tape.record(y, [=] {
         dispatchReal(a.type(), [&](auto zero) {
@@ -72,11 +76,26 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
                     T* out = sink.tensor.as<T>() + i % s.batchesA * sizeA;
                     const double beta = sink.accumulate || i >= s.batchesA ? 1.0 : 0.0;
                     if (ta)
-                        multiply({.m = s.k, .n = s.m, .k = s.n, .transposeA = tb, .transposeB = true, .lda = ldb,
-                                  .ldb = s.n, .ldc = s.m, .beta = beta}, bi, di, out);
+                        multiply({.m = s.k,
+                                  .n = s.m,
+                                  .k = s.n,
+                                  .transposeA = tb,
+                                  .transposeB = true,
+                                  .lda = ldb,
+                                  .ldb = s.n,
+                                  .ldc = s.m,
+                                  .beta = beta},
+                                 bi, di, out);
                     else
-                        multiply({.m = s.m, .n = s.k, .k = s.n, .transposeB = !tb, .lda = s.n, .ldb = ldb,
-                                  .ldc = s.k, .beta = beta}, di, bi, out);
+                        multiply({.m = s.m,
+                                  .n = s.k,
+                                  .k = s.n,
+                                  .transposeB = !tb,
+                                  .lda = s.n,
+                                  .ldb = ldb,
+                                  .ldc = s.k,
+                                  .beta = beta},
+                                 di, bi, out);
                 }
             }
             if (b.needsGradient()) {
@@ -87,11 +106,26 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
                     const T *ai = a.value().as<T>() + i % s.batchesA * sizeA, *di = dy + i * sizeC;
                     T* out = sink.tensor.as<T>() + i * sizeB;
                     if (tb)
-                        multiply({.m = s.n, .n = s.k, .k = s.m, .transposeA = true, .transposeB = ta, .lda = s.n,
-                                  .ldb = lda, .ldc = s.k, .beta = beta}, di, ai, out);
+                        multiply({.m = s.n,
+                                  .n = s.k,
+                                  .k = s.m,
+                                  .transposeA = true,
+                                  .transposeB = ta,
+                                  .lda = s.n,
+                                  .ldb = lda,
+                                  .ldc = s.k,
+                                  .beta = beta},
+                                 di, ai, out);
                     else
-                        multiply({.m = s.k, .n = s.n, .k = s.m, .transposeA = !ta, .lda = lda, .ldb = s.n,
-                                  .ldc = s.n, .beta = beta}, ai, di, out);
+                        multiply({.m = s.k,
+                                  .n = s.n,
+                                  .k = s.m,
+                                  .transposeA = !ta,
+                                  .lda = lda,
+                                  .ldb = s.n,
+                                  .ldc = s.n,
+                                  .beta = beta},
+                                 ai, di, out);
                 }
             }
         });

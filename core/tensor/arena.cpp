@@ -10,7 +10,9 @@ namespace {
 constexpr std::size_t kAlignment = 64;  // a cache line, and what vector loads like
 constexpr std::size_t kFirstBlock = 1 << 20;
 
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+std::size_t aligned(std::size_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 }  // namespace
 
 void Arena::AlignedDelete::operator()(std::byte* memory) const {

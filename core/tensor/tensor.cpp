@@ -7,7 +7,9 @@
 
 namespace linscope {
 
-std::int64_t byteSize(DType type) { return type == DType::F64 ? 8 : 4; }
+std::int64_t byteSize(DType type) {
+    return type == DType::F64 ? 8 : 4;
+}
 
 Shape::Shape(std::initializer_list<std::int64_t> extents) {
     require(extents.size() <= kMaxRank, "shape", "at most {} axes, but got {}", kMaxRank, extents.size());
@@ -17,7 +19,9 @@ Shape::Shape(std::initializer_list<std::int64_t> extents) {
     }
 }
 
-std::int64_t Shape::elements() const { return product(0, m_rank); }
+std::int64_t Shape::elements() const {
+    return product(0, m_rank);
+}
 
 std::int64_t Shape::product(int begin, int end) const {
     std::int64_t product = 1;

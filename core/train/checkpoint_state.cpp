@@ -18,15 +18,16 @@ struct Part {
     const char* suffix;
     Tensor Parameter::*tensor;
 };
-constexpr Part kParts[] = {{"", &Parameter::value},
-                           {"/first_moment", &Parameter::firstMoment},
-                           {"/second_moment", &Parameter::secondMoment}};
+constexpr Part kParts[] = {
+    {"", &Parameter::value}, {"/first_moment", &Parameter::firstMoment}, {"/second_moment", &Parameter::secondMoment}};
 
 std::string tensorName(const Lane& lane, const Parameter& parameter, const Part& part) {
     return fmt::format("lane{}/{}{}", lane.index(), parameter.name, part.suffix);
 }
 
-std::string laneKey(const Lane& lane, const char* what) { return fmt::format("lane{}.{}", lane.index(), what); }
+std::string laneKey(const Lane& lane, const char* what) {
+    return fmt::format("lane{}.{}", lane.index(), what);
+}
 
 template <typename Number>
 Number parse(const std::string& text, const std::filesystem::path& path) {
@@ -39,7 +40,9 @@ Number parse(const std::string& text, const std::filesystem::path& path) {
 
 }  // namespace
 
-std::string checkpointName(std::int64_t step) { return fmt::format("step-{:06}.safetensors", step); }
+std::string checkpointName(std::int64_t step) {
+    return fmt::format("step-{:06}.safetensors", step);
+}
 
 std::filesystem::path checkpointFolder(const std::filesystem::path& runFile) {
     return std::filesystem::path(runFile).replace_extension(".checkpoints");
@@ -91,8 +94,8 @@ CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::ve
         require(found != file.metadata().end(), "checkpoint", "{} with \"{}\", but it is missing", path.string(), key);
         return found->second;
     };
-    require(text("format") == kFormat, "checkpoint", "{} in the format \"{}\", but it is \"{}\"", path.string(), kFormat,
-            text("format"));
+    require(text("format") == kFormat, "checkpoint", "{} in the format \"{}\", but it is \"{}\"", path.string(),
+            kFormat, text("format"));
     require(parse<std::size_t>(text("lanes"), path) == lanes.size(), "checkpoint", "{} with {} lanes, but it has {}",
             path.string(), lanes.size(), text("lanes"));
     CheckpointHeader header;

@@ -10,7 +10,9 @@ void CommandQueue::post(Command command) {
     m_posted.notify_one();
 }
 
-std::optional<Command> CommandQueue::poll() { return wait(std::chrono::milliseconds(0)); }
+std::optional<Command> CommandQueue::poll() {
+    return wait(std::chrono::milliseconds(0));
+}
 
 std::optional<Command> CommandQueue::wait(std::chrono::milliseconds timeout) {
     std::unique_lock lock(m_mutex);

@@ -15,14 +15,14 @@ enum class LaneState { Running, Diverged, Failed };
 
 /// One optimizer step of one lane.
 struct LaneStep {
-    double loss = 0;             ///< mean cross-entropy over the selected places, nats
-    double accuracy = 0;         ///< share of selected places predicted right, 0…1
-    double gradientNorm = 0;     ///< before clipping
+    double loss = 0;          ///< mean cross-entropy over the selected places, nats
+    double accuracy = 0;      ///< share of selected places predicted right, 0…1
+    double gradientNorm = 0;  ///< before clipping
     double learningRate = 0;
-    double milliseconds = 0;     ///< wall time of the lane's step
+    double milliseconds = 0;  ///< wall time of the lane's step
     double tokensPerSecond = 0;
-    double memoryBytes = 0;      ///< of the lane: parameters, optimizer and the peak of its step arena
-    bool stepped = true;         ///< false: the lane has stopped, the values are NaN
+    double memoryBytes = 0;  ///< of the lane: parameters, optimizer and the peak of its step arena
+    bool stepped = true;     ///< false: the lane has stopped, the values are NaN
 };
 
 /// All lanes made the step `step` (1 is the first). Lanes in the experiment's order.
@@ -62,7 +62,7 @@ struct SnapshotEvent {
 struct CommandEvent {
     std::int64_t step = 0;  ///< the last finished step
     int lane = -1;          ///< −1: all lanes
-    std::string name;       ///< "pause", "resume", "step", "stop", "set_learning_rate", "freeze", "unfreeze", "checkpoint"
+    std::string name;  ///< "pause", "resume", "step", "stop", "set_learning_rate", "freeze", "unfreeze", "checkpoint"
     std::string oldValue, newValue;
 };
 

@@ -48,7 +48,8 @@ public:
 
 private:
     std::vector<float> copy(const Tensor& x) const {
-        const std::int64_t S = m_snapshot.samples, H = m_snapshot.heads, T = m_snapshot.length, D = m_snapshot.headWidth;
+        const std::int64_t S = m_snapshot.samples, H = m_snapshot.heads, T = m_snapshot.length,
+                           D = m_snapshot.headWidth;
         std::vector<float> result(static_cast<std::size_t>(S * H * T * D));
         const float* in = x.as<float>();
         for (std::int64_t s = 0; s < S; ++s)
@@ -119,7 +120,8 @@ LaneStep Lane::step(const Batch& batch, std::int64_t step) {
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     result.milliseconds = seconds * 1e3;
     result.tokensPerSecond = static_cast<double>(batch.batch * batch.length) / seconds;
-    result.memoryBytes = static_cast<double>(m_arena.peakBytes()) + 4.0 * 4.0 * static_cast<double>(m_parameters.elements());
+    result.memoryBytes =
+        static_cast<double>(m_arena.peakBytes()) + 4.0 * 4.0 * static_cast<double>(m_parameters.elements());
     return result;
 }
 
@@ -152,8 +154,11 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
     m_arena.reset();
     Tape tape(m_arena, false);
     const std::int64_t first = 0;
-    m_model->forward(tape, {.batch = snapshot->samples, .length = batch.length, .tokens = snapshot->tokens,
-                            .selected = std::span(&first, 1), .observer = &observer});
+    m_model->forward(tape, {.batch = snapshot->samples,
+                            .length = batch.length,
+                            .tokens = snapshot->tokens,
+                            .selected = std::span(&first, 1),
+                            .observer = &observer});
     return snapshot;
 }
 
@@ -167,8 +172,11 @@ std::string Lane::firstNotFinite(const Batch& batch) {
     m_arena.reset();
     Tape tape(m_arena, false);
     FiniteObserver observer;
-    m_model->forward(tape, {.batch = batch.batch, .length = batch.length, .tokens = batch.tokens,
-                            .selected = batch.selected, .observer = &observer});
+    m_model->forward(tape, {.batch = batch.batch,
+                            .length = batch.length,
+                            .tokens = batch.tokens,
+                            .selected = batch.selected,
+                            .observer = &observer});
     if (!observer.first().empty()) return observer.first() + " (activation)";
     return gradient.empty() ? "loss" : gradient;
 }

@@ -75,7 +75,8 @@ private:
                 m_stopped = true;
                 log("stop");
                 return;
-            default: m_trainer.apply(command);
+            default:
+                m_trainer.apply(command);
         }
     }
 

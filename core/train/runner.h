@@ -11,9 +11,9 @@
 namespace linscope {
 
 struct RunnerOptions {
-    std::optional<std::int64_t> untilStep;                 ///< stop after this step; the experiment's own when empty
+    std::optional<std::int64_t> untilStep;  ///< stop after this step; the experiment's own when empty
     bool startPaused = false;
-    std::optional<std::chrono::milliseconds> liveInterval; ///< how often live snapshots are made; never when empty
+    std::optional<std::chrono::milliseconds> liveInterval;  ///< how often live snapshots are made; never when empty
 };
 
 /// Steps a trainer on the calling thread until it is finished or stopped, obeying commands between

@@ -10,12 +10,12 @@ namespace linscope {
 
 /// One projection matrix of a lane at one step, as plain data.
 struct Projection {
-    std::string name;          ///< "E" or "F"
-    int layer = 0;             ///< −1: shared by all layers
-    int head = 0;              ///< −1: shared by all heads
-    std::int64_t slots = 0;    // K
-    std::int64_t length = 0;   // T
-    std::vector<float> values; // [K,T] row-major
+    std::string name;           ///< "E" or "F"
+    int layer = 0;              ///< −1: shared by all layers
+    int head = 0;               ///< −1: shared by all heads
+    std::int64_t slots = 0;     // K
+    std::int64_t length = 0;    // T
+    std::vector<float> values;  // [K,T] row-major
 
     /// "E", "E.layer0", "E.layer0.head2": unique in a lane, the name used in run files.
     std::string label() const;

@@ -39,9 +39,13 @@ Trainer::Trainer(Experiment experiment) : m_experiment(std::move(experiment)), m
 
 Trainer::~Trainer() = default;
 
-void Trainer::addListener(EventSink& listener) { m_listeners.push_back(&listener); }
+void Trainer::addListener(EventSink& listener) {
+    m_listeners.push_back(&listener);
+}
 
-void Trainer::removeListener(EventSink& listener) { std::erase(m_listeners, &listener); }
+void Trainer::removeListener(EventSink& listener) {
+    std::erase(m_listeners, &listener);
+}
 
 void Trainer::emit(const Event& event) {
     for (EventSink* listener : m_listeners) {
@@ -145,8 +149,9 @@ void Trainer::probe() {
         const std::vector<Projection> now = lane->projections();
         const std::vector<Projection>& first = m_work->firstProjections[static_cast<std::size_t>(lane->index())];
         for (std::size_t i = 0; i < now.size(); ++i)
-            event.projections.push_back({now[i].label(), now[i].slots, now[i].length,
-                                         projectionHealth(now[i].values, first[i].values, now[i].slots, now[i].length)});
+            event.projections.push_back(
+                {now[i].label(), now[i].slots, now[i].length,
+                 projectionHealth(now[i].values, first[i].values, now[i].slots, now[i].length)});
         if (event.projections.empty()) continue;
         event.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
         emit(event);
@@ -158,7 +163,9 @@ void Trainer::snapshots(bool store) {
         emit(SnapshotEvent{lane->snapshot(m_work->probe, m_experiment.probes.samples, m_step), store});
 }
 
-void Trainer::emitLiveSnapshots() { snapshots(false); }
+void Trainer::emitLiveSnapshots() {
+    snapshots(false);
+}
 
 void Trainer::apply(const Command& command) {
     const auto ofLane = [&](const Lane& lane) { return command.lane < 0 || command.lane == lane.index(); };
@@ -191,12 +198,15 @@ void Trainer::apply(const Command& command) {
             emit(CommandEvent{.step = m_step, .name = "checkpoint"});
             saveCheckpoint();
             return;
-        default: fail("trainer", "a command that concerns training, but got kind {}", static_cast<int>(command.kind));
+        default:
+            fail("trainer", "a command that concerns training, but got kind {}", static_cast<int>(command.kind));
     }
     emit(event);
 }
 
-void Trainer::setCheckpointFolder(std::filesystem::path folder) { m_checkpointFolder = std::move(folder); }
+void Trainer::setCheckpointFolder(std::filesystem::path folder) {
+    m_checkpointFolder = std::move(folder);
+}
 
 void Trainer::checkpointIfDue() {
     const std::int64_t every = m_experiment.checkpoint.every;
@@ -224,8 +234,7 @@ void Trainer::saveCheckpoint() {
     const auto saved = listCheckpoints(m_checkpointFolder);
     const auto keep = static_cast<std::size_t>(std::max<std::int64_t>(m_experiment.checkpoint.keep, 1));
     for (std::size_t i = 0; i + keep < saved.size(); ++i)
-        if (saved[i].first != m_work->protectedStep && saved[i].first != 0)
-            std::filesystem::remove(saved[i].second);
+        if (saved[i].first != m_work->protectedStep && saved[i].first != 0) std::filesystem::remove(saved[i].second);
     emit(CheckpointEvent{m_step, path.string()});
 }
 
@@ -237,10 +246,16 @@ void Trainer::loadCheckpoint(const std::filesystem::path& path) {
     m_task->setCursor(header.cursor);
 }
 
-bool Trainer::finished() const { return m_step >= m_experiment.steps; }
+bool Trainer::finished() const {
+    return m_step >= m_experiment.steps;
+}
 
-std::size_t Trainer::laneCount() const { return m_lanes.size(); }
+std::size_t Trainer::laneCount() const {
+    return m_lanes.size();
+}
 
-Lane& Trainer::lane(std::size_t index) { return *m_lanes.at(index); }
+Lane& Trainer::lane(std::size_t index) {
+    return *m_lanes.at(index);
+}
 
 }  // namespace linscope

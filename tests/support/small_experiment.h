@@ -69,7 +69,9 @@ attention = {{ mechanism = "full" }}
 [[lane]]
 name = "linformer"
 attention = {{ mechanism = "linformer", k = 8, sharing = "headwise" }}
-)", text.string()), "small");
+)",
+                                            text.string()),
+                                "small");
 }
 
 }  // namespace linscope::test

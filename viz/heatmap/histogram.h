@@ -28,7 +28,8 @@ Histogram histogramOf(const Matrix& matrix, int bins);
 std::vector<float> quantiles(std::span<const float> values, std::span<const double> q);
 
 /// The range that shows a matrix well: Linear and Arcsinh the whole [min, max] (from 0 when nothing is negative),
-/// Log [max(1st percentile, smallest positive value, max/10⁶), max], Diverging ± the 99.5th percentile of the magnitudes.
+/// Log [max(1st percentile, smallest positive value, max/10⁶), max], Diverging ± the 99.5th percentile of the
+/// magnitudes.
 ValueScale autoRange(const Histogram& histogram, ScaleKind kind);
 /// One range for several matrices, so that their colours can be compared.
 ValueScale autoRange(std::span<const Histogram> histograms, ScaleKind kind);

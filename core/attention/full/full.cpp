@@ -42,12 +42,13 @@ MechanismInfo fullMechanism() {
         .paper = "Vaswani et al. 2017, arXiv:1706.03762; by blocks: Dao et al. 2022, arXiv:2205.14135",
         .traits = {.mapAxis = MapAxis::Tokens},
         .options = specsOf<FullOptions>(),
-        .create = [](const OptionValues& options, const AttentionSizes& sizes, ParameterStore&)
-            -> std::unique_ptr<Mechanism> {
+        .create = [](const OptionValues& options, const AttentionSizes& sizes,
+                     ParameterStore&) -> std::unique_ptr<Mechanism> {
             optionsFrom<FullOptions>(options, "full");
             return std::make_unique<FullAttention>(sizes);
         },
-        .validate = [](const OptionValues& options, const AttentionSizes&) { optionsFrom<FullOptions>(options, "full"); },
+        .validate = [](const OptionValues& options,
+                       const AttentionSizes&) { optionsFrom<FullOptions>(options, "full"); },
         .variants = [](const AttentionSizes&) { return std::vector<OptionValues>{OptionValues{}}; },
     };
 }

@@ -19,8 +19,14 @@ template <typename T>
 void projectionGradient(const Sizes& s, const T* dy, const T* x, T* gradient) {
     parallelFor(s.slots, 8, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t b = 0; b < s.batch; ++b)
-            multiply({.m = last - first, .n = s.length, .k = s.columns, .transposeB = true, .lda = s.width,
-                      .ldb = s.width, .ldc = s.trained, .beta = 1.0},
+            multiply({.m = last - first,
+                      .n = s.length,
+                      .k = s.columns,
+                      .transposeB = true,
+                      .lda = s.width,
+                      .ldb = s.width,
+                      .ldc = s.trained,
+                      .beta = 1.0},
                      dy + (b * s.slots + first) * s.width, x + b * s.length * s.width, gradient + first * s.trained);
     });
 }
@@ -63,8 +69,14 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x, st
                 parallelFor(s.batch * parts, 1, [&](std::int64_t first, std::int64_t last) {
                     for (std::int64_t i = first; i < last; ++i) {
                         const std::int64_t b = i / parts, part = i % parts;
-                        multiply({.m = s.length, .n = s.columns, .k = s.slots, .transposeA = true, .lda = s.trained,
-                                  .ldb = s.width, .ldc = s.width, .beta = dx.accumulate ? 1.0 : 0.0},
+                        multiply({.m = s.length,
+                                  .n = s.columns,
+                                  .k = s.slots,
+                                  .transposeA = true,
+                                  .lda = s.trained,
+                                  .ldb = s.width,
+                                  .ldc = s.width,
+                                  .beta = dx.accumulate ? 1.0 : 0.0},
                                  all[part]->value.as<T>(), dy + b * s.slots * s.width + part * s.columns,
                                  dx.tensor.as<T>() + b * s.length * s.width + part * s.columns);
                     }

@@ -19,8 +19,9 @@ namespace linscope {
 void LinformerOptions::visit(OptionVisitor& visitor) {
     visitor.perLayer({"k", "slots", "Length of the compressed keys and values; one number, or one for each layer."}, k,
                      {.minimum = 1});
-    visitor.choice({"sharing", "", "Which layers and heads use the same projection; key_value and layerwise have E = F."},
-                   sharing, {"none", "headwise", "key_value", "layerwise"});
+    visitor.choice(
+        {"sharing", "", "Which layers and heads use the same projection; key_value and layerwise have E = F."}, sharing,
+        {"none", "headwise", "key_value", "layerwise"});
 }
 
 Sharing LinformerOptions::sharingMode() const {
@@ -56,7 +57,8 @@ std::vector<OptionValues> variants(const AttentionSizes& sizes) {
     for (const char* sharing : {"none", "headwise", "key_value", "layerwise"})
         all.push_back({{"k", std::vector{k}}, {"sharing", std::string(sharing)}});
     std::vector<std::int64_t> perLayer;
-    for (std::int64_t layer = 0; layer < sizes.layers; ++layer) perLayer.push_back(std::max<std::int64_t>(1, k - layer));
+    for (std::int64_t layer = 0; layer < sizes.layers; ++layer)
+        perLayer.push_back(std::max<std::int64_t>(1, k - layer));
     all.push_back({{"k", perLayer}, {"sharing", std::string("headwise")}});
     return all;
 }
@@ -69,9 +71,9 @@ LinformerAttention::LinformerAttention(const LinformerOptions& options, const At
     validate(options, sizes);
     // Entries N(0, 1/k), as the random projections of Theorem 1 have.
     const auto add = [&](const std::string& name, std::int64_t slots) {
-        return &parameters.add(name, {slots, sizes.length},
-                               {.standardDeviation = 1.0 / std::sqrt(static_cast<double>(slots)), .decay = false,
-                                .projection = true});
+        return &parameters.add(
+            name, {slots, sizes.length},
+            {.standardDeviation = 1.0 / std::sqrt(static_cast<double>(slots)), .decay = false, .projection = true});
     };
     for (std::int64_t layer = 0; layer < sizes.layers; ++layer) {
         const std::int64_t slots = slotsOf(options, layer);
@@ -138,13 +140,15 @@ MechanismInfo linformerMechanism() {
         .paper = "Wang et al. 2020, arXiv:2006.04768",
         .traits = {.signedMap = true, .fixedLength = true, .mapAxis = MapAxis::Slots},
         .options = specsOf<LinformerOptions>(),
-        .create = [](const OptionValues& options, const AttentionSizes& sizes, ParameterStore& parameters)
-            -> std::unique_ptr<Mechanism> {
+        .create = [](const OptionValues& options, const AttentionSizes& sizes,
+                     ParameterStore& parameters) -> std::unique_ptr<Mechanism> {
             return std::make_unique<LinformerAttention>(optionsFrom<LinformerOptions>(options, "linformer"), sizes,
                                                         parameters);
         },
-        .validate = [](const OptionValues& options,
-                       const AttentionSizes& sizes) { validate(optionsFrom<LinformerOptions>(options, "linformer"), sizes); },
+        .validate =
+            [](const OptionValues& options, const AttentionSizes& sizes) {
+                validate(optionsFrom<LinformerOptions>(options, "linformer"), sizes);
+            },
         .variants = variants,
         .compressedMap = linformerCompressedMap,
         .liftedMap = linformerLiftedMap,

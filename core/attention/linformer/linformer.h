@@ -38,7 +38,8 @@ private:
     /// How many projections a layer has: one for each head with Sharing::None, else one.
     std::int64_t perLayer() const { return perHead() ? sizes().heads : 1; }
     std::span<Parameter* const> ofLayer(const std::vector<Parameter*>& all, int layer) const {
-        return std::span(all).subspan(static_cast<std::size_t>(layer * perLayer()), static_cast<std::size_t>(perLayer()));
+        return std::span(all).subspan(static_cast<std::size_t>(layer * perLayer()),
+                                      static_cast<std::size_t>(perLayer()));
     }
 
     Sharing m_sharing;

@@ -28,7 +28,8 @@ Snapshot randomSnapshot(const char* mechanism) {
     s.layers.resize(1);
     for (auto* values : {&s.layers[0].q, &s.layers[0].k, &s.layers[0].v})
         *values = draw(kSamples * kHeads * kLength * kWidth);
-    s.projections = {{"E", 0, -1, kSlots, kLength, draw(kSlots * kLength)}, {"F", 0, -1, kSlots, kLength, draw(kSlots * kLength)}};
+    s.projections = {{"E", 0, -1, kSlots, kLength, draw(kSlots * kLength)},
+                     {"F", 0, -1, kSlots, kLength, draw(kSlots * kLength)}};
     return s;
 }
 
@@ -53,8 +54,8 @@ TEST(Maps, FollowTheirDefinitions) {
         r.kind = kind;
         return attentionMap(s, r);
     };
-    const AttentionMap exact = map(MapKind::Exact), compressed = map(MapKind::Compressed), lifted = map(MapKind::Lifted),
-                       difference = map(MapKind::Difference);
+    const AttentionMap exact = map(MapKind::Exact), compressed = map(MapKind::Compressed),
+                       lifted = map(MapKind::Lifted), difference = map(MapKind::Difference);
     EXPECT_EQ(compressed.matrix.cols, kSlots);
     EXPECT_EQ(compressed.colAxis, "slot");
     EXPECT_TRUE(lifted.isSigned);
@@ -66,18 +67,21 @@ TEST(Maps, FollowTheirDefinitions) {
         std::vector<double> scores, slotScores;
         for (std::int64_t j = 0; j < kLength; ++j) {
             double dot = 0;
-            for (std::int64_t d = 0; d < kWidth; ++d) dot += entry(s.layers[0].q, sample, head, row, d) * entry(s.layers[0].k, sample, head, j, d);
+            for (std::int64_t d = 0; d < kWidth; ++d)
+                dot += entry(s.layers[0].q, sample, head, row, d) * entry(s.layers[0].k, sample, head, j, d);
             scores.push_back(dot);
         }
         for (std::int64_t slot = 0; slot < kSlots; ++slot) {
             double dot = 0;
-            for (std::int64_t j = 0; j < kLength; ++j) dot += double(e[static_cast<std::size_t>(slot * kLength + j)]) * scores[static_cast<std::size_t>(j)];
+            for (std::int64_t j = 0; j < kLength; ++j)
+                dot += double(e[static_cast<std::size_t>(slot * kLength + j)]) * scores[static_cast<std::size_t>(j)];
             slotScores.push_back(dot);
         }
         const auto p = softmaxOf(scores), pBar = softmaxOf(slotScores);
         for (std::int64_t j = 0; j < kLength; ++j) {
             double l = 0;
-            for (std::int64_t slot = 0; slot < kSlots; ++slot) l += pBar[static_cast<std::size_t>(slot)] * double(f[static_cast<std::size_t>(slot * kLength + j)]);
+            for (std::int64_t slot = 0; slot < kSlots; ++slot)
+                l += pBar[static_cast<std::size_t>(slot)] * double(f[static_cast<std::size_t>(slot * kLength + j)]);
             EXPECT_NEAR(exact.matrix.at(row, j), p[static_cast<std::size_t>(j)], 1e-5);
             EXPECT_NEAR(lifted.matrix.at(row, j), l, 1e-4);
             EXPECT_NEAR(difference.matrix.at(row, j), l - p[static_cast<std::size_t>(j)], 1e-4);

@@ -36,9 +36,9 @@ TEST(ProjectionHealth, KnowsADiagonal) {
 }
 
 TEST(ProjectionHealth, TellsScaleFromRotationFromLoss) {
-    const std::vector<float> first{1, 0, 0, 0, 0, 1, 0, 0};       // rows e₀, e₁ of ℝ⁴
-    const std::vector<float> scaled{2, 0, 0, 0, 0, 2, 0, 0};      // the same, twice as large
-    const std::vector<float> inside{0, 1, 0, 0, -1, 0, 0, 0};     // turned inside its subspace
+    const std::vector<float> first{1, 0, 0, 0, 0, 1, 0, 0};         // rows e₀, e₁ of ℝ⁴
+    const std::vector<float> scaled{2, 0, 0, 0, 0, 2, 0, 0};        // the same, twice as large
+    const std::vector<float> inside{0, 1, 0, 0, -1, 0, 0, 0};       // turned inside its subspace
     const std::vector<float> tilted{1, 0, 0, 0, 0, 0.8f, 0.6f, 0};  // e₁ tilted by asin 0.6
     const auto s = projectionHealth(scaled, first, 2, 4), r = projectionHealth(inside, first, 2, 4),
                t = projectionHealth(tilted, first, 2, 4);

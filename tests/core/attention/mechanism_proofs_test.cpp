@@ -38,7 +38,8 @@ TEST(Registry, NamesWhatThereIs) {
         findMechanism("lineformer");
         FAIL();
     } catch (const Error& error) {
-        EXPECT_THAT(error.what(), testing::AllOf(testing::HasSubstr("full, linformer"), testing::HasSubstr("lineformer")));
+        EXPECT_THAT(error.what(),
+                    testing::AllOf(testing::HasSubstr("full, linformer"), testing::HasSubstr("lineformer")));
     }
 }
 
@@ -53,7 +54,8 @@ TEST(Linformer, LayerwiseSharingHasOneK) {
     const OptionValue two = std::vector<std::int64_t>{8, 4};
     EXPECT_THROW(info.validate({{"k", two}}, {.layers = 2, .length = 64}), Error);
     EXPECT_NO_THROW(info.validate({{"k", two}, {"sharing", std::string("key_value")}}, {.layers = 2, .length = 64}));
-    EXPECT_THROW(info.validate({{"k", two}, {"sharing", std::string("key_value")}}, {.layers = 3, .length = 64}), Error);
+    EXPECT_THROW(info.validate({{"k", two}, {"sharing", std::string("key_value")}}, {.layers = 3, .length = 64}),
+                 Error);
 }
 
 TEST(Linformer, SharingCountsMatrices) {

@@ -24,8 +24,17 @@ void compare(bool ta, bool tb, double tolerance) {
     const auto a = draw((ta ? k : m) * lda), b = draw((tb ? n : k) * ldb), before = draw(m * ldc);
     for (const double beta : {0.0, 1.0, 0.5}) {
         auto c = before;
-        multiply({.m = m, .n = n, .k = k, .transposeA = ta, .transposeB = tb, .lda = lda, .ldb = ldb, .ldc = ldc,
-                  .alpha = 1.5, .beta = beta}, a.data(), b.data(), c.data());
+        multiply({.m = m,
+                  .n = n,
+                  .k = k,
+                  .transposeA = ta,
+                  .transposeB = tb,
+                  .lda = lda,
+                  .ldb = ldb,
+                  .ldc = ldc,
+                  .alpha = 1.5,
+                  .beta = beta},
+                 a.data(), b.data(), c.data());
         for (std::int64_t i = 0; i < m; ++i)
             for (std::int64_t j = 0; j < ldc; ++j) {
                 const auto at = static_cast<std::size_t>(i * ldc + j);

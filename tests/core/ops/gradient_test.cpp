@@ -98,9 +98,9 @@ TEST(Gradient, Matmul) {
         for (const bool tb : {false, true}) {
             const auto product = [=](const auto& in) { return matmul(in[0], in[1], {ta, tb}); };
             const Shape a = ta ? Shape{4, 3} : Shape{3, 4}, b = tb ? Shape{2, 2, 5, 4} : Shape{2, 2, 4, 5};
-            checkGradients({a, b}, product);                                              // one a for all
-            checkGradients({{2, a[0], a[1]}, b}, product);                                // one a for each of the inner
-            checkGradients({{2, 2, a[0], a[1]}, b}, product);                             // one each
+            checkGradients({a, b}, product);                   // one a for all
+            checkGradients({{2, a[0], a[1]}, b}, product);     // one a for each of the inner
+            checkGradients({{2, 2, a[0], a[1]}, b}, product);  // one each
         }
 }
 

@@ -56,7 +56,8 @@ TEST_F(TrainerTest, LanesStartFromTheSameValues) {
     for (const Parameter& p : trainer.lane(0).parameters().all()) {
         const Parameter* twin = trainer.lane(1).parameters().find(p.name);
         ASSERT_NE(twin, nullptr) << p.name;
-        EXPECT_EQ(std::memcmp(p.value.raw(), twin->value.raw(), static_cast<std::size_t>(p.value.bytes())), 0) << p.name;
+        EXPECT_EQ(std::memcmp(p.value.raw(), twin->value.raw(), static_cast<std::size_t>(p.value.bytes())), 0)
+            << p.name;
     }
 }
 
@@ -103,7 +104,8 @@ TEST_F(TrainerTest, PauseIsExactAndStepIsSingle) {
     CommandQueue commands;
     std::vector<std::int64_t> pausedAt;
     recorder.hook = [&](const Event& event) {
-        if (const auto* step = std::get_if<StepEvent>(&event); step && step->step == 3) commands.post({CommandKind::Pause});
+        if (const auto* step = std::get_if<StepEvent>(&event); step && step->step == 3)
+            commands.post({CommandKind::Pause});
         if (const auto* state = std::get_if<RunStateEvent>(&event); state && state->state == RunState::Paused) {
             pausedAt.push_back(state->step);
             commands.post({pausedAt.size() == 1 ? CommandKind::Step : CommandKind::Stop});
@@ -203,7 +205,8 @@ TEST_F(TrainerTest, DivergedLaneStopsAloneAndNamesTheTensor) {
 
 TEST_F(TrainerTest, DivergenceNamesAnActivationWhenParametersAreFinite) {
     Trainer trainer(experiment);
-    for (float& x : trainer.lane(0).parameters().find("blocks.0.attention.value.weight")->value.span<float>()) x = 3e38f;
+    for (float& x : trainer.lane(0).parameters().find("blocks.0.attention.value.weight")->value.span<float>())
+        x = 3e38f;
     trainer.step();
     EXPECT_EQ(trainer.lane(0).state(), LaneState::Diverged);
     EXPECT_EQ(trainer.lane(0).message(), "blocks.0.value (activation)");
@@ -235,7 +238,8 @@ TEST_F(TrainerTest, WaitsForRoomOnTheDisk) {
     EXPECT_EQ(disk.tries, 2);
     std::vector<RunState> states;
     for (const auto& e : disk.all<RunStateEvent>()) states.push_back(e.state);
-    EXPECT_THAT(states, testing::ElementsAre(RunState::Running, RunState::Waiting, RunState::Running, RunState::Finished));
+    EXPECT_THAT(states,
+                testing::ElementsAre(RunState::Running, RunState::Waiting, RunState::Running, RunState::Finished));
     EXPECT_EQ(disk.all<StepEvent>().size(), 4u);
 }
 
