@@ -43,4 +43,4 @@ def main(program, folder, times):
     print(f"{times} kills, steps left: {lost}")
 
 
-main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5)
+main(sys.argv[1], sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 25)
