@@ -42,34 +42,6 @@ Extremes extremesOf(const Series& series) {
     return found;
 }
 
-std::string_view nameOf(RunState state) {
-    switch (state) {
-        case RunState::Running:
-            return "running";
-        case RunState::Paused:
-            return "paused";
-        case RunState::Waiting:
-            return "waiting";
-        case RunState::Stopped:
-            return "stopped";
-        case RunState::Finished:
-            return "finished";
-    }
-    return "unknown";
-}
-
-std::string_view nameOf(LaneState state) {
-    switch (state) {
-        case LaneState::Running:
-            return "running";
-        case LaneState::Diverged:
-            return "diverged";
-        case LaneState::Failed:
-            return "failed";
-    }
-    return "unknown";
-}
-
 Json metricsJson(const LaneRecord& lane) {
     Json metrics = Json::object();
     for (const Series& series : lane.metrics) {
@@ -116,7 +88,7 @@ Json runJson(const RunFileReader& run, const std::string& path) {
         baselines.push_back(
             {{"metric", baseline.metric}, {"name", baseline.name}, {"value", jsonNumber(baseline.value)}});
     return {{"file", path},
-            {"schema", kRunFileSchema},
+            {"schema", run.schema()},
             {"title", run.experiment().title},
             {"state", nameOf(run.state())},
             {"health", run.health()},
@@ -163,7 +135,7 @@ int runInfo(const InfoArguments& arguments) {
     }
     fmt::print("{}\n", run.experiment().title);
     fmt::print("{}: {}, schema {}, {}; {} at step {} of {}\n", arguments.runFile, bytesText(run.fileBytes()),
-               kRunFileSchema, run.health(), nameOf(run.state()), run.lastStep(), run.experiment().steps);
+               run.schema(), run.health(), nameOf(run.state()), run.lastStep(), run.experiment().steps);
     for (const TaskBaseline& baseline : run.baselines())
         fmt::print("baseline {}: {} {:.4f}\n", baseline.metric, baseline.name, baseline.value);
     for (const LaneRecord& lane : run.lanes()) printLane(lane);

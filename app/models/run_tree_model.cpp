@@ -21,7 +21,7 @@ QString stateText(const Run& run) {
     if (!run.error.empty()) return QObject::tr("failed");
     if (run.loading) return run.live() ? QObject::tr("preparing") : QObject::tr("reading");
     if (!run.live() && run.record.state == RunState::Running) return QObject::tr("cut off");
-    return QString::fromUtf8(runStateName(run.record.state).data());
+    return QString::fromUtf8(nameOf(run.record.state));
 }
 
 }  // namespace
@@ -142,7 +142,7 @@ QVariant RunTreeModel::laneText(const Run& run, int lane, int column) const {
             return QString::fromStdString(record.name);
         case State:
             return record.state == LaneState::Running ? QString()
-                                                      : QString::fromUtf8(laneStateName(record.state).data());
+                                                      : QString::fromUtf8(nameOf(record.state));
         case Step:
             return measured ? QString::number(loss->steps.back()) : QString();
         default:

@@ -111,7 +111,7 @@ struct Applier {
             target->state = event.state;
             target->message = event.message;
         }
-        std::string text(laneStateName(event.state));
+        std::string text(nameOf(event.state));
         if (!event.message.empty()) text += ": " + event.message;
         record.log.push_back({event.step, event.lane, LogKind::Lane, text});
     }
@@ -122,7 +122,7 @@ struct Applier {
         record.lastStep = std::max(record.lastStep, event.step);
         record.state = event.state;
         record.stateMessage = event.message;
-        std::string text(runStateName(event.state));
+        std::string text(nameOf(event.state));
         if (!event.message.empty()) text += ": " + event.message;
         record.log.push_back({event.step, -1, LogKind::State, text});
     }
@@ -193,7 +193,7 @@ RunRecord RunRecord::fromReader(const RunFileReader& reader) {
         if (const Series* rate = findSeries(record.lanes[i], "learning_rate"); rate && !rate->values.empty())
             record.learningRates[i] = rate->values.back();
     record.log.push_back(
-        {record.lastStep, -1, LogKind::State, fmt::format("{}; file {}", runStateName(record.state), reader.health())});
+        {record.lastStep, -1, LogKind::State, fmt::format("{}; file {}", nameOf(record.state), reader.health())});
     return record;
 }
 
@@ -212,34 +212,6 @@ std::vector<std::int64_t> RunRecord::snapshotSteps() const {
     std::sort(steps.begin(), steps.end());
     steps.erase(std::unique(steps.begin(), steps.end()), steps.end());
     return steps;
-}
-
-std::string_view runStateName(RunState state) {
-    switch (state) {
-        case RunState::Running:
-            return "running";
-        case RunState::Paused:
-            return "paused";
-        case RunState::Waiting:
-            return "waiting";
-        case RunState::Stopped:
-            return "stopped";
-        case RunState::Finished:
-            return "finished";
-    }
-    return "unknown";
-}
-
-std::string_view laneStateName(LaneState state) {
-    switch (state) {
-        case LaneState::Running:
-            return "running";
-        case LaneState::Diverged:
-            return "diverged";
-        case LaneState::Failed:
-            return "failed";
-    }
-    return "unknown";
 }
 
 const Series* findSeries(const LaneRecord& lane, std::string_view metric) {

@@ -55,9 +55,6 @@ struct RunRecord {
     std::vector<std::int64_t> snapshotSteps() const;
 };
 
-std::string_view runStateName(RunState state);
-std::string_view laneStateName(LaneState state);
-
 /// The series of that name; nullptr when the lane has none.
 const Series* findSeries(const LaneRecord& lane, std::string_view metric);
 

@@ -16,7 +16,7 @@ QString stateText(const Run& run) {
     if (!run.error.empty()) return QObject::tr("failed");
     if (run.loading) return run.live() ? QObject::tr("preparing") : QObject::tr("reading");
     if (!run.live() && run.record.state == RunState::Running) return QObject::tr("cut off while writing");
-    QString text = QString::fromUtf8(runStateName(run.record.state).data());
+    QString text = QString::fromUtf8(nameOf(run.record.state));
     if (run.record.state == RunState::Waiting) text += ": " + QString::fromStdString(run.record.stateMessage);
     return text;
 }

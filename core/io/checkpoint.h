@@ -18,7 +18,7 @@ struct NamedTensor {
 };
 
 /// Writes aside, syncs, renames: the path holds either the old file or the whole new one.
-/// Throws StorageFull (core/io/run_file.h) when there is no room, Error on anything else.
+/// Throws StorageFull (core/base/error.h) when there is no room, Error on anything else.
 void writeSafetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                       const std::map<std::string, std::string>& metadata);
 

@@ -77,7 +77,7 @@ void cutRowsAfter(hid_t file, const RunInput& input, const RunShape& shape, std:
     const Hdf5Handle states = openDataset(file, laneState), steps = openDataset(file, laneStep);
     const Hdf5Handle messages = openDataset(file, schema::kState + "/lane_message");
     const Hdf5Handle name = hdf5StringType(schema::kNameBytes), text = hdf5StringType(schema::kTextBytes);
-    const std::string running = fixedText(schema::kLaneStateNames[0], schema::kNameBytes);
+    const std::string running = fixedText(kLaneStateNames[0], schema::kNameBytes);
     const std::string nothing = fixedText("", schema::kTextBytes);
     for (std::size_t index = 0; index < since.size(); ++index) {
         if (since[index] <= step) continue;

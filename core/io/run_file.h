@@ -90,6 +90,8 @@ public:
     /// Reads again what a running writer has added.
     void refresh();
 
+    /// The schema that the file was written by: 1 … kRunFileSchema.
+    std::int64_t schema() const;
     const Experiment& experiment() const;
     std::string experimentToml() const;
     const std::vector<LaneRecord>& lanes() const;

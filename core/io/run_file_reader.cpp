@@ -65,6 +65,7 @@ std::size_t indexOf(const std::array<const char*, Count>& names, const std::stri
 
 /// All that a reader holds in memory; snapshots stay in the file.
 struct Content {
+    std::int64_t schema = 0;
     std::string toml;
     RunShape shape;
     std::vector<LaneRecord> lanes;
@@ -86,7 +87,7 @@ void readLanes(const RunInput& input, Content& content) {
         lane.name = shape.name;
         lane.mechanism = shape.mechanism;
         lane.parameters = shape.parameters;
-        lane.state = static_cast<LaneState>(indexOf(schema::kLaneStateNames, states[index], "a lane's state"));
+        lane.state = static_cast<LaneState>(indexOf(kLaneStateNames, states[index], "a lane's state"));
         lane.message = messages[index];
         readSeries(input, schema::metrics(index), schema::kMetrics, "", lane.metrics);
         if (!lane.metrics[0].steps.empty()) content.lastStep = std::max(content.lastStep, lane.metrics[0].steps.back());
@@ -127,11 +128,12 @@ Content readContent(const std::filesystem::path& path) {
     const RunInput input(path);
     Content content;
     content.bytes = std::filesystem::file_size(path);
+    content.schema = input.integerAttribute("/", "linscope_schema");
     content.toml = input.textAttribute("/", "experiment");
     content.shape = readRunShape(input);
     content.lastStep = input.integers(schema::kState + "/step", 1, 1)[0];
-    content.state = static_cast<RunState>(
-        indexOf(schema::kRunStateNames, input.texts(schema::kState + "/run", 1)[0], "the run's state"));
+    content.state =
+        static_cast<RunState>(indexOf(kRunStateNames, input.texts(schema::kState + "/run", 1)[0], "the run's state"));
     readLanes(input, content);
     readLog(input, content);
     const std::uint64_t baselines = input.extents(schema::kBaselines + "/value", 1)[0];
@@ -177,6 +179,10 @@ RunFileReader::~RunFileReader() = default;
 
 void RunFileReader::refresh() {
     m_impl->content = patiently(m_impl->path, [this] { return readContent(m_impl->path); });
+}
+
+std::int64_t RunFileReader::schema() const {
+    return m_impl->content.schema;
 }
 
 const Experiment& RunFileReader::experiment() const {

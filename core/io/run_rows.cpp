@@ -148,9 +148,8 @@ void RunRows::take(const CommandEvent& event) {
 
 void RunRows::take(const LaneStateEvent& event) {
     LaneRows& rows = lane(event.lane);
-    const auto name = [](LaneState state) { return schema::kLaneStateNames[static_cast<std::size_t>(state)]; };
     m_log.push_back(
-        {event.step, event.lane, schema::kLaneStateKind, name(event.state), name(rows.state.state), event.message});
+        {event.step, event.lane, schema::kLaneStateKind, nameOf(event.state), nameOf(rows.state.state), event.message});
     rows.state = event;
     m_laneStateChanged[static_cast<std::size_t>(event.lane)] = true;
     m_empty = false;
@@ -164,8 +163,7 @@ void RunRows::take(const CheckpointEvent& event) {
 void RunRows::take(const RunStateEvent& event) {
     // A run that waits says so every second: the log keeps the first.
     if (m_stateChanged && m_run.state == event.state && m_run.message == event.message) return;
-    const auto name = [](RunState state) { return schema::kRunStateNames[static_cast<std::size_t>(state)]; };
-    m_log.push_back({event.step, -1, schema::kRunStateKind, name(event.state), name(m_run.state), event.message});
+    m_log.push_back({event.step, -1, schema::kRunStateKind, nameOf(event.state), nameOf(m_run.state), event.message});
     m_run = event;
     m_stateChanged = true;
     m_empty = false;
@@ -249,16 +247,14 @@ void RunRows::appendLog(hid_t file) const {
 void RunRows::writeState(hid_t file) const {
     const Hdf5Handle group = openGroup(file, schema::kState);
     writeIntegerAt(group.id(), schema::kStep.name, 0, std::max(m_lastStep, m_run.step));
-    writeTextAt(group.id(), "run", schema::kNameBytes, 0,
-                schema::kRunStateNames[static_cast<std::size_t>(m_run.state)]);
+    writeTextAt(group.id(), "run", schema::kNameBytes, 0, nameOf(m_run.state));
     writeTextAt(group.id(), "message", schema::kTextBytes, 0, m_run.message);
     writeTextAt(group.id(), "updated", schema::kNameBytes, 0, isoTimeNow());
     for (std::size_t index = 0; index < m_lanes.size(); ++index) {
         if (!m_laneStateChanged[index]) continue;
         const LaneStateEvent& state = m_lanes[index].state;
         writeIntegerAt(group.id(), "lane_step", index, state.step);
-        writeTextAt(group.id(), "lane", schema::kNameBytes, index,
-                    schema::kLaneStateNames[static_cast<std::size_t>(state.state)]);
+        writeTextAt(group.id(), "lane", schema::kNameBytes, index, nameOf(state.state));
         writeTextAt(group.id(), "lane_message", schema::kTextBytes, index, state.message);
     }
 }

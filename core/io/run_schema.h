@@ -121,7 +121,4 @@ inline constexpr const char* kCheckpointKind = "checkpoint";
 inline constexpr const char* kLaneStateKind = "lane_state";
 inline constexpr const char* kRunStateKind = "run_state";
 
-inline constexpr std::array<const char*, 3> kLaneStateNames{"running", "diverged", "failed"};
-inline constexpr std::array<const char*, 5> kRunStateNames{"running", "paused", "waiting", "stopped", "finished"};
-
 }  // namespace linscope::schema

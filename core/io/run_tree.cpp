@@ -199,13 +199,13 @@ void makeState(hid_t file, std::size_t lanes) {
     const Hdf5Handle group = makeGroup(file, schema::kState);
     const std::vector<std::int64_t> none{0};
     makeNumbers(group.id(), schema::kStep, H5T_STD_I64LE, H5T_NATIVE_INT64, none);
-    makeTexts(group.id(), {"run", "1", "state of the run"}, schema::kNameBytes, {schema::kRunStateNames[0]});
+    makeTexts(group.id(), {"run", "1", "state of the run"}, schema::kNameBytes, {kRunStateNames[0]});
     makeTexts(group.id(), {"message", "1", "what a waiting run waits for"}, schema::kTextBytes, {""});
     makeTexts(group.id(), {"updated", "1", "time of the last flush, ISO 8601"}, schema::kNameBytes, {isoTimeNow()});
     makeNumbers(group.id(), {"lane_step", "1", "step at which the lane took its state"}, H5T_STD_I64LE,
                 H5T_NATIVE_INT64, std::vector<std::int64_t>(lanes, 0));
     makeTexts(group.id(), {"lane", "1", "state of the lane"}, schema::kNameBytes,
-              std::vector<std::string>(lanes, schema::kLaneStateNames[0]));
+              std::vector<std::string>(lanes, kLaneStateNames[0]));
     makeTexts(group.id(), {"lane_message", "1", "why the lane stopped"}, schema::kTextBytes,
               std::vector<std::string>(lanes));
 }

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/io/run_file.h"
+#include "core/base/error.h"
+#include "core/io/unkilled.h"
 
 namespace linscope {
 
@@ -76,8 +77,11 @@ void WriteSet::commit(StorageFile& file,
             fmt::format("[run file] {} bytes must be free for {}, but {} are; training can go on when "
                         "there is room",
                         growth + kSlackBytes, file.path().string(), room));
-    file.reserve(m_oldEnd, m_size);
+    runUnkilled([&] { writeInOrder(file); });
+}
 
+void WriteSet::writeInOrder(StorageFile& file) const {
+    file.reserve(m_oldEnd, m_size);
     std::vector<const std::pair<const std::uint64_t, std::vector<std::byte>>*> superblock, indices, headers;
     for (const auto& block : m_blocks) {
         if (block.first >= m_size) continue;  // space that was given back again
@@ -86,7 +90,7 @@ void WriteSet::commit(StorageFile& file,
         else
             (block.first == 0 ? superblock : isObjectHeader(block.second) ? headers : indices).push_back(&block);
     }
-    if (m_size > now) file.resize(m_size);
+    if (m_size > file.size()) file.resize(m_size);
     for (const auto& group : {superblock, indices, headers})
         for (const auto* block : group) file.write(block->first, block->second);
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -12,6 +13,11 @@
 namespace linscope {
 
 enum class LaneState { Running, Diverged, Failed };
+/// As files and people see it, by the state's number.
+inline constexpr std::array<const char*, 3> kLaneStateNames{"running", "diverged", "failed"};
+constexpr const char* nameOf(LaneState state) {
+    return kLaneStateNames.at(static_cast<std::size_t>(state));
+}
 
 /// One optimizer step of one lane.
 struct LaneStep {
@@ -79,6 +85,10 @@ struct CheckpointEvent {
 };
 
 enum class RunState { Running, Paused, Waiting, Stopped, Finished };
+inline constexpr std::array<const char*, 5> kRunStateNames{"running", "paused", "waiting", "stopped", "finished"};
+constexpr const char* nameOf(RunState state) {
+    return kRunStateNames.at(static_cast<std::size_t>(state));
+}
 
 struct RunStateEvent {
     std::int64_t step = 0;
