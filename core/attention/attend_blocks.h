@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <limits>
 
+#include <algorithm>
+
+#include "core/attention/position.h"
 #include "core/ops/gemm.h"
 
 namespace linscope::blocks {
@@ -25,6 +28,24 @@ struct Head {
     const float* keep;   // [S] or null
     std::int64_t queries, keys, width, stride;
     T scale;  // 1/√D
+    bool causal = false;
+    std::int64_t window = 0;  // keys within it, 0: all
+    T slope = 0;              // ALiBi
+    const T* bias = nullptr;  // [kRelativeBuckets] or null
+    T* biasGradient = nullptr;
+
+    bool banded() const { return causal || window > 0; }
+    bool sees(std::int64_t query, std::int64_t key) const {
+        return !(causal && key > query) && !(window > 0 && std::abs(query - key) >= window);
+    }
+    /// Keys [first, second) that the queries [row, row + rows) may see, in whole blocks.
+    std::pair<std::int64_t, std::int64_t> keyRange(std::int64_t row, std::int64_t rows) const {
+        std::int64_t first = 0, last = keys;
+        if (window > 0) first = std::clamp<std::int64_t>(row - window + 1, 0, keys) / kKeys * kKeys;
+        if (causal) last = std::min(last, row + rows);
+        if (window > 0) last = std::min(last, row + rows - 1 + window);
+        return {first, last};
+    }
 };
 
 /// Sets the columns of padded keys.
@@ -36,8 +57,38 @@ void fillPadded(const Head<T>& head, std::int64_t column, std::int64_t rows, std
             for (std::int64_t i = 0; i < rows; ++i) s[i * columns + j] = value;
 }
 
+/// Sets the cells of keys that a query does not see.
+template <typename T>
+void fillUnseen(const Head<T>& head, std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns,
+                T value, T* s) {
+    fillPadded(head, column, rows, columns, value, s);
+    if (!head.banded()) return;
+    for (std::int64_t i = 0; i < rows; ++i) {
+        const std::int64_t query = row + i;
+        T* line = s + i * columns;
+        if (head.window > 0)
+            for (std::int64_t j = 0; j < std::min(columns, query - head.window + 1 - column); ++j) line[j] = value;
+        const std::int64_t end = head.causal ? query + 1 : query + head.window;
+        for (std::int64_t j = std::max<std::int64_t>(0, end - column); j < columns; ++j) line[j] = value;
+    }
+}
+
+/// Adds what depends on the distance, divided by the scale that is still to come.
+template <typename T>
+void addDistances(const Head<T>& head, std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns,
+                  T* s) {
+    if (head.slope == T(0) && head.bias == nullptr) return;
+    for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t j = 0; j < columns; ++j) {
+            const std::int64_t distance = column + j - row - i;
+            T extra = -head.slope * static_cast<T>(std::abs(distance));
+            if (head.bias != nullptr) extra += head.bias[relativeBucket(distance, head.causal)];
+            s[i * columns + j] += extra / head.scale;
+        }
+}
+
 /// s [rows, columns] = scores of the queries from `row` on with the keys from `column` on, not scaled;
-/// −∞ at padded keys.
+/// −∞ where a query does not see the key.
 template <typename T>
 void scores(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns, T* s) {
     multiply({.m = rows,
@@ -48,7 +99,8 @@ void scores(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64
               .ldb = head.stride,
               .ldc = columns},
              head.q + row * head.stride, head.k + column * head.stride, s);
-    fillPadded(head, column, rows, columns, -std::numeric_limits<T>::infinity(), s);
+    addDistances(head, row, column, rows, columns, s);
+    fillUnseen(head, row, column, rows, columns, -std::numeric_limits<T>::infinity(), s);
 }
 
 /// Writes o and lse, the logarithm of each row's sum of exponentials (−∞ for a query without keys).
@@ -61,8 +113,9 @@ void forward(const Head<T>& head, T* o, T* lse, T* s, T* greatest, T* sum) {
         std::fill(greatest, greatest + rows, kNone);
         std::fill(sum, sum + rows, T(0));
         T* out = o + row * head.stride;
-        for (std::int64_t column = 0; column < head.keys; column += kKeys) {
-            const std::int64_t columns = std::min(kKeys, head.keys - column);
+        const auto [begin, end] = head.keyRange(row, rows);
+        for (std::int64_t column = begin; column < end; column += kKeys) {
+            const std::int64_t columns = std::min(kKeys, end - column);
             scores(head, row, rows, column, columns, s);
             for (std::int64_t i = 0; i < rows; ++i) {
                 Row<T> p(s + i * columns, columns);
@@ -75,16 +128,16 @@ void forward(const Head<T>& head, T* o, T* lse, T* s, T* greatest, T* sum) {
                 p = (p * head.scale - top).exp();
                 sum[i] = sum[i] * shrink + p.sum();
                 greatest[i] = top;
-                if (column > 0 && shrink != T(1)) Row<T>(out + i * head.stride, head.width) *= shrink;
+                if (column > begin && shrink != T(1)) Row<T>(out + i * head.stride, head.width) *= shrink;
             }
-            fillPadded(head, column, rows, columns, T(0), s);  // Eigen's exp(−∞) is tiny, not 0
+            fillUnseen(head, row, column, rows, columns, T(0), s);  // Eigen's exp(−∞) is tiny, not 0
             multiply({.m = rows,
                       .n = head.width,
                       .k = columns,
                       .lda = columns,
                       .ldb = head.stride,
                       .ldc = head.stride,
-                      .beta = column > 0 ? 1.0 : 0.0},
+                      .beta = column > begin ? 1.0 : 0.0},
                      s, head.v + column * head.stride, out);
         }
         for (std::int64_t i = 0; i < rows; ++i) {
@@ -108,14 +161,20 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
               T* delta) {
     constexpr T kNone = -std::numeric_limits<T>::infinity();
     const std::int64_t stride = head.stride;
+    // In a band the first block of queries does not come past every key.
+    const bool addK = out.addK || head.banded(), addV = out.addV || head.banded();
+    for (const auto& [gradient, add] : {std::pair{out.dk, out.addK}, std::pair{out.dv, out.addV}})
+        if (head.banded() && !add)
+            for (std::int64_t j = 0; j < head.keys; ++j) std::fill_n(gradient + j * stride, head.width, T(0));
     for (std::int64_t row = 0; row < head.queries; row += kQueries) {
         const std::int64_t rows = std::min(kQueries, head.queries - row);
         for (std::int64_t i = 0; i < rows; ++i)
             delta[i] =
                 (ConstRow<T>(o + (row + i) * stride, head.width) * ConstRow<T>(dO + (row + i) * stride, head.width))
                     .sum();
-        for (std::int64_t column = 0; column < head.keys; column += kKeys) {
-            const std::int64_t columns = std::min(kKeys, head.keys - column);
+        const auto [begin, end] = head.keyRange(row, rows);
+        for (std::int64_t column = begin; column < end; column += kKeys) {
+            const std::int64_t columns = std::min(kKeys, end - column);
             scores(head, row, rows, column, columns, s);
             multiply({.m = rows,
                       .n = columns,
@@ -133,8 +192,12 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
                     p = (p * head.scale - lse[row + i]).exp();
                 d = p * (d - delta[i]);
             }
-            fillPadded(head, column, rows, columns, T(0), s);
-            fillPadded(head, column, rows, columns, T(0), ds);
+            fillUnseen(head, row, column, rows, columns, T(0), s);
+            fillUnseen(head, row, column, rows, columns, T(0), ds);
+            if (head.biasGradient != nullptr)
+                for (std::int64_t i = 0; i < rows; ++i)
+                    for (std::int64_t j = 0; j < columns; ++j)
+                        head.biasGradient[relativeBucket(column + j - row - i, head.causal)] += ds[i * columns + j];
             const double scale = static_cast<double>(head.scale);
             multiply({.m = columns,
                       .n = head.width,
@@ -143,7 +206,7 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
                       .lda = columns,
                       .ldb = stride,
                       .ldc = stride,
-                      .beta = row > 0 || out.addV ? 1.0 : 0.0},
+                      .beta = addV || row > 0 ? 1.0 : 0.0},
                      s, dO + row * stride, out.dv + column * stride);
             multiply({.m = columns,
                       .n = head.width,
@@ -153,7 +216,7 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
                       .ldb = stride,
                       .ldc = stride,
                       .alpha = scale,
-                      .beta = row > 0 || out.addK ? 1.0 : 0.0},
+                      .beta = addK || row > 0 ? 1.0 : 0.0},
                      ds, head.q + row * stride, out.dk + column * stride);
             multiply({.m = rows,
                       .n = head.width,
@@ -162,7 +225,7 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
                       .ldb = stride,
                       .ldc = stride,
                       .alpha = scale,
-                      .beta = column > 0 || out.addQ ? 1.0 : 0.0},
+                      .beta = column > begin || out.addQ ? 1.0 : 0.0},
                      ds, head.k + column * stride, out.dq + row * stride);
         }
     }

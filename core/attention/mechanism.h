@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "core/analysis/maps.h"
+#include "core/attention/attention_sizes.h"
+#include "core/attention/decoding.h"
 #include "core/autograd/variable.h"
 #include "core/nn/parameters.h"
 #include "core/options/options.h"
@@ -21,19 +23,12 @@ std::string_view mapAxisName(MapAxis axis);
 
 /// What a mechanism can and cannot do; menus, checks and documentation follow these.
 struct MechanismTraits {
+    bool bidirectional = true; ///< has a form in which every token may see all others
     bool causal = false;       ///< has a form in which ∂o_i/∂x_j = 0 for j > i
     bool streaming = false;    ///< decodes token by token with constant state
     bool signedMap = false;    ///< its token map has negative entries: no KL, no entropy
     bool fixedLength = false;  ///< built for one length T; shorter sequences slice its projections
     MapAxis mapAxis = MapAxis::Tokens;
-};
-
-/// The sizes that an instance is built for.
-struct AttentionSizes {
-    std::int64_t layers = 1;
-    std::int64_t heads = 1;      // H
-    std::int64_t headWidth = 1;  // D
-    std::int64_t length = 1;     // T, the longest sequence
 };
 
 /// The arguments of one call. Q, K and V are laid out [B,T,H,D], so that a linear layer's [B,T,C] is
@@ -66,18 +61,38 @@ public:
     Variable forward(const AttentionInput& input) const;
     Variable naive(const AttentionInput& input) const;
 
-    /// The distinct projection matrices as they are now, for probes and snapshots; none by default.
-    virtual std::vector<Projection> projections() const { return {}; }
+    /// A fresh state of one layer, for decoding token by token. By default it keeps all q, k and v and
+    /// computes the whole sequence again. Throws Error unless sizes().causal.
+    std::unique_ptr<DecodingState> startDecoding(int layer) const;
+
+    /// Called before the optimizer step `step` (1 is the first): a mechanism with random features may draw new ones.
+    /// Depends on the step and the seed alone. What happened, in a few words; empty: nothing.
+    virtual std::string beforeStep(std::int64_t) { return {}; }
+
+    /// The distinct matrices named with addProjection(), as they are now, for probes and snapshots.
+    std::vector<Projection> projections() const;
+    /// Sets them to what a snapshot holds. Throws Error when one is missing or of another shape.
+    void setProjections(std::span<const Projection> projections);
 
     const AttentionSizes& sizes() const { return m_sizes; }
 
 protected:
     virtual Variable forwardImpl(const AttentionInput& input) const = 0;
     virtual Variable naiveImpl(const AttentionInput& input) const = 0;
+    virtual std::unique_ptr<DecodingState> startDecodingImpl(int layer) const;
+
+    /// Names a parameter or buffer [K,T] for probes, snapshots and views; layer or head −1: all of them.
+    void addProjection(std::string name, int layer, int head, Parameter* parameter);
 
 private:
+    struct NamedProjection {
+        std::string name;
+        int layer, head;
+        Parameter* parameter;
+    };
     void check(const AttentionInput& input) const;
     AttentionSizes m_sizes;
+    std::vector<NamedProjection> m_projections;
 };
 
 struct MechanismInfo {
@@ -95,11 +110,19 @@ struct MechanismInfo {
     void (*validate)(const OptionValues& options, const AttentionSizes& sizes) = nullptr;
     /// The choices of options that the proofs go through at these sizes: every branch of the code.
     std::vector<OptionValues> (*variants)(const AttentionSizes& sizes) = nullptr;
+    /// What becomes of Rotary, Alibi and RelativeBias; null: all three are refused.
+    PositionFit (*position)(Position position, bool causal) = nullptr;
     /// The mechanism's own map, rows [rowBegin, rowEnd) of [T, A]; null for "full", whose map is the exact one.
     Matrix (*compressedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
     /// The token map it implies, same rows of [T, T]; null where compressedMap is.
     Matrix (*liftedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
 };
+
+/// The pairing of a mechanism with a position scheme; schemes of the embedding suit all.
+PositionFit positionFit(const MechanismInfo& info, Position position, bool causal);
+/// Throws Error with the reason when the mechanism cannot be had at these sizes: no causal or no bidirectional form,
+/// a position scheme that it refuses, or options that info.validate() refuses.
+void checkAttention(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes);
 
 /// All registered mechanisms, in the order of their CMake lines (`linscope_add_mechanism(NAME)`).
 const std::vector<MechanismInfo>& mechanisms();

@@ -33,6 +33,8 @@ Numbers toNumbers(const Tensor& tensor) {
 
 std::string Case::text() const {
     std::string result = fmt::format("B{} T{} H{} D{}", batch, sizes.length, sizes.heads, sizes.headWidth);
+    if (sizes.causal) result += " causal";
+    if (sizes.position != Position::None) result += fmt::format(" {}", nameOf(sizes.position));
     for (const auto& [name, value] : options) result += fmt::format(" {}={}", name, toTomlText(value));
     return result;
 }
@@ -68,8 +70,35 @@ Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
     tape.backward(o, toTensor(arena, shape, type, inputs.upstream));
     Outcome outcome{
         toNumbers(o.value()), toNumbers(q.gradient()), toNumbers(k.gradient()), toNumbers(v.gradient()), {}};
-    for (const Parameter& p : parameters.all()) outcome.dParameters.push_back(toNumbers(p.gradient));
+    for (const Parameter& p : parameters.all())
+        outcome.dParameters.push_back(p.trained() ? toNumbers(p.gradient) : Numbers{});
     return outcome;
+}
+
+Numbers decode(const Case& c, const Inputs& inputs) {
+    ParameterStore parameters(3, DType::F32);
+    const auto mechanism = c.info->create(c.options, c.sizes, parameters);
+    const int layer = static_cast<int>(c.sizes.layers - 1);
+    auto state = mechanism->startDecoding(layer);
+    const auto row = static_cast<std::size_t>(c.sizes.heads * c.sizes.headWidth);
+    Numbers outputs;
+    std::vector<float> q(row), k(row), v(row), o(row);
+    for (std::int64_t t = 0; t < inputs.length; ++t) {
+        if (t == inputs.length / 2) {
+            const std::vector<float> saved = state->save();
+            state = mechanism->startDecoding(layer);
+            state->load(saved);
+        }
+        const std::size_t at = static_cast<std::size_t>(t) * row;
+        for (std::size_t i = 0; i < row; ++i) {
+            q[i] = static_cast<float>(inputs.q[at + i]);
+            k[i] = static_cast<float>(inputs.k[at + i]);
+            v[i] = static_cast<float>(inputs.v[at + i]);
+        }
+        state->step(q, k, v, o);
+        outputs.insert(outputs.end(), o.begin(), o.end());
+    }
+    return outputs;
 }
 
 double relativeError(const Numbers& a, const Numbers& b) {

@@ -31,7 +31,7 @@ Inputs randomInputs(const Case& c);
 
 struct Outcome {
     Numbers o, dq, dk, dv;
-    std::vector<Numbers> dParameters;
+    std::vector<Numbers> dParameters;  ///< empty for a buffer
 };
 
 enum class Form { Naive, Fused };
@@ -39,6 +39,9 @@ enum class Form { Naive, Fused };
 /// Runs forward and backward in `type` on memory filled with NaN. `change` may alter the parameters first.
 Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
             const std::function<void(ParameterStore&)>& change = {});
+
+/// o of a causal case decoded token by token; half-way the state is saved and loaded into a fresh one.
+Numbers decode(const Case& c, const Inputs& inputs);
 
 /// RMS(a − b)/RMS(b). The denominator is at least 0.1: inputs are of size 1, and so is what is rounded on the
 /// way, also where a gradient is exactly 0 (one token: the softmax has nothing to choose). NaN stays NaN.

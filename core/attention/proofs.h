@@ -22,8 +22,9 @@ struct ProofResult {
 /// The proofs that every registered mechanism has to pass, by registration alone:
 /// fused against naive (forward and every gradient, random upstream gradients, signed inputs, in single
 /// against double precision and double against double; lengths 1, 63, 500, 1000; widths 32, 60, 64),
-/// finite differences in double, padding invariance, batch independence, shorter sequences, and
-/// options → TOML → options. Fresh memory is filled with NaN throughout.
+/// finite differences in double, padding invariance, batch independence, shorter sequences,
+/// options → TOML → options; for causal forms, that the future changes nothing and that decoding token by token
+/// gives what the whole sequence gives. Fresh memory is filled with NaN throughout.
 /// `progress` is called before each proof with its name.
 std::vector<ProofResult> runProofs(const MechanismInfo& info,
                                    const std::function<void(const std::string&)>& progress = {});

@@ -29,26 +29,21 @@ const MechanismInfo& findMechanism(std::string_view name) {
     fail("mechanism", "one of {}, but got \"{}\"", fmt::join(names, ", "), name);
 }
 
-Variable Mechanism::forward(const AttentionInput& input) const {
-    check(input);
-    return forwardImpl(input);
+PositionFit positionFit(const MechanismInfo& info, Position position, bool causal) {
+    if (position == Position::None || position == Position::Learned || position == Position::Sinusoidal) return {};
+    if (info.position != nullptr) return info.position(position, causal);
+    return {Fit::Refused, "its attention knows no distances"};
 }
 
-Variable Mechanism::naive(const AttentionInput& input) const {
-    check(input);
-    return naiveImpl(input);
-}
-
-void Mechanism::check(const AttentionInput& input) const {
-    const Shape& q = input.q.shape();
-    require(q.rank() == 4 && q[2] == m_sizes.heads && q[3] == m_sizes.headWidth && q[1] <= m_sizes.length, "attention",
-            "q [B, T ≤ {}, {}, {}], but got {}", m_sizes.length, m_sizes.heads, m_sizes.headWidth, q.text());
-    require(input.k.shape() == q && input.v.shape() == q, "attention", "k and v of q's shape {}, but got {} and {}",
-            q.text(), input.k.shape().text(), input.v.shape().text());
-    require(input.layer >= 0 && input.layer < m_sizes.layers, "attention", "a layer below {}, but got {}",
-            m_sizes.layers, input.layer);
-    require(input.keep.empty() || static_cast<std::int64_t>(input.keep.size()) == q[0] * q[1], "attention",
-            "a padding mask of {} values, but got {}", q[0] * q[1], input.keep.size());
+void checkAttention(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes) {
+    require(!sizes.causal || info.traits.causal, info.name,
+            "model.kind \"encoder\", but it is \"decoder\", and {} has no causal form", info.name);
+    require(sizes.causal || info.traits.bidirectional, info.name,
+            "model.kind \"decoder\", but it is \"encoder\", and {} runs forward in time only", info.name);
+    const PositionFit fit = positionFit(info, sizes.position, sizes.causal);
+    require(fit.fit != Fit::Refused, info.name, "a position scheme that {} can have, but model.position is \"{}\": {}",
+            info.name, nameOf(sizes.position), fit.reason);
+    if (info.validate != nullptr) info.validate(options, sizes);
 }
 
 }  // namespace linscope

@@ -17,7 +17,8 @@ struct Batch {
     std::int64_t length = 0;             // T
     std::vector<std::int32_t> tokens;    // [B,T] what the model reads
     std::vector<std::int64_t> selected;  // [N] flat places b·T+t to predict, ascending
-    std::vector<std::int32_t> targets;   // [N] the token expected at each
+    std::vector<std::int32_t> targets;   // [N] the token, or class, expected at each
+    std::vector<float> keep;             // [B,T] 1 for a token, 0 for padding; empty: all are tokens
 };
 
 /// What the trained model is compared with on a plot: a line with a name.
@@ -32,7 +33,9 @@ class Task {
 public:
     virtual ~Task() = default;
     virtual std::int64_t vocabulary() const = 0;  // V
-    virtual std::int64_t length() const = 0;      // T
+    /// Logits of a prediction: the vocabulary, or the classes.
+    virtual std::int64_t outputs() const { return vocabulary(); }
+    virtual std::int64_t length() const = 0;  // T
     virtual std::int64_t batch() const = 0;       // B
     /// Fills `out` with the next training batch and advances the cursor. Reuses out's memory.
     virtual void nextBatch(Batch& out) = 0;
@@ -52,6 +55,8 @@ struct TaskInfo {
     std::string_view title;
     std::string_view summary;
     std::vector<OptionSpec> options;
+    bool needsCausal = false;  ///< the tokens hold the answers further on: for decoders alone
+    bool pooled = false;       ///< one class for each sequence; `selected` are the first tokens' places, [B]
     std::unique_ptr<Task> (*create)(const OptionValues& options, std::uint64_t seed) = nullptr;
 };
 

@@ -153,6 +153,15 @@ std::int64_t Experiment::batch() const {
     return taskInteger(task, "batch");
 }
 
+AttentionSizes Experiment::attentionSizes() const {
+    return {.layers = model.layers,
+            .heads = model.heads,
+            .headWidth = model.width / model.heads,
+            .length = length(),
+            .causal = model.causal(),
+            .position = positionOf(model.position)};
+}
+
 std::vector<ExperimentField> fieldsOf(const Experiment& experiment) {
     std::vector<ExperimentField> fields;
     const auto add = [&](std::string prefix, std::string section, const OptionSpec& spec, const OptionValue* value) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/attention/attention_sizes.h"
 #include "core/options/options.h"
 
 namespace linscope {
@@ -16,7 +17,9 @@ struct ModelOptions {
     std::int64_t width = 128;   // C
     std::int64_t heads = 4;     // H
     std::int64_t mlpRatio = 4;  ///< hidden width of the MLP over C
-    std::string position = "learned";
+    std::string position = "learned";  ///< of kPositionNames
+    std::string pool = "first";        ///< of a task with one prediction per sequence: "first" (CLS) or "mean"
+    bool causal() const { return kind == "decoder"; }
     void visit(OptionVisitor& visitor);
 };
 
@@ -90,6 +93,8 @@ struct Experiment {
     /// Tokens per sequence T and sequences per batch B, which every task has as `length` and `batch`.
     std::int64_t length() const;
     std::int64_t batch() const;
+    /// What every lane's mechanism is built for.
+    AttentionSizes attentionSizes() const;
 };
 
 /// One editable value of an experiment, for the editor and for documentation. `spec.name` is the last part of

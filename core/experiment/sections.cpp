@@ -37,12 +37,16 @@ void HeadOptions::visit(OptionVisitor& visitor) {
 }
 
 void ModelOptions::visit(OptionVisitor& visitor) {
-    visitor.choice({"kind", "", "The shape of the network."}, kind, {"encoder"});
+    visitor.choice({"kind", "", "An encoder sees the whole sequence; a decoder's token i sees the tokens up to i."}, kind,
+                   {"encoder", "decoder"});
     visitor.integer({"layers", "layers", "Transformer blocks."}, layers, {1, 64});
     visitor.integer({"width", "channels", "C, the width of the residual stream."}, width, {1, 8192});
     visitor.integer({"heads", "heads", "H, attention heads in a layer; they divide the width."}, heads, {1, 256});
     visitor.integer({"mlp_ratio", "", "Hidden width of the MLP over C."}, mlpRatio, {1, 16});
-    visitor.choice({"position", "", "How a token's place is encoded."}, position, {"learned"});
+    visitor.choice({"position", "", "How a token's place is encoded."}, position,
+                   {kPositionNames.begin(), kPositionNames.end()});
+    visitor.choice({"pool", "", "Where one prediction for a sequence is read: at its first token, or from the mean."},
+                   pool, {"first", "mean"});
 }
 
 void OptimizerOptions::visit(OptionVisitor& visitor) {

@@ -40,10 +40,8 @@ void checkLane(const Experiment& experiment, std::size_t index, const Locations&
                 "{}: expected one integer or one for each of the {} layers, but found {} of them", key, model.layers,
                 entries);
     }
-    if (!mechanism.validate) return;
-    const AttentionSizes sizes{model.layers, model.heads, model.width / model.heads, experiment.length()};
     try {
-        mechanism.validate(options, sizes);
+        checkAttention(mechanism, options, experiment.attentionSizes());
     } catch (const Error& error) {
         fail(locations.of(attention), "{}: {}", attention, withoutWhere(error.what()));
     }
@@ -86,6 +84,12 @@ void checkExperiment(const Experiment& experiment, const Locations& locations) {
     require(experiment.probes.samples <= experiment.batch(), locations.of("probes.samples"),
             "probes.samples: expected at most task.batch = {} sequences, but found {}", experiment.batch(),
             experiment.probes.samples);
+    const TaskInfo& task = findTask(experiment.task.name);
+    require(!task.needsCausal || model.causal(), locations.of("model.kind"),
+            "model.kind: expected \"decoder\", since an encoder would see what {} asks for, but found \"{}\"", task.name,
+            model.kind);
+    require(!task.pooled || !model.causal() || model.pool == "mean", locations.of("model.pool"),
+            "model.pool: expected \"mean\", since a decoder's first token sees itself alone, but found \"{}\"", model.pool);
     for (std::size_t i = 0; i < experiment.lanes.size(); ++i) checkLane(experiment, i, locations);
 }
 

@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 
 namespace linscope {
+
+Variable leafOf(Tape& tape, const Parameter& p) {
+    return p.trained() ? tape.leaf(p.value, p.gradient) : tape.constant(p.value);
+}
 
 Parameter& ParameterStore::add(const std::string& name, const Shape& shape, const Init& init) {
     require(find(name) == nullptr, "parameters", "one parameter of each name, but there are two called \"{}\"", name);
@@ -18,6 +23,7 @@ Parameter& ParameterStore::add(const std::string& name, const Shape& shape, cons
     parameter.secondMoment = m_arena.zeros(shape, m_type);
     parameter.decay = init.decay;
     parameter.projection = init.projection;
+    parameter.buffer = init.buffer;
     Random random(m_seed, "parameter " + name);
     dispatchReal(m_type, [&](auto zero) {
         using Real = decltype(zero);

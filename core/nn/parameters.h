@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/autograd/variable.h"
 #include "core/tensor/arena.h"
 #include "core/tensor/tensor.h"
 
@@ -16,8 +17,13 @@ struct Parameter {
     Tensor value, gradient, firstMoment, secondMoment;
     bool decay = true;        ///< weight decay applies (not to biases, norms, embeddings)
     bool projection = false;  ///< E or F: probed, and frozen as one group
+    bool buffer = false;      ///< saved with the others, but never trained: random features
     bool frozen = false;      ///< gets no step
+    bool trained() const { return !buffer && !frozen; }
 };
+
+/// The parameter as a leaf of the tape: a constant unless it is trained.
+Variable leafOf(Tape& tape, const Parameter& parameter);
 
 /// Owns the parameters of one lane.
 class ParameterStore {
@@ -30,6 +36,7 @@ public:
         double standardDeviation = 0;  ///< normal; 0 gives the mean everywhere
         bool decay = true;
         bool projection = false;
+        bool buffer = false;
     };
     Parameter& add(const std::string& name, const Shape& shape, const Init& init);
 

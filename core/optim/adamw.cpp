@@ -19,7 +19,7 @@ double scheduledRate(const OptimizerOptions& options, double peak, std::int64_t 
 double gradientNorm(const ParameterStore& parameters) {
     double sum = 0;
     for (const Parameter& p : parameters.all()) {
-        if (p.frozen) continue;
+        if (!p.trained()) continue;
         dispatchReal(p.gradient.type(), [&](auto zero) {
             using T = decltype(zero);
             // Eight partial sums let the compiler use vectors without reordering what we promised to keep.
@@ -40,7 +40,7 @@ void adamwStep(ParameterStore& parameters, const OptimizerOptions& options, doub
     const double correct1 = 1 - std::pow(options.beta1, static_cast<double>(step));
     const double correct2 = 1 - std::pow(options.beta2, static_cast<double>(step));
     for (Parameter& p : parameters.all()) {
-        if (p.frozen) continue;
+        if (!p.trained()) continue;
         dispatchReal(p.value.type(), [&](auto zero) {
             using T = decltype(zero);
             const T beta1 = T(options.beta1), beta2 = T(options.beta2), epsilon = T(options.epsilon);

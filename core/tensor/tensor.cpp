@@ -19,6 +19,12 @@ Shape::Shape(std::initializer_list<std::int64_t> extents) {
     }
 }
 
+Shape Shape::with(int axis, std::int64_t extent) const {
+    Shape result = *this;
+    result.m_extents[static_cast<std::size_t>(axis < 0 ? axis + m_rank : axis)] = extent;
+    return result;
+}
+
 std::int64_t Shape::elements() const {
     return product(0, m_rank);
 }

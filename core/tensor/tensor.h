@@ -29,6 +29,8 @@ public:
     std::int64_t elements() const;
     /// Product of the extents [begin, end).
     std::int64_t product(int begin, int end) const;
+    /// The same with another extent of `axis`.
+    Shape with(int axis, std::int64_t extent) const;
     bool operator==(const Shape& other) const = default;
     std::string text() const;  ///< "[8, 512, 128]"
 

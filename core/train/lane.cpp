@@ -81,14 +81,25 @@ Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task)
       m_index(static_cast<int>(index)),
       m_optimizer(experiment.optimizer),
       m_totalSteps(experiment.steps),
+      m_position(positionOf(experiment.model.position)),
       m_parameters(static_cast<std::uint64_t>(experiment.seed)),
       m_peakLearningRate(experiment.optimizer.learningRate) {
     const ModelOptions& model = experiment.model;
     require(model.width % model.heads == 0, "model", "heads must divide width, but width is {} and heads {}",
             model.width, model.heads);
-    const AttentionSizes sizes{model.layers, model.heads, model.width / model.heads, task.length()};
-    m_mechanism = findMechanism(m_config.mechanism).create(m_config.options, sizes, m_parameters);
-    m_model = std::make_unique<Encoder>(model, task.vocabulary(), task.length(), *m_mechanism, m_parameters);
+    m_mechanism =
+        findMechanism(m_config.mechanism).create(m_config.options, experiment.attentionSizes(), m_parameters);
+    const ModelShape shape{task.vocabulary(), task.outputs(), task.length(), findTask(experiment.task.name).pooled};
+    m_model = std::make_unique<Transformer>(model, shape, *m_mechanism, m_parameters);
+}
+
+Variable Lane::logitsOf(Tape& tape, const Batch& batch, TensorObserver* observer) const {
+    return m_model->forward(tape, {.batch = batch.batch,
+                                   .length = batch.length,
+                                   .tokens = batch.tokens,
+                                   .selected = batch.selected,
+                                   .keep = batch.keep,
+                                   .observer = observer});
 }
 
 LaneStep Lane::step(const Batch& batch, std::int64_t step) {
@@ -97,8 +108,7 @@ LaneStep Lane::step(const Batch& batch, std::int64_t step) {
     m_arena.reset();
     m_parameters.clearGradients();
     Tape tape(m_arena);
-    const Variable logits = m_model->forward(
-        tape, {.batch = batch.batch, .length = batch.length, .tokens = batch.tokens, .selected = batch.selected});
+    const Variable logits = logitsOf(tape, batch);
     const CrossEntropy entropy = crossEntropy(logits, batch.targets);
     result.loss = static_cast<double>(entropy.loss.value().as<float>()[0]);
     result.accuracy = entropy.accuracy;
@@ -128,8 +138,7 @@ LaneStep Lane::step(const Batch& batch, std::int64_t step) {
 LaneStep Lane::evaluate(const Batch& batch) {
     m_arena.reset();
     Tape tape(m_arena, false);
-    const Variable logits = m_model->forward(
-        tape, {.batch = batch.batch, .length = batch.length, .tokens = batch.tokens, .selected = batch.selected});
+    const Variable logits = logitsOf(tape, batch);
     const CrossEntropy entropy = crossEntropy(logits, batch.targets);
     LaneStep result;
     result.loss = static_cast<double>(entropy.loss.value().as<float>()[0]);
@@ -143,6 +152,9 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
     snapshot->step = step;
     snapshot->lane = m_index;
     snapshot->mechanism = m_config.mechanism;
+    snapshot->options = m_config.options;
+    snapshot->causal = sizes.causal;
+    snapshot->position = m_position;
     snapshot->samples = std::min(samples, batch.batch);
     snapshot->heads = sizes.heads;
     snapshot->length = batch.length;
@@ -158,6 +170,7 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
                             .length = batch.length,
                             .tokens = snapshot->tokens,
                             .selected = std::span(&first, 1),
+                            .keep = std::span(batch.keep).subspan(0, batch.keep.empty() ? 0 : snapshot->tokens.size()),
                             .observer = &observer});
     return snapshot;
 }
@@ -172,11 +185,7 @@ std::string Lane::firstNotFinite(const Batch& batch) {
     m_arena.reset();
     Tape tape(m_arena, false);
     FiniteObserver observer;
-    m_model->forward(tape, {.batch = batch.batch,
-                            .length = batch.length,
-                            .tokens = batch.tokens,
-                            .selected = batch.selected,
-                            .observer = &observer});
+    logitsOf(tape, batch, &observer);
     if (!observer.first().empty()) return observer.first() + " (activation)";
     return gradient.empty() ? "loss" : gradient;
 }

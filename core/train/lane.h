@@ -7,7 +7,7 @@
 #include "core/attention/mechanism.h"
 #include "core/data/task.h"
 #include "core/experiment/experiment.h"
-#include "core/nn/encoder.h"
+#include "core/nn/transformer.h"
 #include "core/nn/parameters.h"
 #include "core/train/event.h"
 
@@ -26,6 +26,8 @@ public:
     /// Q, K, V of every layer for the first `samples` sequences of the batch, and the projections.
     std::shared_ptr<Snapshot> snapshot(const Batch& batch, std::int64_t samples, std::int64_t step);
 
+    /// Mechanism::beforeStep().
+    std::string beforeStep(std::int64_t step) { return m_mechanism->beforeStep(step); }
     std::vector<Projection> projections() const { return m_mechanism->projections(); }
     ParameterStore& parameters() { return m_parameters; }
     const ParameterStore& parameters() const { return m_parameters; }
@@ -45,15 +47,17 @@ public:
     std::int64_t heapAllocations() const { return m_arena.heapAllocations(); }
 
 private:
+    Variable logitsOf(Tape& tape, const Batch& batch, TensorObserver* observer = nullptr) const;
     std::string firstNotFinite(const Batch& batch);
 
     LaneConfig m_config;
     int m_index;
     OptimizerOptions m_optimizer;
     std::int64_t m_totalSteps;
+    Position m_position;
     ParameterStore m_parameters;
     std::unique_ptr<Mechanism> m_mechanism;
-    std::unique_ptr<Encoder> m_model;
+    std::unique_ptr<Transformer> m_model;
     Arena m_arena;
     double m_peakLearningRate;
     LaneState m_state = LaneState::Running;

@@ -6,6 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "core/attention/position.h"
+#include "core/options/options.h"
+
 namespace linscope {
 
 /// One projection matrix of a lane at one step, as plain data.
@@ -30,6 +33,9 @@ struct Snapshot {
     std::int64_t step = 0;
     int lane = 0;
     std::string mechanism;                ///< registered name
+    OptionValues options;                 ///< of the mechanism
+    bool causal = false;                  ///< of a decoder
+    Position position = Position::None;   ///< rotary: q and k are turned already
     std::int64_t samples = 0;             // S
     std::int64_t heads = 0;               // H
     std::int64_t length = 0;              // T

@@ -90,6 +90,11 @@ void Trainer::step() {
     StepEvent event{.step = m_step};
     event.lanes.resize(m_lanes.size());
     std::vector<LaneStateEvent> stopped;
+    for (const auto& lane : m_lanes) {
+        if (lane->state() != LaneState::Running) continue;
+        if (std::string change = lane->beforeStep(m_step); !change.empty())
+            emit(CommandEvent{m_step, lane->index(), "redraw", "", std::move(change)});
+    }
     for (std::size_t i = 0; i < m_lanes.size(); ++i) {
         Lane& lane = *m_lanes[i];
         const LaneState before = lane.state();

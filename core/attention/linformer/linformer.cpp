@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <unordered_set>
 
-#include "core/attention/attend.h"
-#include "core/attention/full/full.h"
+#include "core/attention/softmax_attention.h"
 #include "core/attention/linformer/compress.h"
 #include "core/attention/linformer/linformer_maps.h"
 #include "core/autograd/tape.h"
@@ -70,10 +68,14 @@ LinformerAttention::LinformerAttention(const LinformerOptions& options, const At
     : Mechanism(sizes), m_sharing(options.sharingMode()) {
     validate(options, sizes);
     // Entries N(0, 1/k), as the random projections of Theorem 1 have.
-    const auto add = [&](const std::string& name, std::int64_t slots) {
-        return &parameters.add(
-            name, {slots, sizes.length},
+    const auto add = [&](const std::string& prefix, const char* name, std::int64_t slots, std::int64_t layer,
+                         std::int64_t head) {
+        Parameter* parameter = &parameters.add(
+            prefix + name, {slots, sizes.length},
             {.standardDeviation = 1.0 / std::sqrt(static_cast<double>(slots)), .decay = false, .projection = true});
+        addProjection(name, m_sharing == Sharing::Layerwise ? -1 : static_cast<int>(layer),
+                      perHead() ? static_cast<int>(head) : -1, parameter);
+        return parameter;
     };
     for (std::int64_t layer = 0; layer < sizes.layers; ++layer) {
         const std::int64_t slots = slotsOf(options, layer);
@@ -81,38 +83,13 @@ LinformerAttention::LinformerAttention(const LinformerOptions& options, const At
             const std::string prefix = perHead() ? fmt::format("attention.layer{}.head{}.", layer, head)
                                                  : fmt::format("attention.layer{}.", layer);
             if (m_sharing == Sharing::Layerwise)
-                m_e.push_back(layer == 0 ? add("attention.E", slots) : m_e[0]);
+                m_e.push_back(layer == 0 ? add("attention.", "E", slots, layer, head) : m_e[0]);
             else
-                m_e.push_back(add(prefix + "E", slots));
+                m_e.push_back(add(prefix, "E", slots, layer, head));
             const bool same = m_sharing == Sharing::Layerwise || m_sharing == Sharing::KeyValue;
-            m_f.push_back(same ? m_e.back() : add(prefix + "F", slots));
+            m_f.push_back(same ? m_e.back() : add(prefix, "F", slots, layer, head));
         }
     }
-}
-
-std::vector<Projection> LinformerAttention::projections() const {
-    std::vector<Projection> result;
-    std::unordered_set<const Parameter*> seen;
-    const auto add = [&](const char* name, const Parameter* parameter, int layer, int head) {
-        if (!seen.insert(parameter).second) return;
-        Projection& p = result.emplace_back();
-        p.name = name;
-        p.layer = m_sharing == Sharing::Layerwise ? -1 : layer;
-        p.head = perHead() ? head : -1;
-        p.slots = parameter->value.shape()[0];
-        p.length = parameter->value.shape()[1];
-        p.values.resize(static_cast<std::size_t>(parameter->value.elements()));
-        dispatchReal(parameter->value.type(), [&](auto zero) {
-            const auto* values = parameter->value.as<decltype(zero)>();
-            for (std::size_t i = 0; i < p.values.size(); ++i) p.values[i] = static_cast<float>(values[i]);
-        });
-    };
-    for (int layer = 0; layer < sizes().layers; ++layer)
-        for (int head = 0; head < perLayer(); ++head) {
-            add("E", ofLayer(m_e, layer)[head], layer, head);
-            add("F", ofLayer(m_f, layer)[head], layer, head);
-        }
-    return result;
 }
 
 Variable LinformerAttention::forwardImpl(const AttentionInput& input) const {
@@ -123,9 +100,9 @@ Variable LinformerAttention::forwardImpl(const AttentionInput& input) const {
 Variable LinformerAttention::naiveImpl(const AttentionInput& input) const {
     const auto project = [&](std::span<Parameter* const> projections, const Variable& x) {
         std::vector<Variable> leaves;
-        for (const Parameter* p : projections) leaves.push_back(x.tape().leaf(p->value, p->gradient));
+        for (const Parameter* p : projections) leaves.push_back(leafOf(x.tape(), *p));
         const Variable projection = perHead() ? stack(leaves) : leaves[0];  // [H,K,T] or [K,T]
-        const Variable tokens = input.keep.empty() ? x : scaleHeads(x, input.keep);
+        const Variable tokens = withoutPadding(x, input.keep);
         return swapMiddle(matmul(firstColumns(projection, x.shape()[1]), swapMiddle(tokens)));
     };
     return softmaxAttention(input.q, project(ofLayer(m_e, input.layer), input.k),
@@ -150,6 +127,12 @@ MechanismInfo linformerMechanism() {
                 validate(optionsFrom<LinformerOptions>(options, "linformer"), sizes);
             },
         .variants = variants,
+        .position =
+            [](Position position, bool) -> PositionFit {
+            if (position == Position::Rotary)
+                return {Fit::Approximate, "a slot mixes keys of many places, so that relative terms blur"};
+            return {Fit::Refused, "a slot has no place, so that it has no distance from a query"};
+        },
         .compressedMap = linformerCompressedMap,
         .liftedMap = linformerLiftedMap,
     };

@@ -27,8 +27,6 @@ class LinformerAttention : public Mechanism {
 public:
     LinformerAttention(const LinformerOptions& options, const AttentionSizes& sizes, ParameterStore& parameters);
 
-    std::vector<Projection> projections() const override;
-
 protected:
     Variable forwardImpl(const AttentionInput& input) const override;
     Variable naiveImpl(const AttentionInput& input) const override;

@@ -21,23 +21,33 @@ public:
     virtual void onTensor(int layer, std::string_view name, const Tensor& tensor) = 0;
 };
 
-/// A transformer encoder with learned positions: x = embedding + position; pre-norm blocks
-/// x += O(attention(LN x)), x += W₂·gelu(W₁·LN x) (Vaswani et al. 2017; pre-norm: Xiong et al. 2020);
-/// a last norm; a linear head to the vocabulary. Attention is the lane's mechanism.
-class Encoder {
+/// What a task asks of a model.
+struct ModelShape {
+    std::int64_t vocabulary = 1;  // V
+    std::int64_t outputs = 1;     ///< logits of a prediction: V, or classes
+    std::int64_t length = 1;      // T
+    bool pooled = false;          ///< one prediction for each sequence
+};
+
+/// A transformer: x = embedding (+ position); pre-norm blocks x += O(attention(LN x)), x += W₂·gelu(W₁·LN x)
+/// (Vaswani et al. 2017; pre-norm: Xiong et al. 2020); a last norm; a linear head. Attention is the lane's mechanism;
+/// encoder and decoder differ in what it may see and in nothing else.
+class Transformer {
 public:
     /// Adds its parameters to `parameters`: normal with deviation 0.02, the two projections that write
     /// to the residual with 0.02/√(2L) (Radford et al. 2019, §2.3); biases 0, gains 1.
-    Encoder(const ModelOptions& options, std::int64_t vocabulary, std::int64_t length, const Mechanism& mechanism,
-            ParameterStore& parameters);
+    Transformer(const ModelOptions& options, const ModelShape& shape, const Mechanism& mechanism,
+                ParameterStore& parameters);
 
     struct Input {
         std::int64_t batch = 0, length = 0;
         std::span<const std::int32_t> tokens;    // [B,T]
         std::span<const std::int64_t> selected;  // [N] flat places whose logits are wanted
+        std::span<const float> keep = {};        // [B,T] 0 for padding, or empty
         TensorObserver* observer = nullptr;
     };
-    /// Logits of the selected places [N,V]. What `input` refers to must outlive the tape.
+    /// Logits [N, outputs] of the selected places; with mean pooling [B, outputs] of the sequences. What `input`
+    /// refers to must outlive the tape.
     Variable forward(Tape& tape, const Input& input) const;
 
 private:
@@ -47,11 +57,14 @@ private:
     struct Block {
         Linear norm1, query, key, value, output, norm2, up, down;
     };
-    Variable block(const Block& block, int layer, const Variable& x, TensorObserver* observer) const;
+    Variable block(const Block& block, int layer, const Variable& x, const Input& input) const;
 
     ModelOptions m_options;
+    Position m_position;
+    bool m_meanPooled;
     const Mechanism& m_mechanism;
-    const Parameter *m_tokens = nullptr, *m_positions = nullptr;
+    const Parameter* m_tokens = nullptr;
+    const Parameter* m_positions = nullptr;  ///< Learned and Sinusoidal alone
     std::vector<Block> m_blocks;
     Linear m_norm, m_head;
 };

@@ -1,0 +1,145 @@
+#include "core/attention/mechanism.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/autograd/tape.h"
+#include "core/base/error.h"
+
+namespace linscope {
+namespace {
+
+/// Keeps all q, k and v and computes the whole sequence again for each token: right for every causal mechanism, and
+/// as slow as that sounds.
+class RecomputedDecoding : public DecodingState {
+public:
+    RecomputedDecoding(const Mechanism& mechanism, int layer) : m_mechanism(mechanism), m_layer(layer) {}
+
+    void step(std::span<const float> q, std::span<const float> k, std::span<const float> v,
+              std::span<float> o) override {
+        append(m_q, q);
+        append(m_k, k);
+        append(m_v, v);
+        const AttentionSizes& sizes = m_mechanism.sizes();
+        const std::int64_t row = sizes.heads * sizes.headWidth;
+        const Shape shape{1, static_cast<std::int64_t>(m_q.size()) / row, sizes.heads, sizes.headWidth};
+        m_arena.reset();
+        Tape tape(m_arena, false);
+        const auto constant = [&](std::vector<float>& values) {
+            return tape.constant(Tensor(values.data(), shape, DType::F32));
+        };
+        const Variable all = m_mechanism.forward(
+            {.layer = m_layer, .q = constant(m_q), .k = constant(m_k), .v = constant(m_v)});
+        std::copy_n(all.value().as<float>() + (shape[1] - 1) * row, row, o.begin());
+    }
+
+    std::vector<float> save() const override {
+        std::vector<float> numbers = m_q;
+        append(numbers, m_k);
+        append(numbers, m_v);
+        return numbers;
+    }
+
+    void load(std::span<const float> numbers) override {
+        const auto row = static_cast<std::size_t>(m_mechanism.sizes().heads * m_mechanism.sizes().headWidth);
+        require(numbers.size() % (3 * row) == 0, "decoding", "a cache of tokens of 3 x {} numbers, but got {}", row,
+                numbers.size());
+        const std::size_t part = numbers.size() / 3;
+        m_q.assign(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(part));
+        m_k.assign(numbers.begin() + static_cast<std::ptrdiff_t>(part),
+                   numbers.begin() + static_cast<std::ptrdiff_t>(2 * part));
+        m_v.assign(numbers.begin() + static_cast<std::ptrdiff_t>(2 * part), numbers.end());
+    }
+
+private:
+    static void append(std::vector<float>& to, std::span<const float> values) {
+        to.insert(to.end(), values.begin(), values.end());
+    }
+
+    const Mechanism& m_mechanism;
+    int m_layer;
+    std::vector<float> m_q, m_k, m_v;  // [t,H,D]
+    Arena m_arena;
+};
+
+Projection labelled(const std::string& name, int layer, int head) {
+    Projection projection;
+    projection.name = name;
+    projection.layer = layer;
+    projection.head = head;
+    return projection;
+}
+
+}  // namespace
+
+Variable Mechanism::forward(const AttentionInput& input) const {
+    check(input);
+    return forwardImpl(input);
+}
+
+Variable Mechanism::naive(const AttentionInput& input) const {
+    check(input);
+    return naiveImpl(input);
+}
+
+void Mechanism::check(const AttentionInput& input) const {
+    const Shape& q = input.q.shape();
+    require(q.rank() == 4 && q[2] == m_sizes.heads && q[3] == m_sizes.headWidth, "attention",
+            "q [B, T, {}, {}], but got {}", m_sizes.heads, m_sizes.headWidth, q.text());
+    require(input.k.shape() == q && input.v.shape() == q, "attention", "k and v of q's shape {}, but got {} and {}",
+            q.text(), input.k.shape().text(), input.v.shape().text());
+    require(input.layer >= 0 && input.layer < m_sizes.layers, "attention", "a layer below {}, but got {}",
+            m_sizes.layers, input.layer);
+    require(input.keep.empty() || static_cast<std::int64_t>(input.keep.size()) == q[0] * q[1], "attention",
+            "a padding mask of {} values, but got {}", q[0] * q[1], input.keep.size());
+}
+
+std::unique_ptr<DecodingState> Mechanism::startDecoding(int layer) const {
+    require(m_sizes.causal, "decoding", "a causal mechanism, but this one sees the future");
+    require(layer >= 0 && layer < m_sizes.layers, "decoding", "a layer below {}, but got {}", m_sizes.layers, layer);
+    return startDecodingImpl(layer);
+}
+
+std::unique_ptr<DecodingState> Mechanism::startDecodingImpl(int layer) const {
+    return std::make_unique<RecomputedDecoding>(*this, layer);
+}
+
+void Mechanism::addProjection(std::string name, int layer, int head, Parameter* parameter) {
+    m_projections.push_back({std::move(name), layer, head, parameter});
+}
+
+std::vector<Projection> Mechanism::projections() const {
+    std::vector<Projection> result;
+    for (const NamedProjection& named : m_projections) {
+        const Tensor& value = named.parameter->value;
+        Projection& p = result.emplace_back(labelled(named.name, named.layer, named.head));
+        p.slots = value.shape()[0];
+        p.length = value.shape()[1];
+        p.values.resize(static_cast<std::size_t>(value.elements()));
+        dispatchReal(value.type(), [&](auto zero) {
+            const auto* values = value.as<decltype(zero)>();
+            for (std::size_t i = 0; i < p.values.size(); ++i) p.values[i] = static_cast<float>(values[i]);
+        });
+    }
+    return result;
+}
+
+void Mechanism::setProjections(std::span<const Projection> projections) {
+    for (const NamedProjection& named : m_projections) {
+        const Tensor& value = named.parameter->value;
+        const std::string label = labelled(named.name, named.layer, named.head).label();
+        const auto found =
+            std::ranges::find_if(projections, [&](const Projection& p) { return p.label() == label; });
+        require(found != projections.end(), "projections", "the matrix {}, but it is missing", label);
+        require(found->slots == value.shape()[0] && found->length == value.shape()[1], "projections",
+                "{} of shape {}, but it is [{}, {}]", label, value.shape().text(), found->slots, found->length);
+        dispatchReal(value.type(), [&](auto zero) {
+            using T = decltype(zero);
+            for (std::size_t i = 0; i < found->values.size(); ++i)
+                value.as<T>()[i] = static_cast<T>(found->values[i]);
+        });
+    }
+}
+
+}  // namespace linscope

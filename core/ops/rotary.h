@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/autograd/variable.h"
+
+namespace linscope {
+
+/// Rotary position (Su et al. 2021, arXiv:2104.09864, §3.2.2): of each head's channels the pair (c, c + D/2)
+/// is turned by the angle t·10000^(−2c/D), t the token's place, so that ⟨rotary(q)_i, rotary(k)_j⟩ depends on
+/// i − j. With an odd D the last channel stays. x [B,T,H,D] → the same. `inverse` turns back.
+Variable rotary(const Variable& x, bool inverse = false);
+
+/// The same for the one token at place `position`, in place. x [H,D]
+void rotateToken(float* x, std::int64_t heads, std::int64_t width, std::int64_t position);
+
+}  // namespace linscope
