@@ -30,9 +30,9 @@ Json resultJson(const ProofResult& result) {
 void printTable(const std::vector<ProofResult>& results) {
     std::size_t wide = 5;
     for (const ProofResult& result : results) wide = std::max(wide, result.proof.size());
-    fmt::print("{:<12}{:<{}}{:>7}{:>12}{:>12}\n", "mechanism", "proof", wide, "cases", "worst", "bound");
+    fmt::print("{:<18}{:<{}}{:>7}{:>12}{:>12}\n", "mechanism", "proof", wide, "cases", "worst", "bound");
     for (const ProofResult& result : results)
-        fmt::print("{:<12}{:<{}}{:>7}{:>12.2e}{:>12.2e}  {}\n", result.mechanism, result.proof, wide, result.cases,
+        fmt::print("{:<18}{:<{}}{:>7}{:>12.2e}{:>12.2e}  {}\n", result.mechanism, result.proof, wide, result.cases,
                    result.worst, result.bound,
                    result.passed ? std::string("pass") : fmt::format("FAIL at {}", result.worstCase));
 }

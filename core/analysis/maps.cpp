@@ -3,7 +3,9 @@
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "core/analysis/implied_map.h"
 #include "core/analysis/softmax_rows.h"
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
@@ -38,27 +40,55 @@ HeadView headView(const Snapshot& snapshot, int layer, int head, int sample) {
             snapshot.projection("F", layer, head)};
 }
 
-Matrix exactRows(const HeadView& head, std::int64_t begin, std::int64_t end) {
-    return softmaxRows(head, head.k, head.length, begin, end);
-}
-
-Matrix rowsOf(const MechanismInfo& info, MapKind kind, const HeadView& head, std::int64_t begin, std::int64_t end) {
-    switch (kind) {
-        case MapKind::Exact:
-            return exactRows(head, begin, end);
-        case MapKind::Compressed:
-            return info.compressedMap(head, begin, end);
-        case MapKind::Lifted:
-            return info.liftedMap(head, begin, end);
-        case MapKind::Difference: {
-            Matrix lifted = info.liftedMap(head, begin, end);
-            const Matrix exact = exactRows(head, begin, end);
-            for (std::size_t i = 0; i < lifted.values.size(); ++i) lifted.values[i] -= exact.values[i];
-            return lifted;
-        }
+/// Rows of the maps of one head.
+class MapRows {
+public:
+    MapRows(const Snapshot& snapshot, int layer, int head, int sample)
+        : m_info(findMechanism(snapshot.mechanism)), m_head(headView(snapshot, layer, head, sample)) {
+        m_exact.causal = snapshot.causal;
+        if (snapshot.position == Position::Alibi)
+            m_exact.slope = static_cast<float>(alibiSlopes(snapshot.heads)[static_cast<std::size_t>(head)]);
+        if (const Projection* table = snapshot.projection("relative_bias", layer, head))
+            m_exact.bias = std::span(table->values)
+                               .subspan(static_cast<std::size_t>(head * kRelativeBuckets),
+                                        static_cast<std::size_t>(kRelativeBuckets));
+        if (!m_info.traits.exact && m_info.liftedMap == nullptr) m_implied = impliedMap(snapshot, layer, head, sample);
     }
-    return {};
-}
+
+    const HeadView& head() const { return m_head; }
+
+    Matrix exact(std::int64_t begin, std::int64_t end) const {
+        return softmaxRows(m_head, m_head.k, m_head.length, begin, end, m_exact);
+    }
+    Matrix lifted(std::int64_t begin, std::int64_t end) const {
+        if (m_info.liftedMap != nullptr) return m_info.liftedMap(m_head, begin, end);
+        const auto first = m_implied.values.begin();
+        return {end - begin, m_implied.cols, {first + begin * m_implied.cols, first + end * m_implied.cols}};
+    }
+    Matrix rows(MapKind kind, std::int64_t begin, std::int64_t end) const {
+        switch (kind) {
+            case MapKind::Exact:
+                return exact(begin, end);
+            case MapKind::Compressed:
+                return m_info.compressedMap(m_head, begin, end);
+            case MapKind::Lifted:
+                return lifted(begin, end);
+            case MapKind::Difference: {
+                Matrix difference = lifted(begin, end);
+                const Matrix p = exact(begin, end);
+                for (std::size_t i = 0; i < difference.values.size(); ++i) difference.values[i] -= p.values[i];
+                return difference;
+            }
+        }
+        return {};
+    }
+
+private:
+    const MechanismInfo& m_info;
+    HeadView m_head;
+    ScoreTerms m_exact;
+    Matrix m_implied;
+};
 
 // What wins in a block of cells: the greatest, or the one farthest from 0; a NaN stays visible.
 float pooled(float a, float b, bool isSigned) {
@@ -83,7 +113,7 @@ std::string_view mapName(MapKind kind) {
 }
 
 Matrix softmaxRows(const HeadView& head, std::span<const float> keys, std::int64_t count, std::int64_t rowBegin,
-                   std::int64_t rowEnd) {
+                   std::int64_t rowEnd, const ScoreTerms& terms) {
     Matrix map{rowEnd - rowBegin, count, {}};
     map.values.resize(static_cast<std::size_t>(map.rows * map.cols));
     MatrixMap p(map.values.data(), map.rows, map.cols);
@@ -91,24 +121,38 @@ Matrix softmaxRows(const HeadView& head, std::span<const float> keys, std::int64
     p.noalias() = q * ConstMatrixMap(keys.data(), count, head.headWidth).transpose();
     const float scale = 1.0f / std::sqrt(static_cast<float>(head.headWidth));
     for (std::int64_t i = 0; i < map.rows; ++i) {
-        auto row = p.row(i).array();
+        const std::int64_t query = rowBegin + i;
+        for (std::int64_t j = 0; j < count && terms.any(); ++j) {
+            const std::int64_t distance = j - query;
+            float extra = -terms.slope * static_cast<float>(std::abs(distance));
+            if (!terms.bias.empty())
+                extra += terms.bias[static_cast<std::size_t>(relativeBucket(distance, terms.causal))];
+            p(i, j) += extra / scale;
+        }
+        const std::int64_t seen = terms.causal ? query + 1 : count;
+        auto row = p.row(i).array().head(seen);
         row = ((row - row.maxCoeff()) * scale).exp();
         row /= row.sum();
+        p.row(i).tail(count - seen).setZero();
     }
     return map;
 }
 
 bool hasMap(const Snapshot& snapshot, MapKind kind) {
-    return kind == MapKind::Exact || findMechanism(snapshot.mechanism).liftedMap != nullptr;
+    const MechanismInfo& info = findMechanism(snapshot.mechanism);
+    if (kind == MapKind::Exact) return true;
+    if (info.traits.exact) return false;
+    return kind != MapKind::Compressed || info.compressedMap != nullptr;
 }
 
 AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     const MechanismInfo& info = findMechanism(snapshot.mechanism);
     require(hasMap(snapshot, request.kind), "map",
-            "a mechanism with a {} map, but \"{}\" has the exact map only; choose a lane with an approximation",
-            mapName(request.kind), snapshot.mechanism);
+            "a mechanism with a {} map, but \"{}\" has none; choose another map or another lane", mapName(request.kind),
+            snapshot.mechanism);
     require(request.maxSide >= 1, "map", "maxSide of at least 1, but got {}", request.maxSide);
-    const HeadView head = headView(snapshot, request.layer, request.head, request.sample);
+    const MapRows source(snapshot, request.layer, request.head, request.sample);
+    const HeadView& head = source.head();
 
     AttentionMap map;
     map.isSigned = request.kind == MapKind::Difference || (request.kind == MapKind::Lifted && info.traits.signedMap);
@@ -120,7 +164,7 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     map.rowBlock = (head.length + request.maxSide - 1) / request.maxSide;
     const std::int64_t band = std::max(kBand / map.rowBlock, std::int64_t{1}) * map.rowBlock;
     for (std::int64_t row = 0; row < head.length; row += band) {
-        const Matrix rows = rowsOf(info, request.kind, head, row, std::min(row + band, head.length));
+        const Matrix rows = source.rows(request.kind, row, std::min(row + band, head.length));
         if (row == 0) {
             map.colBlock = (rows.cols + request.maxSide - 1) / request.maxSide;
             map.matrix.rows = (head.length + map.rowBlock - 1) / map.rowBlock;
@@ -144,8 +188,8 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
 HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample) {
     require(hasMap(snapshot, MapKind::Lifted), "fidelity", "a mechanism that approximates, but \"{}\" is exact",
             snapshot.mechanism);
-    const MechanismInfo& info = findMechanism(snapshot.mechanism);
-    const HeadView view = headView(snapshot, layer, head, sample);
+    const MapRows source(snapshot, layer, head, sample);
+    const HeadView& view = source.head();
     const std::int64_t n = view.length, d = view.headWidth;
     const ConstMatrixMap v(view.v.data(), n, d);
     HeadFidelity result;
@@ -153,7 +197,7 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(n, n);  // PᵀP: its eigenvalues are the squares of P's singular values
     for (std::int64_t row = 0; row < n; row += kBand) {
         const std::int64_t end = std::min(row + kBand, n);
-        const Matrix exact = exactRows(view, row, end), lifted = info.liftedMap(view, row, end);
+        const Matrix exact = source.exact(row, end), lifted = source.lifted(row, end);
         const ConstMatrixMap p(exact.values.data(), exact.rows, n), l(lifted.values.data(), lifted.rows, n);
         exactNorm += p.cast<double>().squaredNorm();
         mapError += (p - l).cast<double>().squaredNorm();
@@ -167,11 +211,14 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     result.mapError = std::sqrt(mapError / exactNorm);
     result.negativeMass /= static_cast<double>(n);
     result.rowSumError /= static_cast<double>(n);
+    if (view.f == nullptr) {  // no slots, and so no rank to compare with
+        result.rankBound = std::numeric_limits<double>::quiet_NaN();
+        return result;
+    }
     const Eigen::VectorXd squares =
         Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>(gram, Eigen::EigenvaluesOnly).eigenvalues();  // ascending
-    const std::int64_t slots = view.f != nullptr ? view.f->slots : d;
     double tail = 0;
-    for (std::int64_t i = 0; i < n - slots; ++i) tail += std::max(0.0, squares[i]);
+    for (std::int64_t i = 0; i < n - view.f->slots; ++i) tail += std::max(0.0, squares[i]);
     result.rankBound = std::sqrt(tail / exactNorm);
     return result;
 }

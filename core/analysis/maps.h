@@ -48,7 +48,8 @@ bool hasMap(const Snapshot& snapshot, MapKind kind);
 struct HeadFidelity {
     double outputError = 0;   ///< ε = ‖O−Õ‖_F/‖O‖_F
     double mapError = 0;      ///< ‖P−L‖_F/‖P‖_F
-    double rankBound = 0;     ///< Eckart–Young: (Σ_{i>K} σᵢ(P)²)^½/‖P‖_F, the best any rank-K map can do
+    double rankBound = 0;     ///< Eckart–Young: (Σ_{i>K} σᵢ(P)²)^½/‖P‖_F, the best any rank-K map can do;
+                              ///< NaN where the mechanism has no slots
     double negativeMass = 0;  ///< mean over rows of Σⱼ|min(L_ij, 0)|
     double rowSumError = 0;   ///< mean over rows of |Σⱼ L_ij − 1|
 };

@@ -12,8 +12,16 @@ using RowMajorMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eige
 using MatrixMap = Eigen::Map<RowMajorMatrix>;
 using ConstMatrixMap = Eigen::Map<const RowMajorMatrix>;
 
-/// Rows [rowBegin, rowEnd) of softmax(Q·keysᵀ/√D), keys [count, D].
+/// What distance and direction do to the scores of one head (core/attention/attend.h).
+struct ScoreTerms {
+    bool causal = false;
+    float slope = 0;                   ///< of ALiBi
+    std::span<const float> bias = {};  ///< [kRelativeBuckets] or empty
+    bool any() const { return slope != 0 || !bias.empty(); }
+};
+
+/// Rows [rowBegin, rowEnd) of softmax(Q·keysᵀ/√D + what the terms add), keys [count, D].
 Matrix softmaxRows(const HeadView& head, std::span<const float> keys, std::int64_t count, std::int64_t rowBegin,
-                   std::int64_t rowEnd);
+                   std::int64_t rowEnd, const ScoreTerms& terms = {});
 
 }  // namespace linscope

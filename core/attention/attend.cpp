@@ -124,7 +124,8 @@ Variable attend(const Variable& q, const Variable& k, const Variable& v, const A
     const Variable cleanK = cleanCopy(k, keep, s), cleanV = cleanCopy(v, keep, s);
     dispatchReal(q.type(), [&](auto zero) { forward<decltype(zero)>(s, q, cleanK, cleanV, options, o.value(), lse); });
     tape.record(o, [=] {
-        dispatchReal(q.type(), [&](auto zero) { backward<decltype(zero)>(s, q, k, v, cleanK, cleanV, options, o, lse); });
+        dispatchReal(q.type(),
+                     [&](auto zero) { backward<decltype(zero)>(s, q, k, v, cleanK, cleanV, options, o, lse); });
     });
     return o;
 }

@@ -29,8 +29,8 @@ public:
         const auto constant = [&](std::vector<float>& values) {
             return tape.constant(Tensor(values.data(), shape, DType::F32));
         };
-        const Variable all = m_mechanism.forward(
-            {.layer = m_layer, .q = constant(m_q), .k = constant(m_k), .v = constant(m_v)});
+        const Variable all =
+            m_mechanism.forward({.layer = m_layer, .q = constant(m_q), .k = constant(m_k), .v = constant(m_v)});
         std::copy_n(all.value().as<float>() + (shape[1] - 1) * row, row, o.begin());
     }
 
@@ -129,15 +129,13 @@ void Mechanism::setProjections(std::span<const Projection> projections) {
     for (const NamedProjection& named : m_projections) {
         const Tensor& value = named.parameter->value;
         const std::string label = labelled(named.name, named.layer, named.head).label();
-        const auto found =
-            std::ranges::find_if(projections, [&](const Projection& p) { return p.label() == label; });
+        const auto found = std::ranges::find_if(projections, [&](const Projection& p) { return p.label() == label; });
         require(found != projections.end(), "projections", "the matrix {}, but it is missing", label);
         require(found->slots == value.shape()[0] && found->length == value.shape()[1], "projections",
                 "{} of shape {}, but it is [{}, {}]", label, value.shape().text(), found->slots, found->length);
         dispatchReal(value.type(), [&](auto zero) {
             using T = decltype(zero);
-            for (std::size_t i = 0; i < found->values.size(); ++i)
-                value.as<T>()[i] = static_cast<T>(found->values[i]);
+            for (std::size_t i = 0; i < found->values.size(); ++i) value.as<T>()[i] = static_cast<T>(found->values[i]);
         });
     }
 }

@@ -23,11 +23,12 @@ std::string_view mapAxisName(MapAxis axis);
 
 /// What a mechanism can and cannot do; menus, checks and documentation follow these.
 struct MechanismTraits {
-    bool bidirectional = true; ///< has a form in which every token may see all others
-    bool causal = false;       ///< has a form in which ∂o_i/∂x_j = 0 for j > i
-    bool streaming = false;    ///< decodes token by token with constant state
-    bool signedMap = false;    ///< its token map has negative entries: no KL, no entropy
-    bool fixedLength = false;  ///< built for one length T; shorter sequences slice its projections
+    bool bidirectional = true;  ///< has a form in which every token may see all others
+    bool causal = false;        ///< has a form in which ∂o_i/∂x_j = 0 for j > i
+    bool streaming = false;     ///< decodes token by token with constant state
+    bool exact = false;         ///< is exact attention itself: nothing to compare
+    bool signedMap = false;     ///< its token map has negative entries: no KL, no entropy
+    bool fixedLength = false;   ///< built for one length T; shorter sequences slice its projections
     MapAxis mapAxis = MapAxis::Tokens;
 };
 
@@ -112,9 +113,9 @@ struct MechanismInfo {
     std::vector<OptionValues> (*variants)(const AttentionSizes& sizes) = nullptr;
     /// What becomes of Rotary, Alibi and RelativeBias; null: all three are refused.
     PositionFit (*position)(Position position, bool causal) = nullptr;
-    /// The mechanism's own map, rows [rowBegin, rowEnd) of [T, A]; null for "full", whose map is the exact one.
+    /// The mechanism's own map, rows [rowBegin, rowEnd) of [T, A]; null where it has none but the token map.
     Matrix (*compressedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
-    /// The token map it implies, same rows of [T, T]; null where compressedMap is.
+    /// The token map it implies, same rows of [T, T], where that is known in closed form; null: impliedMap() finds it.
     Matrix (*liftedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
 };
 

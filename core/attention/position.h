@@ -19,7 +19,9 @@ enum class Position {
 };
 inline constexpr std::array<const char*, 6> kPositionNames{"none",   "learned", "sinusoidal",
                                                            "rotary", "alibi",   "relative_bias"};
-constexpr const char* nameOf(Position position) { return kPositionNames.at(static_cast<std::size_t>(position)); }
+constexpr const char* nameOf(Position position) {
+    return kPositionNames.at(static_cast<std::size_t>(position));
+}
 /// Throws Error with the list of names.
 Position positionOf(std::string_view name);
 

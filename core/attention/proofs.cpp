@@ -56,11 +56,11 @@ using Sizes = std::vector<std::pair<std::int64_t, std::int64_t>>;  // length, he
 void addCases(std::vector<Case>& cases, const MechanismInfo& info, const Sizes& sizes, std::int64_t batch,
               std::int64_t heads, bool causal, Position position) {
     for (const auto& [length, width] : sizes) {
-        Case c{&info,
-               {.layers = 2, .heads = heads, .headWidth = width, .length = length, .causal = causal,
-                .position = position},
-               batch,
-               {}};
+        Case c{
+            &info,
+            {.layers = 2, .heads = heads, .headWidth = width, .length = length, .causal = causal, .position = position},
+            batch,
+            {}};
         for (OptionValues& options : info.variants(c.sizes)) {
             c.options = std::move(options);
             cases.push_back(c);

@@ -17,12 +17,14 @@ public:
     SoftmaxPosition(const AttentionSizes& sizes, ParameterStore& parameters);
     /// Completes the options of attend().
     AttendOptions options(Tape& tape, AttendOptions options) const;
+    /// The table of the relative bias, or nullptr.
+    Parameter* relative() const { return m_relative; }
     /// What is added to the score of a key `distance` ≥ 0 places back, in decoding.
     float past(std::int64_t head, std::int64_t distance) const;
 
 private:
-    std::vector<double> m_slopes;            // [H] or empty
-    const Parameter* m_relative = nullptr;
+    std::vector<double> m_slopes;  // [H] or empty
+    Parameter* m_relative = nullptr;
 };
 
 /// attend() in plain operations, the map stored whole: what naive definitions are made of.

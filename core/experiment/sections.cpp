@@ -37,8 +37,8 @@ void HeadOptions::visit(OptionVisitor& visitor) {
 }
 
 void ModelOptions::visit(OptionVisitor& visitor) {
-    visitor.choice({"kind", "", "An encoder sees the whole sequence; a decoder's token i sees the tokens up to i."}, kind,
-                   {"encoder", "decoder"});
+    visitor.choice({"kind", "", "An encoder sees the whole sequence; a decoder's token i sees the tokens up to i."},
+                   kind, {"encoder", "decoder"});
     visitor.integer({"layers", "layers", "Transformer blocks."}, layers, {1, 64});
     visitor.integer({"width", "channels", "C, the width of the residual stream."}, width, {1, 8192});
     visitor.integer({"heads", "heads", "H, attention heads in a layer; they divide the width."}, heads, {1, 256});

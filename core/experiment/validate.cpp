@@ -86,10 +86,11 @@ void checkExperiment(const Experiment& experiment, const Locations& locations) {
             experiment.probes.samples);
     const TaskInfo& task = findTask(experiment.task.name);
     require(!task.needsCausal || model.causal(), locations.of("model.kind"),
-            "model.kind: expected \"decoder\", since an encoder would see what {} asks for, but found \"{}\"", task.name,
-            model.kind);
+            "model.kind: expected \"decoder\", since an encoder would see what {} asks for, but found \"{}\"",
+            task.name, model.kind);
     require(!task.pooled || !model.causal() || model.pool == "mean", locations.of("model.pool"),
-            "model.pool: expected \"mean\", since a decoder's first token sees itself alone, but found \"{}\"", model.pool);
+            "model.pool: expected \"mean\", since a decoder's first token sees itself alone, but found \"{}\"",
+            model.pool);
     for (std::size_t i = 0; i < experiment.lanes.size(); ++i) checkLane(experiment, i, locations);
 }
 

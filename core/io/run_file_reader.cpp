@@ -235,6 +235,9 @@ Snapshot RunFileReader::snapshot(int lane, std::int64_t step) const {
             lane, steps.empty() ? "none" : fmt::format("{}", fmt::join(steps, ", ")));
     const auto row = static_cast<std::uint64_t>(found - steps.begin());
     const LaneShape& shape = content.shape.lanes[index];
+    const Experiment& run = experiment();
+    require(index < run.lanes.size(), "run file", "an experiment of {} lanes in {}, but it has {}",
+            content.lanes.size(), m_impl->path.string(), run.lanes.size());
 
     return patiently(m_impl->path, [&] {
         const Hdf5Session session;
@@ -244,6 +247,9 @@ Snapshot RunFileReader::snapshot(int lane, std::int64_t step) const {
         snapshot.step = step;
         snapshot.lane = lane;
         snapshot.mechanism = shape.mechanism;
+        snapshot.options = run.lanes[index].options;
+        snapshot.causal = run.model.causal();
+        snapshot.position = positionOf(run.model.position);
         snapshot.samples = shape.samples;
         snapshot.heads = shape.heads;
         snapshot.length = shape.length;

@@ -45,8 +45,7 @@ Variable multiply(const Variable& a, const Variable& b) {
     const std::int64_t count = y.value().elements();
     dispatchReal(a.type(), [&](auto zero) {
         using T = decltype(zero);
-        for (std::int64_t i = 0; i < count; ++i)
-            y.value().as<T>()[i] = a.value().as<T>()[i] * b.value().as<T>()[i];
+        for (std::int64_t i = 0; i < count; ++i) y.value().as<T>()[i] = a.value().as<T>()[i] * b.value().as<T>()[i];
     });
     tape.record(y, [=] {
         dispatchReal(a.type(), [&](auto zero) {
@@ -162,7 +161,8 @@ Variable multiplyRows(const Variable& x, const Variable& factors) {
                 const Variable::Sink sink = factors.gradientSink();
                 for (std::int64_t r = 0; r < rows; ++r) {
                     T sum = 0;
-                    for (std::int64_t c = 0; c < width; ++c) sum += dy[r * width + c] * x.value().as<T>()[r * width + c];
+                    for (std::int64_t c = 0; c < width; ++c)
+                        sum += dy[r * width + c] * x.value().as<T>()[r * width + c];
                     put(sink.tensor.as<T>()[r], sum, sink.accumulate);
                 }
             }

@@ -87,8 +87,7 @@ Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task)
     const ModelOptions& model = experiment.model;
     require(model.width % model.heads == 0, "model", "heads must divide width, but width is {} and heads {}",
             model.width, model.heads);
-    m_mechanism =
-        findMechanism(m_config.mechanism).create(m_config.options, experiment.attentionSizes(), m_parameters);
+    m_mechanism = findMechanism(m_config.mechanism).create(m_config.options, experiment.attentionSizes(), m_parameters);
     const ModelShape shape{task.vocabulary(), task.outputs(), task.length(), findTask(experiment.task.name).pooled};
     m_model = std::make_unique<Transformer>(model, shape, *m_mechanism, m_parameters);
 }

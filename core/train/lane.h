@@ -7,8 +7,8 @@
 #include "core/attention/mechanism.h"
 #include "core/data/task.h"
 #include "core/experiment/experiment.h"
-#include "core/nn/transformer.h"
 #include "core/nn/parameters.h"
+#include "core/nn/transformer.h"
 #include "core/train/event.h"
 
 namespace linscope {

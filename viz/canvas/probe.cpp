@@ -163,16 +163,19 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
     ImGui::Dummy({width, height + 4});
     list.AddRectFilled({corner.x, corner.y + 3}, {corner.x + width, corner.y + height}, theme.well, 3);
     list.AddRectFilled({corner.x, corner.y + 3}, {across(fidelity.mapError), corner.y + height}, theme.accent, 3);
-    list.AddRectFilled({corner.x, corner.y + 3}, {across(fidelity.rankBound), corner.y + height},
-                       IM_COL32(40, 90, 150, 255), 3);
-    const float bound = across(fidelity.rankBound);
-    list.AddLine({bound, corner.y}, {bound, corner.y + height + 3}, theme.text, 1.5F);
+    const bool ranked = std::isfinite(fidelity.rankBound);
+    if (ranked) {
+        const float bound = across(fidelity.rankBound);
+        list.AddRectFilled({corner.x, corner.y + 3}, {bound, corner.y + height}, IM_COL32(40, 90, 150, 255), 3);
+        list.AddLine({bound, corner.y}, {bound, corner.y + height + 3}, theme.text, 1.5F);
+    }
     ProbeTable table(host, width);
     table.row("output error ε", numberText(fidelity.outputError, 3), theme.text,
               "ε = ‖O − Õ‖ / ‖O‖ (Frobenius): the error of what the head writes. The main figure.");
     table.row("map error", numberText(fidelity.mapError, 3), theme.accent,
               "‖P − L‖ / ‖P‖: the bar above, whole length.");
-    table.row("best rank-K map", numberText(fidelity.rankBound, 3), 0,
+    if (ranked)
+        table.row("best rank-K map", numberText(fidelity.rankBound, 3), 0,
               "Eckart–Young bound: the map error of the best possible map of rank K, the line in the bar. What "
               "lies left of it is paid for a small K; what lies right of it for a projection that could be better.");
     table.row("negative mass", numberText(fidelity.negativeMass, 3), 0,

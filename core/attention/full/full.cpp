@@ -7,7 +7,9 @@ struct FullOptions {
 };
 
 FullAttention::FullAttention(const AttentionSizes& sizes, ParameterStore& parameters)
-    : Mechanism(sizes), m_position(sizes, parameters) {}
+    : Mechanism(sizes), m_position(sizes, parameters) {
+    if (m_position.relative() != nullptr) addProjection("relative_bias", -1, -1, m_position.relative());
+}
 
 Variable FullAttention::forwardImpl(const AttentionInput& input) const {
     return attend(input.q, input.k, input.v,
@@ -29,7 +31,7 @@ MechanismInfo fullMechanism() {
         .title = "Full attention",
         .summary = "Exact softmax attention, computed by blocks: the yardstick.",
         .paper = "Vaswani et al. 2017, arXiv:1706.03762; by blocks: Dao et al. 2022, arXiv:2205.14135",
-        .traits = {.causal = true, .mapAxis = MapAxis::Tokens},
+        .traits = {.causal = true, .exact = true, .mapAxis = MapAxis::Tokens},
         .options = specsOf<FullOptions>(),
         .create = [](const OptionValues& options, const AttentionSizes& sizes,
                      ParameterStore& parameters) -> std::unique_ptr<Mechanism> {

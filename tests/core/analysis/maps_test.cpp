@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/analysis/implied_map.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 
@@ -115,6 +116,37 @@ TEST(Maps, FullAttentionHasTheExactMapOnly) {
     EXPECT_THROW(attentionMap(s, {.kind = MapKind::Compressed}), Error);
     EXPECT_THROW(attentionMap(s, {.layer = 1}), Error);
     EXPECT_THROW(attentionMap(s, {.head = -1}), Error);
+}
+
+// The map found by pushing unit values through the mechanism is the one known in closed form.
+TEST(Maps, TheImpliedMapIsTheLiftedOne) {
+    Snapshot s = randomSnapshot("linformer");
+    s.options = {{"k", std::vector<std::int64_t>{kSlots}}, {"sharing", std::string("headwise")}};
+    const Matrix implied = impliedMap(s, 0, 1, 1);
+    const AttentionMap lifted = attentionMap(s, {.kind = MapKind::Lifted, .head = 1, .sample = 1});
+    ASSERT_EQ(implied.values.size(), lifted.matrix.values.size());
+    for (std::size_t i = 0; i < implied.values.size(); ++i)
+        ASSERT_NEAR(implied.values[i], lifted.matrix.values[i], 1e-4);
+}
+
+// The exact map of a decoder's head, with ALiBi, is what full attention itself does.
+TEST(Maps, TheExactMapKnowsDirectionAndDistance) {
+    for (const Position position : {Position::None, Position::Alibi, Position::RelativeBias}) {
+        Snapshot s = randomSnapshot("full");
+        s.causal = true;
+        s.position = position;
+        s.projections.clear();
+        if (position == Position::RelativeBias) {
+            Projection table{"relative_bias", -1, -1, kHeads, kRelativeBuckets, {}};
+            for (int i = 0; i < kHeads * kRelativeBuckets; ++i) table.values.push_back(std::sin(float(i)));
+            s.projections.push_back(table);
+        }
+        const Matrix implied = impliedMap(s, 0, 1, 0);
+        const AttentionMap exact = attentionMap(s, {.head = 1});
+        EXPECT_EQ(exact.matrix.at(3, 4), 0);
+        for (std::size_t i = 0; i < implied.values.size(); ++i)
+            ASSERT_NEAR(implied.values[i], exact.matrix.values[i], 1e-5) << nameOf(position);
+    }
 }
 
 // With as many slots as tokens and E = F = identity, Linformer is exact.

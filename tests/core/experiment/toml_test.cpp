@@ -184,7 +184,8 @@ TEST(ExperimentToml, ValuesOutOfRangeAreNamedWithTheirLine) {
             << value;
     EXPECT_THAT(errorAfterLane("[optimizer]\nbeta1 = 1.0"), HasSubstr("optimizer.beta1: expected a number"));
     EXPECT_THAT(errorAfterLane("[probes]\nevery = 0"), HasSubstr("probes.every: expected an integer from 1"));
-    EXPECT_THAT(errorAfterLane("[model]\nkind = \"decoder\""), HasSubstr("model.kind: expected one of encoder"));
+    EXPECT_THAT(errorAfterLane("[model]\nkind = \"recurrent\""),
+                HasSubstr("model.kind: expected one of encoder, decoder"));
 }
 
 TEST(ExperimentToml, UnknownTasksAndMechanismsNameTheKnown) {
