@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/autograd/variable.h"
+#include "core/tensor/arena.h"
+
+namespace linscope {
+
+/// How each sample's kept tokens are shared out to landmarks. Of n kept tokens, counted in their order,
+/// min(M,n) segments are made, segment s from token ⌊s·n/min(M,n)⌋ on, so that sizes differ by at most one, none is
+/// empty, and a padded sequence has the segments of the same sequence alone.
+struct Segments {
+    Tensor segment;  ///< [B,T] I32: the segment of each token, −1 for padding
+    Tensor size;     ///< [B,M] I32: tokens of each segment; 0 past the last one
+    Tensor keep;     ///< [B,M] F32: 1 where there is a segment, as attend() wants it
+    std::int64_t batch() const { return size.shape()[0]; }
+    std::int64_t landmarks() const { return size.shape()[1]; }
+    /// Segments that sample b has.
+    std::int64_t count(std::int64_t b) const;
+};
+Segments shareOut(Arena& arena, std::int64_t batch, std::int64_t length, std::int64_t landmarks,
+                  std::span<const float> keep);
+
+/// The mean of each segment; 0 where there is none. Padded tokens have no part, whatever they hold.
+/// x [B,T,H,D] → [B,M,H,D]
+Variable segmentMeans(const Variable& x, const Segments& segments);
+
+}  // namespace linscope
