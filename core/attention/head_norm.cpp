@@ -24,9 +24,9 @@ T factorOf(const ConstRow<T>& x, RowNorm norm) {
 
 }  // namespace
 
-RowNorm rmsNorm(std::int64_t width) {
+RowNorm rmsNorm(std::int64_t width, double epsilon) {
     const auto d = static_cast<double>(width);
-    return {std::sqrt(d), d * 1e-5};
+    return {std::sqrt(d), d * epsilon};
 }
 
 Variable normaliseRows(const Variable& x, RowNorm norm) {

@@ -15,9 +15,9 @@ struct RowNorm {
 constexpr RowNorm unitNorm() {
     return {1.0, 1e-6};
 }
-/// x/√(mean(x²) + 1e-5): root mean square 1 (Zhang & Sennrich 2019, arXiv:1910.07467, §4), without a gain, for the
-/// outputs of heads of `width` channels that no denominator bounds.
-RowNorm rmsNorm(std::int64_t width);
+/// x/√(mean(x²) + ε): root mean square 1 (Zhang & Sennrich 2019, arXiv:1910.07467, §4), without a gain, for the
+/// outputs of heads of `width` channels that no denominator bounds. Rounding of x is amplified by up to 1/√ε.
+RowNorm rmsNorm(std::int64_t width, double epsilon);
 
 /// The norm of every row, shared out to threads by rows. x [..., D] → [..., D]
 Variable normaliseRows(const Variable& x, RowNorm norm);

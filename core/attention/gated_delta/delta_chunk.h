@@ -199,12 +199,13 @@ private:
     void throughScores() const {
         for (std::int64_t i = 0; i < m_n; ++i) {
             T* line = m_space.gradient + i * m_c;
-            for (std::int64_t j = 0; j <= i; ++j) {
+            for (std::int64_t j = 0; j < i; ++j) {  // on the diagonal the exponent is 0
                 const T share = line[j] * m_space.scores[i * m_c + j];
                 m_space.dSum[i] += share;
                 m_space.dSum[j] -= share;
                 line[j] *= static_cast<T>(m_scale) * m_space.decay[i * m_c + j];
             }
+            line[i] *= static_cast<T>(m_scale);
             std::fill(line + i + 1, line + m_n, T(0));
         }
     }
@@ -231,8 +232,11 @@ private:
             const T factor = static_cast<T>(sign) * weights[t];
             Row(dx + t * x.stride, m_d) += factor * read;
             const T share = factor * (ConstRow(x.data + t * x.stride, m_d) * read).sum();
-            m_space.dSum[t] += ending ? -share : share;
-            if (ending) m_space.dSum[m_n - 1] += share;
+            if (!ending) m_space.dSum[t] += share;
+            if (ending && t < m_n - 1) {  // the exponent G_n − G_t; of the last token it is 0
+                m_space.dSum[t] -= share;
+                m_space.dSum[m_n - 1] += share;
+            }
         }
     }
 

@@ -41,7 +41,7 @@ public:
             m_written += Vector(v.data() + at, m_width);
             state.noalias() += beta * m_key * m_written.transpose();
             Eigen::Map<Eigen::VectorXf>(o.data() + at, m_width).noalias() = scale * (state.transpose() * m_query);
-            if (m_normalise) normaliseRow(o.data() + at, m_width, rmsNorm(m_width));
+            if (m_normalise) normaliseRow(o.data() + at, m_width, rmsNorm(m_width, kDeltaEpsilon));
         }
     }
 

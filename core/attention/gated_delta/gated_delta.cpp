@@ -73,7 +73,7 @@ Variable GatedDeltaAttention::forwardImpl(const AttentionInput& input) const {
     }
     const Variable o =
         deltaRule(normaliseRows(input.q, unitNorm()), normaliseRows(k, unitNorm()), v, beta, logAlpha, m_options.chunk);
-    return m_options.normalise ? normaliseRows(o, rmsNorm(sizes().headWidth)) : o;
+    return m_options.normalise ? normaliseRows(o, rmsNorm(sizes().headWidth, kDeltaEpsilon)) : o;
 }
 
 // The recurrence, token by token.
@@ -112,7 +112,7 @@ Variable GatedDeltaAttention::naiveImpl(const AttentionInput& input) const {
         outputs.push_back(reshape(matmul(token(q), state), {batch, 1, heads, width}));
     }
     const Variable o = scale(concatenate(outputs), 1.0 / std::sqrt(static_cast<double>(width)));
-    return m_options.normalise ? plainNormaliseRows(o, rmsNorm(width)) : o;
+    return m_options.normalise ? plainNormaliseRows(o, rmsNorm(width, kDeltaEpsilon)) : o;
 }
 
 std::unique_ptr<DecodingState> GatedDeltaAttention::startDecodingImpl(int layer) const {

@@ -4,6 +4,9 @@
 
 namespace linscope {
 
+/// Of the norm of the outputs: theirs have a mean square of about D⁻², q and k being of length 1.
+inline constexpr double kDeltaEpsilon = 1e-5;
+
 struct GatedDeltaOptions {
     std::string gate = "learned";
     double betaMax = 1;
