@@ -296,6 +296,7 @@ ProofResult optionsRoundTrip(const MechanismInfo& info) {
         experiment.model.layers = c.sizes.layers;
         experiment.model.heads = c.sizes.heads;
         experiment.model.width = c.sizes.heads * c.sizes.headWidth;
+        experiment.model.kind = c.sizes.causal ? "decoder" : "encoder";  // some mechanisms have one form alone
         experiment.lanes = {{.name = "proof", .mechanism = std::string(info.name), .options = c.options}};
         const Experiment read = Experiment::fromToml(experiment.toToml(), "proof");
         const OptionValues& back = read.lanes.at(0).options;
