@@ -18,7 +18,7 @@ template <typename T>
 using ConstRow = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
 
 struct Sizes {
-    std::int64_t batch, length, heads, width, chunk;
+    std::int64_t batch, length, heads, width, chunk, rounds;
     std::int64_t stride() const { return heads * width; }
     std::int64_t headCount() const { return batch * heads; }
 };
@@ -31,11 +31,15 @@ struct Scratch {
     T *q, *dO, *o;                            // [c,D]
     T *k, *v, *dk;                            // [2c,D]
     T *s, *ds;                                // [c,2c]
+    T* exponentials;                          // [2c]
+    T* logs;                                  // [rounds + 1], of how often a key was met; the first is 0
+    std::int32_t *keys, *met, *keyChunks;     // [2c] the window's keys, −1: none; [2c]; [rounds,2c]
 
     static std::int64_t elements(const Sizes& z) {
-        return z.length * (4 + z.width) + 9 * z.chunk * z.width + 4 * z.chunk * z.chunk;
+        return z.length * (4 + z.width) + 9 * z.chunk * z.width + 4 * z.chunk * z.chunk + 2 * z.chunk + z.rounds + 1;
     }
-    Scratch(T* at, const Sizes& z) {
+    static std::int64_t integers(const Sizes& z) { return (2 + z.rounds) * 2 * z.chunk; }
+    Scratch(T* at, std::int32_t* integers, const Sizes& z) {
         const std::int64_t row = z.chunk * z.width, square = 2 * z.chunk * z.chunk;
         const auto take = [&](std::int64_t count) { return std::exchange(at, at + count); };
         inverseNorm = take(z.length), greatest = take(z.length), sum = take(z.length), delta = take(z.length);
@@ -43,6 +47,10 @@ struct Scratch {
         q = take(row), dO = take(row), o = take(row);
         k = take(2 * row), v = take(2 * row), dk = take(2 * row);
         s = take(square), ds = take(square);
+        exponentials = take(2 * z.chunk);
+        logs = take(z.rounds + 1);
+        for (std::int64_t r = 0; r <= z.rounds; ++r) logs[r] = r > 1 ? std::log(static_cast<T>(r)) : T(0);
+        keys = integers, met = keys + 2 * z.chunk, keyChunks = met + 2 * z.chunk;
     }
 };
 
@@ -75,12 +83,12 @@ template <typename T>
 class Head {
 public:
     Head(const Sizes& sizes, std::int64_t index, const T* qk, const T* v, const LshChunks& chunks,
-         const ChunkAttendOptions& options, T* scratch)
+         const ChunkAttendOptions& options, T* scratch, std::int32_t* integers)
         : z(sizes),
           m_index(index),
           m_chunks(chunks),
           m_options(options),
-          m(scratch, sizes),
+          m(scratch, integers, sizes),
           m_kept(chunks.kept.as<std::int32_t>()[index / sizes.heads]),
           m_scale(T(1) / std::sqrt(static_cast<T>(sizes.width))) {
         const std::int64_t offset = this->offset();
@@ -109,12 +117,12 @@ public:
                     continue;
                 }
                 const T shrink = std::exp(m.greatest[query] - top);
-                for (std::int64_t j = 0; j < 2 * z.chunk; ++j) p[j] = p[j] == kNone ? T(0) : std::exp(p[j] - top);
+                exponentiate(p, top);
                 m.sum[query] = m.sum[query] * shrink + p.sum();
                 m.greatest[query] = top;
                 Row<T>(out + query * z.stride(), z.width) *= shrink;
             }
-            multiplyBlock(z.chunk, z.width, 2 * z.chunk, m.s, false, m.v, false, m.o, 1);
+            multiplyBlock(z.chunk, z.width, 2 * z.chunk, m.s, false, m.v, false, m.o);
             for (std::int64_t i = 0; i < w.rows; ++i)
                 Row<T>(out + w.own[i] * z.stride(), z.width) += Row<T>(m.o + i * z.width, z.width);
         });
@@ -140,18 +148,22 @@ public:
         eachWindow([&](const Window& w) {
             scores(w);
             gatherRows(w, dO, m.dO);
-            multiplyBlock(c, 2 * c, z.width, m.dO, false, m.v, true, m.ds, 1);
-            for (std::int64_t i = 0; i < c; ++i)
-                for (std::int64_t j = 0; j < 2 * c; ++j) {
-                    T &p = m.s[i * 2 * c + j], &d = m.ds[i * 2 * c + j];
-                    p = i >= w.rows || p == kNone ? T(0) : std::exp(p - lse[w.own[i]]);
-                    d = p == T(0) ? T(0) : p * (d - m.delta[w.own[i]]) * m_scale;
+            multiplyBlock(c, 2 * c, z.width, m.dO, false, m.v, true, m.ds);
+            for (std::int64_t i = 0; i < c; ++i) {
+                Row<T> p(m.s + i * 2 * c, 2 * c), d(m.ds + i * 2 * c, 2 * c);
+                if (i >= w.rows || lse[w.own[i]] == kNone) {
+                    p.setZero();
+                    d.setZero();
+                    continue;
                 }
-            multiplyBlock(2 * c, z.width, c, m.s, true, m.dO, false, m.dk, 1);
+                exponentiate(p, lse[w.own[i]]);
+                d = p * (d - m.delta[w.own[i]]) * m_scale;
+            }
+            multiplyBlock(2 * c, z.width, c, m.s, true, m.dO, false, m.dk);
             scatterColumns(w, m.dk, dv, stride);
-            multiplyBlock(2 * c, z.width, c, m.ds, true, m.q, false, m.dk, 1);
+            multiplyBlock(2 * c, z.width, c, m.ds, true, m.q, false, m.dk);
             scatterColumns(w, m.dk, m.dKey, z.width);
-            multiplyBlock(c, z.width, 2 * c, m.ds, false, m.k, false, m.o, 1);
+            multiplyBlock(c, z.width, 2 * c, m.ds, false, m.k, false, m.o);
             for (std::int64_t i = 0; i < w.rows; ++i)
                 Row<T>(dq + w.own[i] * stride, z.width) += Row<T>(m.o + i * z.width, z.width);
         });
@@ -176,6 +188,9 @@ private:
             forWindows(m_chunks, m_index, round, m_kept, [&](const Window& w) {
                 for (std::int64_t column = 0; column < 2 * z.chunk; ++column) {
                     const std::int64_t token = w.keyAt(column, z.chunk);
+                    m.keys[column] = static_cast<std::int32_t>(token);
+                    for (std::int64_t r = 0; r < z.rounds && countsOnce(); ++r)
+                        m.keyChunks[r * 2 * z.chunk + column] = token < 0 ? -9 : m_chunks.chunkOf(m_index, r)[token];
                     Row<T> k(m.k + column * z.width, z.width), v(m.v + column * z.width, z.width);
                     if (token < 0) {
                         k.setZero();
@@ -208,7 +223,7 @@ private:
     }
 
     static void multiplyBlock(std::int64_t rows, std::int64_t columns, std::int64_t inner, const T* a, bool transposeA,
-                              const T* b, bool transposeB, T* c, double alpha) {
+                              const T* b, bool transposeB, T* c) {
         multiply({.m = rows,
                   .n = columns,
                   .k = inner,
@@ -216,33 +231,55 @@ private:
                   .transposeB = transposeB,
                   .lda = transposeA ? rows : inner,
                   .ldb = transposeB ? inner : columns,
-                  .ldc = columns,
-                  .alpha = alpha},
+                  .ldc = columns},
                  a, b, c);
     }
 
-    /// s [c,2c] = scores + the logarithm of a meeting's weight, −∞ where a query does not see the key.
+    /// In how many rounds `query` meets each key of the window.
+    void countMeetings(std::int64_t query) {
+        const std::int64_t columns = 2 * z.chunk;
+        std::fill_n(m.met, columns, 0);
+        for (std::int64_t r = 0; r < z.rounds; ++r) {
+            const std::int32_t own = m_chunks.chunkOf(m_index, r)[query];
+            const std::int32_t* others = m.keyChunks + r * columns;
+            for (std::int64_t j = 0; j < columns; ++j) m.met[j] += own - others[j] == 0 || own - others[j] == 1;
+        }
+    }
+
+    /// s [c,2c] = scores − the logarithm of how often a key is met, −∞ where a query does not see the key.
     void scores(const Window& w) {
-        const std::int64_t c = z.chunk;
-        multiplyBlock(c, 2 * c, z.width, m.q, false, m.k, true, m.s, 1);
+        const std::int64_t c = z.chunk, columns = 2 * c;
+        multiplyBlock(c, columns, z.width, m.q, false, m.k, true, m.s);
         const T slope = m_options.slopes.empty()
                             ? T(0)
                             : static_cast<T>(m_options.slopes[static_cast<std::size_t>(m_index % z.heads)]);
-        for (std::int64_t i = 0; i < c; ++i)
-            for (std::int64_t column = 0; column < 2 * c; ++column) {
-                T& s = m.s[i * 2 * c + column];
-                const std::int64_t key = w.keyAt(column, c);
-                if (i >= w.rows || key < 0 || key == w.own[i] || (m_chunks.causal && key > w.own[i])) {
-                    s = kNone;
-                    continue;
-                }
-                s = s * m_scale - slope * static_cast<T>(std::abs(key - w.own[i]));
-                if (m_options.countOnce && m_chunks.rounds > 1) {
-                    const std::int32_t meetings = m_chunks.meetings(m_index, w.own[i], key);
-                    if (meetings > 1) s -= std::log(static_cast<T>(meetings));
-                }
+        for (std::int64_t i = 0; i < c; ++i) {
+            T* s = m.s + i * columns;
+            if (i >= w.rows) {
+                std::fill_n(s, columns, kNone);
+                continue;
             }
+            const std::int32_t query = w.own[i];
+            if (countsOnce()) countMeetings(query);
+            for (std::int64_t j = 0; j < columns; ++j) {
+                const std::int32_t key = m.keys[j];
+                const bool seen = key >= 0 && key != query && !(m_chunks.causal && key > query);
+                const T distance = static_cast<T>(std::abs(key - query));
+                s[j] = seen ? s[j] * m_scale - slope * distance : kNone;
+            }
+            if (countsOnce())
+                for (std::int64_t j = 0; j < columns; ++j) s[j] -= m.logs[m.met[j]];
+        }
     }
+
+    /// exp(s − shift) of one row of scores, exactly 0 where a key is not seen (a vectorised e^−∞ is only tiny).
+    void exponentiate(Row<T> s, T shift) {
+        Row<T> e(m.exponentials, 2 * z.chunk);
+        e = (s - shift).exp();
+        for (std::int64_t j = 0; j < 2 * z.chunk; ++j) s[j] = s[j] == kNone ? T(0) : e[j];
+    }
+
+    bool countsOnce() const { return m_options.countOnce && z.rounds > 1; }
 
     Sizes z;
     std::int64_t m_index;  // b·H + h
@@ -260,10 +297,12 @@ void forHeads(const Sizes& z, Arena& arena, Function&& function) {
     const std::int64_t count = z.headCount(), threads = std::min<std::int64_t>(threadCount(), count),
                        each = Scratch<T>::elements(z);
     T* scratch = arena.tensor({threads, each}, dtypeOf<T>).template as<T>();
+    const std::int64_t eachInteger = Scratch<T>::integers(z);
+    std::int32_t* integers = arena.tensor({threads, eachInteger}, DType::I32).template as<std::int32_t>();
     parallelFor(threads, 1, [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t part = first; part < last; ++part)
             for (std::int64_t i = count * part / threads; i < count * (part + 1) / threads; ++i)
-                function(i, scratch + part * each);
+                function(i, scratch + part * each, integers + part * eachInteger);
     });
 }
 
@@ -272,14 +311,14 @@ void forHeads(const Sizes& z, Arena& arena, Function&& function) {
 Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chunks,
                      const ChunkAttendOptions& options) {
     const Shape& shape = qk.shape();
-    const Sizes z{shape[0], shape[1], shape[2], shape[3], options.chunk};
+    const Sizes z{shape[0], shape[1], shape[2], shape[3], options.chunk, chunks.rounds};
     Tape& tape = qk.tape();
     const Variable o = tape.result(shape, qk.type(), qk, v);
     const Tensor lse = tape.arena().tensor({z.batch, z.heads, z.length}, qk.type());
     dispatchReal(qk.type(), [&](auto zero) {
         using T = decltype(zero);
-        forHeads<T>(z, tape.arena(), [&](std::int64_t i, T* scratch) {
-            Head<T> head(z, i, qk.value().as<T>(), v.value().as<T>(), chunks, options, scratch);
+        forHeads<T>(z, tape.arena(), [&](std::int64_t i, T* scratch, std::int32_t* integers) {
+            Head<T> head(z, i, qk.value().as<T>(), v.value().as<T>(), chunks, options, scratch, integers);
             head.forward(o.value().as<T>() + head.offset(), lse.as<T>() + i * z.length);
         });
     });
@@ -295,8 +334,9 @@ Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chu
                 return sink.tensor.as<T>();
             };
             T *dq = sinkOf(qk), *dv = sinkOf(v);
-            forHeads<T>(z, arena, [&](std::int64_t i, T* scratch) {
-                Head<T> head(z, i, qk.value().template as<T>(), v.value().template as<T>(), chunks, options, scratch);
+            forHeads<T>(z, arena, [&](std::int64_t i, T* scratch, std::int32_t* integers) {
+                Head<T> head(z, i, qk.value().template as<T>(), v.value().template as<T>(), chunks, options, scratch,
+                             integers);
                 const std::int64_t at = head.offset();
                 head.backward(o.value().template as<T>() + at, lse.as<T>() + i * z.length,
                               o.gradient().template as<T>() + at, dq + at, dv + at);
