@@ -190,7 +190,10 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
                     p.setZero();
                 else
                     p = (p * head.scale - lse[row + i]).exp();
-                d = p * (d - delta[i]);
+                if (head.keys == 1)
+                    d.setZero();  // its weight is 1 whatever the score; the difference would be rounding alone
+                else
+                    d = p * (d - delta[i]);
             }
             fillUnseen(head, row, column, rows, columns, T(0), s);
             fillUnseen(head, row, column, rows, columns, T(0), ds);

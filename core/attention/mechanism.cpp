@@ -110,6 +110,7 @@ void Mechanism::addProjection(std::string name, int layer, int head, Parameter* 
 }
 
 std::vector<Projection> Mechanism::projections() const {
+    refreshProjections();
     std::vector<Projection> result;
     for (const NamedProjection& named : m_projections) {
         const Tensor& value = named.parameter->value;

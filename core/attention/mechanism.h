@@ -82,6 +82,9 @@ protected:
     virtual Variable naiveImpl(const AttentionInput& input) const = 0;
     virtual std::unique_ptr<DecodingState> startDecodingImpl(int layer) const;
 
+    /// Called before the matrices are read, for those that are computed from something smaller.
+    virtual void refreshProjections() const {}
+
     /// Names a parameter or buffer [K,T] for probes, snapshots and views; layer or head −1: all of them.
     void addProjection(std::string name, int layer, int head, Parameter* parameter);
 

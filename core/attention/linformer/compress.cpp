@@ -83,7 +83,7 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x, st
                 });
             }
             for (std::int64_t part = 0; part < parts; ++part)
-                if (!all[part]->frozen)
+                if (all[part]->trained())
                     projectionGradient<T>(s, dy + part * s.columns, tokens.value().as<T>() + part * s.columns,
                                           all[part]->gradient.as<T>());
         });

@@ -9,7 +9,7 @@ namespace linscope {
 
 /// y_bsh = Σ_t E_h[s,t]·x_bth: keys or values compressed along the sequence (Wang et al. 2020, eq. 7).
 /// x [B,T,H,D]; one projection [K,≥T] for all heads, or one for each → [B,K,H,D]. Positions whose `keep`
-/// [B,T] is 0 count as zero, whatever they hold. A frozen projection gets no gradient.
+/// [B,T] is 0 count as zero, whatever they hold. A projection that is not trained gets no gradient.
 Variable compress(std::span<Parameter* const> projections, const Variable& x, std::span<const float> keep = {});
 
 }  // namespace linscope

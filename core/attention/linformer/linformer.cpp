@@ -4,9 +4,10 @@
 
 #include <cmath>
 
-#include "core/attention/softmax_attention.h"
 #include "core/attention/linformer/compress.h"
 #include "core/attention/linformer/linformer_maps.h"
+#include "core/attention/linformer/pooled.h"
+#include "core/attention/softmax_attention.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/ops/elementwise.h"
@@ -15,6 +16,10 @@
 namespace linscope {
 
 void LinformerOptions::visit(OptionVisitor& visitor) {
+    visitor.choice({"kind", "",
+                    "Learned matrices; a learned convolution whose kernel is its stride; means of neighbours; a fixed "
+                    "random matrix."},
+                   kind, {"learned", "convolution", "mean", "gaussian"});
     visitor.perLayer({"k", "slots", "Length of the compressed keys and values; one number, or one for each layer."}, k,
                      {.minimum = 1});
     visitor.choice(
@@ -29,11 +34,11 @@ Sharing LinformerOptions::sharingMode() const {
                                     : Sharing::Layerwise;
 }
 
-namespace {
-
-std::int64_t slotsOf(const LinformerOptions& options, std::int64_t layer) {
-    return options.k.size() == 1 ? options.k[0] : options.k[static_cast<std::size_t>(layer)];
+std::int64_t LinformerOptions::slotsOf(std::int64_t layer) const {
+    return k.size() == 1 ? k[0] : k[static_cast<std::size_t>(layer)];
 }
+
+namespace {
 
 void validate(const LinformerOptions& options, const AttentionSizes& sizes) {
     require(options.k.size() == 1 || static_cast<std::int64_t>(options.k.size()) == sizes.layers, "linformer",
@@ -58,6 +63,9 @@ std::vector<OptionValues> variants(const AttentionSizes& sizes) {
     for (std::int64_t layer = 0; layer < sizes.layers; ++layer)
         perLayer.push_back(std::max<std::int64_t>(1, k - layer));
     all.push_back({{"k", perLayer}, {"sharing", std::string("headwise")}});
+    for (const char* kind : {"convolution", "mean", "gaussian"})
+        all.push_back({{"kind", std::string(kind)}, {"k", std::vector{k}}, {"sharing", std::string("headwise")}});
+    all.push_back({{"kind", std::string("convolution")}, {"k", std::vector{k}}, {"sharing", std::string("none")}});
     return all;
 }
 
@@ -66,19 +74,21 @@ std::vector<OptionValues> variants(const AttentionSizes& sizes) {
 LinformerAttention::LinformerAttention(const LinformerOptions& options, const AttentionSizes& sizes,
                                        ParameterStore& parameters)
     : Mechanism(sizes), m_sharing(options.sharingMode()) {
-    validate(options, sizes);
+    const bool trained = options.kind == "learned";
     // Entries N(0, 1/k), as the random projections of Theorem 1 have.
     const auto add = [&](const std::string& prefix, const char* name, std::int64_t slots, std::int64_t layer,
                          std::int64_t head) {
-        Parameter* parameter = &parameters.add(
-            prefix + name, {slots, sizes.length},
-            {.standardDeviation = 1.0 / std::sqrt(static_cast<double>(slots)), .decay = false, .projection = true});
+        Parameter* parameter = &parameters.add(prefix + name, {slots, sizes.length},
+                                               {.standardDeviation = 1.0 / std::sqrt(static_cast<double>(slots)),
+                                                .decay = false,
+                                                .projection = trained,
+                                                .buffer = !trained});
         addProjection(name, m_sharing == Sharing::Layerwise ? -1 : static_cast<int>(layer),
                       perHead() ? static_cast<int>(head) : -1, parameter);
         return parameter;
     };
     for (std::int64_t layer = 0; layer < sizes.layers; ++layer) {
-        const std::int64_t slots = slotsOf(options, layer);
+        const std::int64_t slots = options.slotsOf(layer);
         for (std::int64_t head = 0; head < perLayer(); ++head) {
             const std::string prefix = perHead() ? fmt::format("attention.layer{}.head{}.", layer, head)
                                                  : fmt::format("attention.layer{}.", layer);
@@ -119,16 +129,18 @@ MechanismInfo linformerMechanism() {
         .options = specsOf<LinformerOptions>(),
         .create = [](const OptionValues& options, const AttentionSizes& sizes,
                      ParameterStore& parameters) -> std::unique_ptr<Mechanism> {
-            return std::make_unique<LinformerAttention>(optionsFrom<LinformerOptions>(options, "linformer"), sizes,
-                                                        parameters);
+            const auto chosen = optionsFrom<LinformerOptions>(options, "linformer");
+            validate(chosen, sizes);
+            if (chosen.kind == "convolution" || chosen.kind == "mean")
+                return std::make_unique<PooledLinformer>(chosen, sizes, parameters);
+            return std::make_unique<LinformerAttention>(chosen, sizes, parameters);
         },
         .validate =
             [](const OptionValues& options, const AttentionSizes& sizes) {
                 validate(optionsFrom<LinformerOptions>(options, "linformer"), sizes);
             },
         .variants = variants,
-        .position =
-            [](Position position, bool) -> PositionFit {
+        .position = [](Position position, bool) -> PositionFit {
             if (position == Position::Rotary)
                 return {Fit::Approximate, "a slot mixes keys of many places, so that relative terms blur"};
             return {Fit::Refused, "a slot has no place, so that it has no distance from a query"};
