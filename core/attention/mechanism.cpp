@@ -109,8 +109,15 @@ void Mechanism::addProjection(std::string name, int layer, int head, Parameter* 
     m_projections.push_back({std::move(name), layer, head, parameter});
 }
 
+void Mechanism::adoptProjections(const Mechanism& part, const std::string& prefix, int layer, int head) {
+    m_parts.push_back(&part);
+    for (const NamedProjection& named : part.m_projections)
+        addProjection(prefix + named.name, layer, named.head < 0 ? -1 : head + named.head, named.parameter);
+}
+
 std::vector<Projection> Mechanism::projections() const {
     refreshProjections();
+    for (const Mechanism* part : m_parts) part->refreshProjections();
     std::vector<Projection> result;
     for (const NamedProjection& named : m_projections) {
         const Tensor& value = named.parameter->value;

@@ -88,6 +88,10 @@ protected:
     /// Names a parameter or buffer [K,T] for probes, snapshots and views; layer or head −1: all of them.
     void addProjection(std::string name, int layer, int head, Parameter* parameter);
 
+    /// The matrices of a part of this mechanism, which must live as long: `prefix` before their names, and in place of
+    /// the part's one layer and its heads from 0 on, `layer` and heads from `head` on.
+    void adoptProjections(const Mechanism& part, const std::string& prefix, int layer, int head);
+
 private:
     struct NamedProjection {
         std::string name;
@@ -97,6 +101,7 @@ private:
     void check(const AttentionInput& input) const;
     AttentionSizes m_sizes;
     std::vector<NamedProjection> m_projections;
+    std::vector<const Mechanism*> m_parts;  ///< adopted
 };
 
 struct MechanismInfo {

@@ -13,7 +13,8 @@ Variable leafOf(Tape& tape, const Parameter& p) {
     return p.trained() ? tape.leaf(p.value, p.gradient) : tape.constant(p.value);
 }
 
-Parameter& ParameterStore::add(const std::string& name, const Shape& shape, const Init& init) {
+Parameter& ParameterStore::add(const std::string& ownName, const Shape& shape, const Init& init) {
+    const std::string name = m_prefix + ownName;
     require(find(name) == nullptr, "parameters", "one parameter of each name, but there are two called \"{}\"", name);
     Parameter& parameter = m_parameters.emplace_back();
     parameter.name = name;

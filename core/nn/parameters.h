@@ -4,6 +4,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/autograd/variable.h"
 #include "core/tensor/arena.h"
@@ -40,6 +41,20 @@ public:
     };
     Parameter& add(const std::string& name, const Shape& shape, const Init& init);
 
+    /// While it lives, names that are added get `prefix` in front.
+    class Scope {
+    public:
+        Scope(ParameterStore& store, std::string prefix)
+            : m_store(store), m_before(std::exchange(store.m_prefix, store.m_prefix + prefix)) {}
+        ~Scope() { m_store.m_prefix = m_before; }
+        Scope(const Scope&) = delete;
+        Scope& operator=(const Scope&) = delete;
+
+    private:
+        ParameterStore& m_store;
+        std::string m_before;
+    };
+
     std::deque<Parameter>& all() { return m_parameters; }
     const std::deque<Parameter>& all() const { return m_parameters; }
     Parameter* find(std::string_view name);
@@ -51,6 +66,7 @@ public:
 private:
     std::uint64_t m_seed;
     DType m_type;
+    std::string m_prefix;
     Arena m_arena;
     std::deque<Parameter> m_parameters;  // stable addresses
 };

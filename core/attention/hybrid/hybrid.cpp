@@ -1,0 +1,187 @@
+#include "core/attention/hybrid/hybrid.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/base/error.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/pointwise.h"
+
+namespace linscope {
+
+void HybridOptions::visit(OptionVisitor& visitor) {
+    visitor.text({"plan", "",
+                  "Layers apart by |, parts of a layer by +, each a mechanism with its options and heads: "
+                  "\"window(window=64)*2 + linear*2 | full\"."},
+                 plan);
+}
+
+namespace {
+
+AttentionSizes sizesOf(const HybridPart& part, const AttentionSizes& sizes) {
+    AttentionSizes own = sizes;
+    own.layers = 1;
+    own.heads = part.heads;
+    return own;
+}
+
+/// Every part must be possible by itself.
+void validate(const HybridOptions& options, const AttentionSizes& sizes) {
+    for (const auto& layer : readPlan(options.plan, sizes.layers, sizes.heads))
+        for (const HybridPart& part : layer) checkAttention(*part.info, part.options, sizesOf(part, sizes));
+}
+
+/// Heads [begin, begin + count) of x [B,T,H,D].
+Variable someHeads(const Variable& x, std::int64_t begin, std::int64_t count) {
+    const Shape& s = x.shape();
+    if (count == s[2]) return x;
+    return reshape(slice(reshape(x, {s[0] * s[1], s[2], s[3]}), begin, count), {s[0], s[1], count, s[3]});
+}
+
+class HybridDecoding : public DecodingState {
+public:
+    HybridDecoding(std::vector<std::unique_ptr<DecodingState>> parts, std::vector<std::size_t> numbers)
+        : m_parts(std::move(parts)), m_numbers(std::move(numbers)) {}
+
+    void step(std::span<const float> q, std::span<const float> k, std::span<const float> v,
+              std::span<float> o) override {
+        std::size_t at = 0;
+        for (std::size_t i = 0; i < m_parts.size(); at += m_numbers[i++])
+            m_parts[i]->step(q.subspan(at, m_numbers[i]), k.subspan(at, m_numbers[i]), v.subspan(at, m_numbers[i]),
+                             o.subspan(at, m_numbers[i]));
+    }
+
+    /// Each part's numbers after their count, which two floats hold exactly.
+    std::vector<float> save() const override {
+        std::vector<float> all;
+        for (const auto& part : m_parts) {
+            const std::vector<float> own = part->save();
+            all.push_back(static_cast<float>(own.size() >> 20));
+            all.push_back(static_cast<float>(own.size() & 0xFFFFF));
+            all.insert(all.end(), own.begin(), own.end());
+        }
+        return all;
+    }
+
+    void load(std::span<const float> numbers) override {
+        for (const auto& part : m_parts) {
+            require(numbers.size() >= 2, "hybrid", "a state of {} parts, but it ends early", m_parts.size());
+            const auto count = (static_cast<std::size_t>(numbers[0]) << 20) + static_cast<std::size_t>(numbers[1]);
+            require(numbers.size() >= 2 + count, "hybrid", "{} numbers for a part, but {} are left", count,
+                    numbers.size() - 2);
+            part->load(numbers.subspan(2, count));
+            numbers = numbers.subspan(2 + count);
+        }
+        require(numbers.empty(), "hybrid", "a state of {} parts, but {} numbers are left over", m_parts.size(),
+                numbers.size());
+    }
+
+private:
+    std::vector<std::unique_ptr<DecodingState>> m_parts;
+    std::vector<std::size_t> m_numbers;  ///< of q, by part: heads times width
+};
+
+std::vector<OptionValues> variants(const AttentionSizes& sizes) {
+    std::vector<OptionValues> all;
+    for (const char* plan : {"full*1 + window(window=5)", "window(window=3) | full", "linformer(k=1)*1 + full",
+                             "linear*1 + window(window=7)", "performer(m=8)*1 + full | linear"}) {
+        OptionValues options{{"plan", std::string(plan)}};
+        try {
+            validate(optionsFrom<HybridOptions>(options, "hybrid"), sizes);
+            all.push_back(std::move(options));
+        } catch (const Error&) {  // not in this form, or not with this position scheme
+        }
+    }
+    return all;
+}
+
+}  // namespace
+
+HybridAttention::HybridAttention(const HybridOptions& options, const AttentionSizes& sizes, ParameterStore& parameters)
+    : Mechanism(sizes) {
+    validate(options, sizes);
+    int layer = 0;
+    for (const auto& parts : readPlan(options.plan, sizes.layers, sizes.heads)) {
+        auto& made = m_layers.emplace_back();
+        std::int64_t head = 0;
+        for (const HybridPart& part : parts) {
+            const std::string name = fmt::format("part{}", made.size());
+            const ParameterStore::Scope scope(parameters, fmt::format("attention.layer{}.{}.", layer, name));
+            made.push_back(part.info->create(part.options, sizesOf(part, sizes), parameters));
+            adoptProjections(*made.back(), parts.size() == 1 ? "" : name + ".", layer, static_cast<int>(head));
+            head += part.heads;
+        }
+        ++layer;
+    }
+}
+
+std::string HybridAttention::beforeStep(std::int64_t step) {
+    std::string happened;
+    for (const auto& layer : m_layers)
+        for (const auto& part : layer)
+            if (const std::string what = part->beforeStep(step); !what.empty()) happened = what;
+    return happened;
+}
+
+template <typename Run>
+Variable HybridAttention::runParts(const AttentionInput& input, Run&& run) const {
+    const auto& parts = m_layers[static_cast<std::size_t>(input.layer)];
+    const Shape& s = input.q.shape();
+    std::vector<Variable> outputs;
+    std::int64_t head = 0;
+    for (const auto& part : parts) {
+        const std::int64_t heads = part->sizes().heads;
+        const AttentionInput own{.layer = 0,
+                                 .q = someHeads(input.q, head, heads),
+                                 .k = someHeads(input.k, head, heads),
+                                 .v = someHeads(input.v, head, heads),
+                                 .keep = input.keep};
+        outputs.push_back(run(*part, own));
+        head += heads;
+    }
+    if (outputs.size() == 1) return outputs[0];
+    for (Variable& o : outputs) o = reshape(o, {s[0] * s[1], o.shape()[2], s[3]});
+    return reshape(concatenate(outputs), s);
+}
+
+Variable HybridAttention::forwardImpl(const AttentionInput& input) const {
+    return runParts(input, [](const Mechanism& part, const AttentionInput& own) { return part.forward(own); });
+}
+
+Variable HybridAttention::naiveImpl(const AttentionInput& input) const {
+    return runParts(input, [](const Mechanism& part, const AttentionInput& own) { return part.naive(own); });
+}
+
+std::unique_ptr<DecodingState> HybridAttention::startDecodingImpl(int layer) const {
+    std::vector<std::unique_ptr<DecodingState>> states;
+    std::vector<std::size_t> numbers;
+    for (const auto& part : m_layers[static_cast<std::size_t>(layer)]) {
+        states.push_back(part->startDecoding(0));
+        numbers.push_back(static_cast<std::size_t>(part->sizes().heads * part->sizes().headWidth));
+    }
+    return std::make_unique<HybridDecoding>(std::move(states), std::move(numbers));
+}
+
+MechanismInfo hybridMechanism() {
+    return {
+        .name = "hybrid",
+        .title = "Hybrid",
+        .summary = "Any mixture of the other mechanisms, by layer and by head, after a plan in words.",
+        .paper = "heads: Choromanski et al. 2020; layers: Ren et al. 2024 (Samba), arXiv:2406.07522",
+        .traits = {.causal = true, .signedMap = true, .mapAxis = MapAxis::Tokens},
+        .options = specsOf<HybridOptions>(),
+        .create = [](const OptionValues& options, const AttentionSizes& sizes,
+                     ParameterStore& parameters) -> std::unique_ptr<Mechanism> {
+            return std::make_unique<HybridAttention>(optionsFrom<HybridOptions>(options, "hybrid"), sizes, parameters);
+        },
+        .validate =
+            [](const OptionValues& options, const AttentionSizes& sizes) {
+                validate(optionsFrom<HybridOptions>(options, "hybrid"), sizes);
+            },
+        .variants = variants,
+        .position = [](Position, bool) -> PositionFit { return {Fit::Approximate, "as its parts have it, or refuse it"}; },
+    };
+}
+
+}  // namespace linscope
