@@ -27,10 +27,11 @@ Tensor filled(Arena& arena, const Shape& shape, DType type, Function&& function)
 /// bias [H, buckets] looked up for every pair: [H·T,S], by a product with the pairs' one-hot buckets.
 Variable spreadBias(const Variable& bias, std::int64_t queries, std::int64_t keys, bool causal) {
     const std::int64_t pairs = queries * keys;
-    const Tensor oneHot = filled(bias.tape().arena(), {kRelativeBuckets, pairs}, bias.type(), [&](std::int64_t i) {
-        const std::int64_t pair = i % pairs;
-        return i / pairs == relativeBucket(pair % keys - pair / keys, causal) ? 1.0 : 0.0;
-    });
+    const Tensor oneHot =
+        filled(bias.tape().arena(), {kRelativeBuckets, pairs}, bias.type(), [&](std::int64_t i) {
+            const std::int64_t pair = i % pairs;
+            return i / pairs == relativeBucket(pair % keys - pair / keys, causal) ? 1.0 : 0.0;
+        });
     return reshape(matmul(bias, bias.tape().constant(oneHot)), {bias.shape()[0] * queries, keys});
 }
 
@@ -143,12 +144,13 @@ Variable softmaxAttention(const Variable& q, const Variable& k, const Variable& 
         const std::vector<Variable> each(static_cast<std::size_t>(q.shape()[0]), spread);
         scores = add(scores, reshape(stack(each), scores.shape()));
     }
-    if (!options.causal && options.window == 0) return swapMiddle(matmul(softmax(scores, options.keep), swapMiddle(v)));
+    if (!options.causal && options.window == 0)
+        return swapMiddle(matmul(softmax(scores, options.keep), swapMiddle(v)));
     const auto mask = [&](double ifSeen, double ifNot) {
         return filled(arena, {queries, keys}, q.type(), [&](std::int64_t i) {
             const std::int64_t query = i / keys, key = i % keys;
-            const bool hidden =
-                (options.causal && key > query) || (options.window > 0 && std::abs(query - key) >= options.window);
+            const bool hidden = (options.causal && key > query) ||
+                                (options.window > 0 && std::abs(query - key) >= options.window);
             return hidden ? ifNot : ifSeen;
         });
     };
