@@ -69,14 +69,21 @@ Decoded measure(const MechanismInfo& info, const BenchDecodeArguments& arguments
     Random random(1, "bench.decode");
     std::vector<double> recent(kWindow);
     const auto begin = Clock::now();
+    const auto tell = [&] {
+        const std::int64_t tokens = decoder.place(), measured = std::min(tokens, kWindow);
+        if (tokens > 0 && (result.marks.empty() || result.marks.back().tokens != tokens))
+            result.marks.push_back({tokens, median({recent.begin(), recent.begin() + measured}), decoder.stateBytes()});
+    };
     for (const std::int64_t mark : arguments.tokens) {
         while (decoder.place() < mark) {
             if (decoder.longest() && decoder.place() >= *decoder.longest()) {
                 result.note = fmt::format("built for one length, here {} tokens", *decoder.longest());
+                tell();  // where it ended
                 return result;
             }
             if (std::chrono::duration<double>(Clock::now() - begin).count() > arguments.seconds) {
                 result.note = fmt::format("stopped after {:g} s at token {}", arguments.seconds, decoder.place());
+                tell();  // where it ended
                 return result;
             }
             const auto start = Clock::now();
@@ -86,8 +93,7 @@ Decoded measure(const MechanismInfo& info, const BenchDecodeArguments& arguments
             result.reached = decoder.place();
             if (result.reached % 100 == 0) progress.update(fmt::format("{}: token {}", info.name, result.reached));
         }
-        const auto measured = std::min(mark, kWindow);
-        result.marks.push_back({mark, median({recent.begin(), recent.begin() + measured}), decoder.stateBytes()});
+        tell();
     }
     return result;
 }
