@@ -115,6 +115,32 @@ void addBatches(CLI::App& parent, Action& chosen) {
     app->add_option("--out", arguments->out, "the file")->type_name("OUT.safetensors")->required();
 }
 
+void addGenerate(CLI::App& parent, Action& chosen) {
+    std::shared_ptr<GenerateArguments> arguments;
+    CLI::App* app = command(parent, chosen, "generate", "let a trained decoder write on, from its newest checkpoint",
+                            arguments, runGenerate);
+    app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
+    app->add_option("--lane", arguments->lane)->check(CLI::NonNegativeNumber)->capture_default_str();
+    CLI::Option* prompt = app->add_option("--prompt", arguments->prompt, "the text to go on from")->type_name("TEXT");
+    app->add_option("--prompt-file", arguments->promptFile, "the same, from a file")
+        ->type_name("FILE")
+        ->excludes(prompt);
+    app->add_option("--tokens", arguments->tokens, "to write")->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--temperature", arguments->temperature, "0: always the likeliest token")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    app->add_option("--top-k", arguments->topK, "draw from so many likeliest tokens; 0: from all")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    app->add_option("--seed", arguments->seed, "of the draws (default: 1, or where a loaded state left off)")
+        ->check(CLI::NonNegativeNumber);
+    app->add_option("--save-state", arguments->saveState, "keep what the model remembers, to go on later")
+        ->type_name("FILE");
+    app->add_option("--state", arguments->state, "go on from a kept state without reading its text again")
+        ->type_name("FILE");
+    addJson(*app, arguments->json);
+}
+
 void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     CLI::App* bench = parent.add_subcommand("bench", "measurements, with the peer or the bound beside");
     bench->require_subcommand(1);
@@ -138,6 +164,21 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     probeApp->add_option("--steps", probes->steps)->check(CLI::PositiveNumber)->capture_default_str();
     probeApp->add_option("--length", probes->length, "tokens")->check(CLI::PositiveNumber)->capture_default_str();
     addJson(*probeApp, probes->json);
+
+    std::shared_ptr<BenchDecodeArguments> decode;
+    CLI::App* decodeApp = command(*bench, chosen, "decode", "time and memory of a token in decoding, of each mechanism",
+                                  decode, runBenchDecode);
+    decodeApp->add_option("--tokens", decode->tokens, "where to tell them, as 1000,10000,100000")
+        ->delimiter(',')
+        ->check(CLI::PositiveNumber);
+    decodeApp->add_option("--layers", decode->layers)->check(CLI::PositiveNumber)->capture_default_str();
+    decodeApp->add_option("--width", decode->width)->check(CLI::PositiveNumber)->capture_default_str();
+    decodeApp->add_option("--heads", decode->heads)->check(CLI::PositiveNumber)->capture_default_str();
+    decodeApp->add_option("--seconds", decode->seconds, "at most for one mechanism")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    decodeApp->add_option("--mechanism", decode->mechanism, "only this one");
+    addJson(*decodeApp, decode->json);
 
     std::shared_ptr<BenchCanvasArguments> canvas;
     addJson(*command(*bench, chosen, "canvas", "frame times of the canvas", canvas,
@@ -192,6 +233,7 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
         addRender(app, chosen);
         addMechanisms(app, chosen);
         addCheck(app, chosen);
+        addGenerate(app, chosen);
         addBatches(app, chosen);
         addBench(app, chosen, hooks);
         try {

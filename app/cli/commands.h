@@ -44,6 +44,19 @@ struct CheckArguments {
     bool json = false;
 };
 
+struct GenerateArguments {
+    std::string runFile;
+    std::int64_t lane = 0;
+    std::string prompt;
+    std::string promptFile;  ///< instead of `prompt`
+    std::int64_t tokens = 200;
+    double temperature = 1;
+    std::int64_t topK = 0;             ///< 0: all
+    std::optional<std::int64_t> seed;  ///< empty: 1, or where a loaded state left off
+    std::string saveState, state;      ///< files
+    bool json = false;
+};
+
 struct BatchesArguments {
     std::string experiment;
     std::int64_t count = 100;
@@ -63,6 +76,14 @@ struct BenchProbesArguments {
     bool json = false;
 };
 
+struct BenchDecodeArguments {
+    std::vector<std::int64_t> tokens{1000, 10'000, 100'000};  ///< where time and memory are told
+    std::int64_t layers = 2, width = 128, heads = 4;
+    double seconds = 30;    ///< at most for one mechanism
+    std::string mechanism;  ///< empty: every one with a causal form
+    bool json = false;
+};
+
 struct BenchCanvasArguments {
     bool json = false;
 };
@@ -73,9 +94,11 @@ int runInfo(const InfoArguments& arguments);
 int runRender(const RenderArguments& arguments);
 int runMechanisms(const MechanismsArguments& arguments);
 int runCheck(const CheckArguments& arguments);
+int runGenerate(const GenerateArguments& arguments);
 int runBatches(const BatchesArguments& arguments);
 int runBenchTrainStep(const BenchTrainStepArguments& arguments);
 int runBenchProbes(const BenchProbesArguments& arguments);
+int runBenchDecode(const BenchDecodeArguments& arguments);
 int runBenchCanvas(const BenchCanvasArguments& arguments, const MeasureCanvas& measure);
 
 /// The names that `render --view` takes; empty where this build has no views.

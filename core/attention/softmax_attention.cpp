@@ -34,6 +34,10 @@ Variable spreadBias(const Variable& bias, std::int64_t queries, std::int64_t key
     return reshape(matmul(bias, bias.tape().constant(oneHot)), {bias.shape()[0] * queries, keys});
 }
 
+/// Sums of vectors are taken in an order that depends on where in memory they begin: with a fixed alignment a loaded
+/// cache goes on bit for bit as the saved one.
+using AlignedFloats = std::vector<float, Eigen::aligned_allocator<float>>;
+
 class CachedDecoding : public DecodingState {
 public:
     CachedDecoding(const AttentionSizes& sizes, const SoftmaxPosition& position, std::int64_t window)
@@ -99,7 +103,7 @@ private:
     std::int64_t m_heads, m_width;
     const SoftmaxPosition& m_position;
     std::int64_t m_window, m_tokens = 0;
-    std::vector<float> m_keys, m_values, m_scores;  // [held,H,D], [held,H,D], [held]
+    AlignedFloats m_keys, m_values, m_scores;  // [held,H,D], [held,H,D], [held]
 };
 
 }  // namespace

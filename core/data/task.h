@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,10 @@ public:
     virtual std::string tokenText(std::int32_t token) const = 0;
     /// One sentence on what was read: "bible-kjv: 4.4 MB, 31 102 lines, 5 % held out".
     virtual std::string description() const = 0;
+    /// Of a task that predicts the next token of a text: the text as tokens, and a token as the bytes it stands for, so
+    /// that a trained decoder can write on. Nothing of the others.
+    virtual std::optional<std::vector<std::int32_t>> tokensOf(std::string_view) const { return std::nullopt; }
+    virtual std::optional<std::string> textOf(std::int32_t) const { return std::nullopt; }
     virtual Random::State cursor() const = 0;
     virtual void setCursor(const Random::State& cursor) = 0;
 };

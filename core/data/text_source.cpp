@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <system_error>
+#include <utility>
 
 #include "core/base/error.h"
 #include "core/data/encoding.h"
@@ -103,23 +105,23 @@ void loadFile(const fs::path& path, std::int64_t mostBytes, TextSource& source) 
     source.files = 1;
 }
 
-/// What is in a folder and all below it, as paths relative to it.
+/// Reads what is in a folder and all below it, by paths relative to it.
 class FolderReader {
 public:
-    FolderReader(const fs::path& root, std::int64_t mostBytes, TextSource& source)
-        : m_root(root), m_mostBytes(mostBytes), m_source(source) {}
+    using Take = std::function<void(const std::string& path, std::string text)>;
+    FolderReader(std::string_view root, std::int64_t mostBytes, std::vector<SkippedFile>& skipped, Take take)
+        : m_name(root), m_root(root), m_mostBytes(mostBytes), m_skipped(skipped), m_take(std::move(take)) {}
 
     void read() {
         collect({});
         std::sort(m_files.begin(), m_files.end());
         for (const std::string& file : m_files) readOne(file);
-        auto& skipped = m_source.skipped;
-        std::sort(skipped.begin(), skipped.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+        std::sort(m_skipped.begin(), m_skipped.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
     }
 
 private:
     void skip(std::string path, std::string_view reason) {
-        m_source.skipped.push_back({std::move(path), std::string(reason)});
+        m_skipped.push_back({std::move(path), std::string(reason)});
     }
 
     void collect(const fs::path& folder) {
@@ -130,8 +132,8 @@ private:
             std::error_code error;
             fs::directory_iterator entries(m_root / current, error), end;
             if (error) {
-                require(!current.empty(), kWhere, "a readable folder was expected, but \"{}\" is not: {}",
-                        m_source.name, error.message());
+                require(!current.empty(), kWhere, "a readable folder was expected, but \"{}\" is not: {}", m_name,
+                        error.message());
                 skip(current.string(), "unreadable");
                 continue;
             }
@@ -178,16 +180,18 @@ private:
         if (const auto problem = encodingProblem(read.bytes)) return skip(file, problem->kind);
         normaliseText(read.bytes);
         if (read.bytes.empty()) return skip(file, "empty");
-        const std::string_view separator = m_source.text.empty() ? "" : "\n";
-        const auto total = m_source.text.size() + separator.size() + read.bytes.size();
-        if (total > static_cast<std::size_t>(m_mostBytes)) refuseSize(m_source.name, m_mostBytes);
-        m_source.text.append(separator).append(read.bytes);
-        ++m_source.files;
+        // One more for what may be put between two files.
+        m_bytes += static_cast<std::int64_t>(read.bytes.size()) + (m_bytes > 0 ? 1 : 0);
+        if (m_bytes > m_mostBytes) refuseSize(m_name, m_mostBytes);
+        m_take(file, std::move(read.bytes));
     }
 
+    std::string m_name;
     fs::path m_root;
     std::int64_t m_mostBytes;
-    TextSource& m_source;
+    std::int64_t m_bytes = 0;
+    std::vector<SkippedFile>& m_skipped;
+    Take m_take;
     std::vector<std::string> m_files;
 };
 
@@ -200,7 +204,7 @@ std::string TextSource::summary() const {
     return out;
 }
 
-std::string TextSource::skippedNote() const {
+std::string skippedNote(const std::vector<SkippedFile>& skipped) {
     if (skipped.empty()) return {};
     const auto count = static_cast<std::int64_t>(skipped.size());
     std::string out = fmt::format("{} {} skipped: ", countText(count), count == 1 ? "file" : "files");
@@ -230,7 +234,12 @@ TextSource loadText(std::string_view corpus, std::int64_t mostBytes) {
         std::error_code error;
         const fs::file_status status = fs::status(path, error);
         if (fs::is_directory(status)) {
-            FolderReader(path, mostBytes, source).read();
+            const auto append = [&source](const std::string&, const std::string& text) {
+                if (!source.text.empty()) source.text += '\n';
+                source.text += text;
+                ++source.files;
+            };
+            FolderReader(corpus, mostBytes, source.skipped, append).read();
             require(!source.text.empty(), kWhere, "text files were expected, but the folder \"{}\" has none{}", corpus,
                     source.skipped.empty() ? "" : "; " + source.skippedNote());
         } else if (fs::is_regular_file(status)) {
@@ -247,6 +256,18 @@ TextSource loadText(std::string_view corpus, std::int64_t mostBytes) {
     source.lines = std::count(source.text.begin(), source.text.end(), '\n');
     if (!source.text.ends_with('\n')) ++source.lines;
     return source;
+}
+
+TextFiles loadTextFiles(std::string_view folder, std::int64_t mostBytes) {
+    std::error_code error;
+    require(folder.find('\0') == std::string_view::npos && fs::is_directory(fs::path(folder), error), kWhere,
+            "a folder was expected, but \"{}\" is {}", folder,
+            folder.empty() || !fs::exists(fs::path(folder), error) ? "not there" : "none");
+    TextFiles found;
+    FolderReader(folder, mostBytes, found.skipped, [&found](const std::string& path, std::string text) {
+        found.files.push_back({path, std::move(text)});
+    }).read();
+    return found;
 }
 
 }  // namespace linscope

@@ -16,6 +16,9 @@ struct SkippedFile {
     std::string reason;  ///< "binary", "UTF-16", "not UTF-8", "empty", "unreadable", "hidden", "not a regular file"
 };
 
+/// "3 files skipped: a.png (binary), …"; the first five by name. Empty where nothing was skipped.
+std::string skippedNote(const std::vector<SkippedFile>& skipped);
+
 struct TextSource {
     std::string name;        ///< as it was asked for
     std::string text;        ///< UTF-8 without byte order mark and NUL; lines end in LF (CR LF is made LF)
@@ -25,8 +28,7 @@ struct TextSource {
 
     /// "bible-kjv: 4.4 MB, 31 102 lines", for a folder also the number of files.
     std::string summary() const;
-    /// "3 files skipped: a.png (binary), …"; the first five by name. Empty where nothing was skipped.
-    std::string skippedNote() const;
+    std::string skippedNote() const { return linscope::skippedNote(skipped); }
 };
 
 /// Reads a corpus: the name of a named corpus (see namedCorpora()), else a text file or a folder, relative to
@@ -41,5 +43,18 @@ struct TextSource {
 /// encoding (with the offset and the mend), anything that is no regular file, a folder with nothing
 /// to read, and more than `mostBytes` in all.
 TextSource loadText(std::string_view corpus, std::int64_t mostBytes = kLargestCorpus);
+
+/// One file of a folder that was read: its path relative to the folder, and its text.
+struct TextFile {
+    std::string path;
+    std::string text;
+};
+struct TextFiles {
+    std::vector<TextFile> files;       ///< in the byte order of their paths
+    std::vector<SkippedFile> skipped;  ///< in the order of their paths
+};
+/// The files of a folder by themselves, read and skipped by the rules of loadText(). Throws Error where `folder` is no
+/// folder or has more than `mostBytes`.
+TextFiles loadTextFiles(std::string_view folder, std::int64_t mostBytes = kLargestCorpus);
 
 }  // namespace linscope

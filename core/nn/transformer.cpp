@@ -18,18 +18,23 @@ namespace {
 
 constexpr double kDeviation = 0.02;
 
-/// Vaswani et al. 2017, §3.5: sine and cosine of t·10000^(−2c/C), times the deviation that learned places begin with.
-void fillSinusoids(const Tensor& table) {
+/// The place t of Vaswani et al. 2017, §3.5: sine and cosine of t·10000^(−2c/C), times the deviation that learned
+/// places begin with. row [C]
+template <typename T>
+void fillSinusoid(T* row, std::int64_t t, std::int64_t width) {
+    for (std::int64_t c = 0; c < width; ++c) {
+        const double pair = static_cast<double>(c / 2 * 2);
+        const double angle = static_cast<double>(t) * std::pow(10000.0, -pair / static_cast<double>(width));
+        row[c] = static_cast<T>(kDeviation * std::numbers::sqrt2 * (c % 2 == 0 ? std::sin(angle) : std::cos(angle)));
+    }
+}
+
+/// The places `first`, `first` + 1, … in the rows of table [·,C].
+void fillSinusoids(const Tensor& table, std::int64_t first) {
     const std::int64_t width = table.shape()[1];
     dispatchReal(table.type(), [&](auto zero) {
         using T = decltype(zero);
-        for (std::int64_t t = 0; t < table.shape()[0]; ++t)
-            for (std::int64_t c = 0; c < width; ++c) {
-                const double pair = static_cast<double>(c / 2 * 2);
-                const double angle = static_cast<double>(t) * std::pow(10000.0, -pair / static_cast<double>(width));
-                table.as<T>()[t * width + c] =
-                    static_cast<T>(kDeviation * std::numbers::sqrt2 * (c % 2 == 0 ? std::sin(angle) : std::cos(angle)));
-            }
+        for (std::int64_t t = 0; t < table.shape()[0]; ++t) fillSinusoid(table.as<T>() + t * width, first + t, width);
     });
 }
 
@@ -62,7 +67,7 @@ Transformer::Transformer(const ModelOptions& options, const ModelShape& shape, c
                                       {.standardDeviation = kDeviation, .decay = false});
     if (m_position == Position::Sinusoidal) {
         m_positions = &parameters.add("embedding.sinusoids", {shape.length, width}, {.decay = false, .buffer = true});
-        fillSinusoids(m_positions->value);
+        fillSinusoids(m_positions->value, 0);
     }
     for (std::int64_t layer = 0; layer < options.layers; ++layer) {
         const std::string prefix = fmt::format("blocks.{}.", layer);
@@ -80,7 +85,8 @@ Transformer::Transformer(const ModelOptions& options, const ModelShape& shape, c
     m_head = linear("head", shape.outputs, width, kDeviation);
 }
 
-Variable Transformer::block(const Block& b, int layer, const Variable& x, const Input& input) const {
+template <typename Attend>
+Variable Transformer::block(const Block& b, const Variable& x, Attend&& attend) const {
     Tape& tape = x.tape();
     const auto apply = [&](const Linear& l, const Variable& in, Activation activation = Activation::None) {
         return linear(in, leafOf(tape, *l.weight), leafOf(tape, *l.bias), activation);
@@ -91,34 +97,83 @@ Variable Transformer::block(const Block& b, int layer, const Variable& x, const 
     const Shape flat = x.shape();
     const Shape heads{flat[0], flat[1], m_options.heads, m_options.width / m_options.heads};
     const Variable h = normed(b.norm1, x);
-    Variable q = reshape(apply(b.query, h), heads), k = reshape(apply(b.key, h), heads);
-    const Variable v = reshape(apply(b.value, h), heads);
-    if (m_position == Position::Rotary) {
-        q = rotary(q);
-        k = rotary(k);
-    }
-    show(input.observer, layer, "query", q);
-    show(input.observer, layer, "key", k);
-    show(input.observer, layer, "value", v);
-    const Variable o = m_mechanism.forward({.layer = layer, .q = q, .k = k, .v = v, .keep = input.keep});
-    show(input.observer, layer, "attention", o);
+    const auto headsOf = [&](const Linear& l) { return reshape(apply(l, h), heads); };
+    const Variable q = headsOf(b.query), k = headsOf(b.key), v = headsOf(b.value);
+    const Variable o = attend(q, k, v);
     const Variable middle = add(x, apply(b.output, reshape(o, flat)));
-    const Variable y = add(middle, apply(b.down, apply(b.up, normed(b.norm2, middle), Activation::Gelu)));
-    show(input.observer, layer, "block", y);
-    return y;
+    return add(middle, apply(b.down, apply(b.up, normed(b.norm2, middle), Activation::Gelu)));
+}
+
+Variable Transformer::head(const Variable& chosen) const {
+    Tape& tape = chosen.tape();
+    return linear(layerNorm(chosen, leafOf(tape, *m_norm.weight), leafOf(tape, *m_norm.bias)),
+                  leafOf(tape, *m_head.weight), leafOf(tape, *m_head.bias));
 }
 
 Variable Transformer::forward(Tape& tape, const Input& input) const {
     const Variable positions = m_positions != nullptr ? leafOf(tape, *m_positions) : Variable{};
     Variable x = embed(input.tokens, input.batch, input.length, leafOf(tape, *m_tokens), positions);
     show(input.observer, -1, "embedding", x);
-    for (std::size_t layer = 0; layer < m_blocks.size(); ++layer)
-        x = block(m_blocks[layer], static_cast<int>(layer), x, input);
-    const Variable chosen = m_meanPooled ? meanTokens(x, input.keep) : selectRows(x, input.selected);
-    const Variable logits = linear(layerNorm(chosen, leafOf(tape, *m_norm.weight), leafOf(tape, *m_norm.bias)),
-                                   leafOf(tape, *m_head.weight), leafOf(tape, *m_head.bias));
+    for (std::size_t i = 0; i < m_blocks.size(); ++i) {
+        const int layer = static_cast<int>(i);
+        x = block(m_blocks[i], x, [&](Variable q, Variable k, const Variable& v) {
+            if (m_position == Position::Rotary) {
+                q = rotary(q);
+                k = rotary(k);
+            }
+            show(input.observer, layer, "query", q);
+            show(input.observer, layer, "key", k);
+            show(input.observer, layer, "value", v);
+            const Variable o = m_mechanism.forward({.layer = layer, .q = q, .k = k, .v = v, .keep = input.keep});
+            show(input.observer, layer, "attention", o);
+            return o;
+        });
+        show(input.observer, layer, "block", x);
+    }
+    const Variable logits = head(m_meanPooled ? meanTokens(x, input.keep) : selectRows(x, input.selected));
     show(input.observer, -1, "logits", logits);
     return logits;
+}
+
+Variable Transformer::positionRow(Tape& tape, std::int64_t place) const {
+    if (m_positions == nullptr) return {};
+    const Tensor& table = m_positions->value;
+    const std::int64_t width = table.shape()[1];
+    if (m_position == Position::Sinusoidal) {
+        const Tensor row = tape.arena().tensor({1, width}, table.type());
+        fillSinusoids(row, place);
+        return tape.constant(row);
+    }
+    require(place < table.shape()[0], "decoding",
+            "learned positions end after {} tokens, but token {} was asked for; train with position \"rotary\", "
+            "\"alibi\", \"sinusoidal\" or \"none\" to go on",
+            table.shape()[0], place + 1);
+    Variable row;
+    dispatchReal(table.type(), [&](auto zero) {
+        row = tape.constant(Tensor(table.as<decltype(zero)>() + place * width, {1, width}, table.type()));
+    });
+    return row;
+}
+
+Variable Transformer::forwardToken(Tape& tape, std::int32_t token, std::int64_t place,
+                                   std::span<const std::unique_ptr<DecodingState>> layers) const {
+    require(!tape.recording(), "decoding", "a tape that does not record was required, but this one does");
+    require(layers.size() == m_blocks.size(), "decoding", "a state for each of {} layers, but got {}", m_blocks.size(),
+            layers.size());
+    const std::int64_t heads = m_options.heads, headWidth = m_options.width / heads;
+    Variable x = embed(std::span(&token, 1), 1, 1, leafOf(tape, *m_tokens), positionRow(tape, place));
+    for (std::size_t i = 0; i < m_blocks.size(); ++i)
+        x = block(m_blocks[i], x, [&](const Variable& q, const Variable& k, const Variable& v) {
+            if (m_position == Position::Rotary) {
+                rotateToken(q.value().as<float>(), heads, headWidth, place);
+                rotateToken(k.value().as<float>(), heads, headWidth, place);
+            }
+            const Variable o = tape.result(q.shape(), q.type(), q);
+            layers[i]->step(q.value().span<float>(), k.value().span<float>(), v.value().span<float>(),
+                            o.value().span<float>());
+            return o;
+        });
+    return head(x);
 }
 
 }  // namespace linscope

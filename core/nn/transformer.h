@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,15 @@ public:
     /// refers to must outlive the tape.
     Variable forward(Tape& tape, const Input& input) const;
 
+    /// Logits [1, outputs] of one more token of a single sequence, the one at `place` (0 is the first). `layers` [L]
+    /// hold what attention remembers of the tokens before it, and take this one in. Throws Error on a place beyond T
+    /// with learned positions. `tape` must not record.
+    Variable forwardToken(Tape& tape, std::int32_t token, std::int64_t place,
+                          std::span<const std::unique_ptr<DecodingState>> layers) const;
+
+    /// Learned positions end with T; the other schemes have a place for every token.
+    bool placesEnd() const { return m_position == Position::Learned; }
+
 private:
     struct Linear {
         const Parameter *weight = nullptr, *bias = nullptr;
@@ -57,7 +67,13 @@ private:
     struct Block {
         Linear norm1, query, key, value, output, norm2, up, down;
     };
-    Variable block(const Block& block, int layer, const Variable& x, const Input& input) const;
+    /// One block; attend(q, k, v) gives o, all [B,T,H,D], q and k not yet turned.
+    template <typename Attend>
+    Variable block(const Block& block, const Variable& x, Attend&& attend) const;
+    /// Logits of the rows chosen: the last norm and the head.
+    Variable head(const Variable& chosen) const;
+    /// The place's vector [1,C] for the embedding, or nothing.
+    Variable positionRow(Tape& tape, std::int64_t place) const;
 
     ModelOptions m_options;
     Position m_position;

@@ -174,6 +174,11 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
     return snapshot;
 }
 
+TokenDecoder Lane::startDecoding() const {
+    const bool ends = m_model->placesEnd() || findMechanism(m_config.mechanism).traits.fixedLength;
+    return {*m_model, *m_mechanism, ends ? std::optional(m_mechanism->sizes().length) : std::nullopt};
+}
+
 std::string Lane::firstNotFinite(const Batch& batch) {
     // In the order in which a step computes: parameters, then activations, then gradients.
     for (const Parameter& p : m_parameters.all())

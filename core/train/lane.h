@@ -8,6 +8,7 @@
 #include "core/data/task.h"
 #include "core/experiment/experiment.h"
 #include "core/nn/parameters.h"
+#include "core/nn/token_decoder.h"
 #include "core/nn/transformer.h"
 #include "core/train/event.h"
 
@@ -25,6 +26,10 @@ public:
     LaneStep evaluate(const Batch& batch);
     /// Q, K, V of every layer for the first `samples` sequences of the batch, and the projections.
     std::shared_ptr<Snapshot> snapshot(const Batch& batch, std::int64_t samples, std::int64_t step);
+
+    /// For going on with a text token by token; the lane must outlive it and not be trained meanwhile. Throws Error
+    /// unless the model is a decoder.
+    TokenDecoder startDecoding() const;
 
     /// Mechanism::beforeStep().
     std::string beforeStep(std::int64_t step) { return m_mechanism->beforeStep(step); }

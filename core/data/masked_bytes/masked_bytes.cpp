@@ -29,20 +29,11 @@ MaskedBytes::MaskedBytes(const MaskedBytesOptions& options, std::uint64_t seed)
     : MaskedBytes(options, seed, loadText(options.corpus)) {}
 
 MaskedBytes::MaskedBytes(const MaskedBytesOptions& options, std::uint64_t seed, TextSource source)
-    : m_options(options), m_seed(seed), m_source(std::move(source)), m_random(seed, "masked_bytes.training") {
-    const auto bytes = static_cast<double>(m_source.text.size());
-    const auto heldOut = static_cast<std::size_t>(std::llround(bytes * options.validationFraction));
-    m_trainingBytes = m_source.text.size() - std::min(heldOut, m_source.text.size());
-    const auto length = static_cast<std::size_t>(options.length);
-    require(trainingText().size() >= length, kWhere,
-            "task.length = {} must fit into the training part of \"{}\", but that has {} bytes; give a smaller length "
-            "or more text",
-            length, m_source.name, trainingText().size());
-    require(heldOutText().size() >= length, kWhere,
-            "task.length = {} must fit into the held-out part of \"{}\", but that has {} bytes ({:.4g} % of {}); give "
-            "a smaller length, a larger task.validation_fraction or more text",
-            length, m_source.name, heldOutText().size(), 100 * options.validationFraction, m_source.text.size());
-    m_selected = std::max<std::int64_t>(1, std::llround(options.maskFraction * static_cast<double>(length)));
+    : m_options(options),
+      m_seed(seed),
+      m_text(std::move(source), options.validationFraction, options.length, 0, kWhere),
+      m_random(seed, "masked_bytes.training") {
+    m_selected = std::max<std::int64_t>(1, std::llround(options.maskFraction * static_cast<double>(options.length)));
 }
 
 void MaskedBytes::fill(std::string_view text, Random& random, Batch& out) const {
@@ -54,15 +45,14 @@ void MaskedBytes::fill(std::string_view text, Random& random, Batch& out) const 
     out.targets.clear();
     out.selected.reserve(static_cast<std::size_t>(out.batch * m_selected));
     out.targets.reserve(static_cast<std::size_t>(out.batch * m_selected));
-    const std::int64_t starts = static_cast<std::int64_t>(text.size()) - length + 1;
     for (std::int64_t b = 0; b < out.batch; ++b) {
-        const char* window = text.data() + random.below(starts);
+        const std::string_view window = m_text.draw(text, random);
         std::int32_t* tokens = out.tokens.data() + b * length;
         // Selection sampling (Knuth, TAOCP 2, §3.4.2, algorithm S): exactly as many places as wanted, each set of
         // them equally likely, in ascending order.
         std::int64_t wanted = m_selected;
         for (std::int64_t t = 0; t < length; ++t) {
-            const std::int32_t byte = static_cast<unsigned char>(window[t]);
+            const std::int32_t byte = static_cast<unsigned char>(window[static_cast<std::size_t>(t)]);
             tokens[t] = byte;
             if (random.below(length - t) >= wanted) continue;
             --wanted;
@@ -99,32 +89,16 @@ std::string MaskedBytes::tokenText(std::int32_t token) const {
     require(token >= 0 && token < kVocabulary, kWhere, "a token from 0 to {} was expected, but found {}",
             kVocabulary - 1, token);
     if (token == kMaskToken) return "[MASK]";
-    if (token == ' ') return "␣";
-    if (token == '\n') return "⏎";
-    if (token > ' ' && token < 0x7F) return std::string(1, static_cast<char>(token));
-    return fmt::format("\\x{:02x}", token);
-}
-
-std::string MaskedBytes::description() const {
-    const std::string skipped = m_source.skippedNote();
-    return fmt::format("{}, {:.4g} % held out{}{}", m_source.summary(), 100 * m_options.validationFraction,
-                       skipped.empty() ? "" : "; ", skipped);
+    return byteText(static_cast<unsigned char>(token));
 }
 
 ByteEntropies byteEntropies(std::string_view training, std::string_view heldOut) {
-    std::array<double, 256> p{}, q{};
-    p.fill(1);
-    for (const char c : training) ++p[static_cast<unsigned char>(c)];
-    for (const char c : heldOut) ++q[static_cast<unsigned char>(c)];
-    for (double& probability : p) probability /= static_cast<double>(training.size() + 256);
-    for (double& probability : q) probability /= static_cast<double>(heldOut.size());
-
+    const auto p = byteShares(training, 1), q = byteShares(heldOut, 0);
     // Given that a place shows the byte x: kept (x is right) or replaced, each half of the time.
     const double kept = 0.5, drawn = 0.5 / 256;
-    ByteEntropies entropies;
+    ByteEntropies entropies{.unigram = unigramBits(training, heldOut)};
     double shown = 0;
     for (std::size_t b = 0; b < 256; ++b) {
-        entropies.unigram -= q[b] * std::log2(p[b]);
         for (std::size_t x = 0; x < 256; ++x) {
             const double posterior = p[b] * ((x == b ? kept : 0) + drawn) / (p[x] * kept + drawn);
             shown -= q[b] * ((x == b ? kept : 0) + drawn) * std::log2(posterior);

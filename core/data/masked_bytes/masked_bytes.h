@@ -1,10 +1,9 @@
 #pragma once
 
-#include <array>
 #include <string_view>
 
+#include "core/data/split_text.h"
 #include "core/data/task.h"
-#include "core/data/text_source.h"
 
 namespace linscope {
 
@@ -39,21 +38,20 @@ public:
     void validationBatch(std::int64_t index, Batch& out) const override;
     std::vector<TaskBaseline> baselines() const override;
     std::string tokenText(std::int32_t token) const override;
-    std::string description() const override;
+    std::string description() const override { return m_text.description(); }
     Random::State cursor() const override { return m_random.state(); }
     void setCursor(const Random::State& cursor) override { m_random = Random(cursor); }
 
     std::int64_t selectedPerSequence() const { return m_selected; }
-    std::string_view trainingText() const { return std::string_view(m_source.text).substr(0, m_trainingBytes); }
-    std::string_view heldOutText() const { return std::string_view(m_source.text).substr(m_trainingBytes); }
+    std::string_view trainingText() const { return m_text.training(); }
+    std::string_view heldOutText() const { return m_text.heldOut(); }
 
 private:
     void fill(std::string_view text, Random& random, Batch& out) const;
 
     MaskedBytesOptions m_options;
     std::uint64_t m_seed;
-    TextSource m_source;
-    std::size_t m_trainingBytes = 0;
+    SplitText m_text;
     std::int64_t m_selected = 0;
     Random m_random;
 };
@@ -61,7 +59,7 @@ private:
 /// What a byte costs, in bits, to models that see no context; p is the training part's byte distribution
 /// (one added to each count, so that no byte is impossible), q the held-out part's.
 struct ByteEntropies {
-    /// −Σ_b q(b) log₂ p(b): the best constant prediction.
+    /// unigramBits()
     double unigram = 0;
     /// The best prediction from the one token at the selected place itself. It knows that a byte there is the
     /// right one half of the time, so it is below `unigram` although it attends to nothing:

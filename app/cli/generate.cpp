@@ -1,0 +1,142 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <limits>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "app/cli/commands.h"
+#include "app/cli/json_text.h"
+#include "app/cli/run_plan.h"
+#include "core/base/error.h"
+#include "core/data/task.h"
+#include "core/io/run_file.h"
+#include "core/nn/token_decoder.h"
+#include "core/train/checkpoint_state.h"
+#include "core/train/lane.h"
+#include "core/train/trainer.h"
+
+namespace linscope::app {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view kWhere = "generate";
+
+double millisecondsSince(Clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+std::string promptOf(const GenerateArguments& arguments) {
+    if (arguments.promptFile.empty()) return arguments.prompt;
+    std::ifstream file(arguments.promptFile, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    require(file.good() && !fs::is_directory(arguments.promptFile), kWhere,
+            "a readable text file was expected for --prompt-file, but \"{}\" is none", arguments.promptFile);
+    return text.str();
+}
+
+/// The lane's model as the newest checkpoint holds it.
+struct LoadedLane {
+    Trainer trainer;
+    std::size_t index;
+    fs::path checkpoint;
+    Lane& lane() { return trainer.lane(index); }
+};
+
+std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
+    const Experiment experiment = RunFileReader(arguments.runFile).experiment();
+    const auto lane = static_cast<std::size_t>(arguments.lane);
+    require(lane < experiment.lanes.size(), "--lane", "a lane from 0 to {} was expected, but {} was given",
+            experiment.lanes.size() - 1, lane);
+    require(experiment.model.causal(), kWhere,
+            "a decoder was expected, but the lanes of {} are encoders, which see the whole text; train with "
+            "model.kind = \"decoder\"",
+            arguments.runFile);
+    const fs::path folder = checkpointFolder(arguments.runFile);
+    const auto checkpoint = newestCheckpoint(folder, std::numeric_limits<std::int64_t>::max());
+    require(checkpoint.has_value(), kWhere, "a checkpoint was expected in {}, but there is none", folder.string());
+    std::unique_ptr<LoadedLane> loaded(new LoadedLane{Trainer(experiment), lane, *checkpoint});
+    require(loaded->trainer.task().tokensOf("").has_value(), kWhere,
+            "a task whose tokens are text was expected, but {} is not one; train with task.name = \"next_byte\"",
+            experiment.task.name);
+    loaded->trainer.loadCheckpoint(*checkpoint);
+    return loaded;
+}
+
+}  // namespace
+
+int runGenerate(const GenerateArguments& arguments) {
+    const auto loaded = load(arguments);
+    const Task& task = loaded->trainer.task();
+    const std::string model = modelFingerprint(loaded->lane().parameters());
+    TokenDecoder decoder = loaded->lane().startDecoding();
+    Random random(static_cast<std::uint64_t>(arguments.seed.value_or(1)), "generate");
+    if (!arguments.state.empty()) {
+        const SavedDecoding saved = readDecoding(arguments.state, model);
+        decoder.load(saved.state);
+        if (!arguments.seed) random = Random(saved.random);
+    }
+    const std::vector<std::int32_t> prompt = task.tokensOf(promptOf(arguments)).value();
+    require(!prompt.empty() || decoder.place() > 0, kWhere,
+            "a text to go on from was expected, but there is none; give --prompt, --prompt-file or --state");
+    const std::int64_t wanted = decoder.place() + static_cast<std::int64_t>(prompt.size()) + arguments.tokens;
+    require(!decoder.longest() || wanted <= *decoder.longest(), kWhere,
+            "this lane was built for {} tokens, but {} would be needed; ask for fewer --tokens or a shorter text, or "
+            "train with a position and a mechanism that have no end",
+            decoder.longest().value_or(0), wanted);
+
+    const auto promptStart = Clock::now();
+    for (const std::int32_t token : prompt) decoder.step(token);
+    const double promptMilliseconds = millisecondsSince(promptStart);
+
+    const Sampling sampling{.temperature = arguments.temperature, .topK = arguments.topK};
+    std::string text;
+    std::vector<std::int32_t> tokens;
+    std::vector<double> milliseconds;
+    for (std::int64_t i = 0; i < arguments.tokens; ++i) {
+        const auto start = Clock::now();
+        const std::int32_t token = drawToken(decoder.logits(), sampling, random);
+        const std::string bytes = task.textOf(token).value();
+        if (!arguments.json) {  // bytes as they are, as they come
+            std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+            std::fflush(stdout);
+        }
+        decoder.step(token);
+        milliseconds.push_back(millisecondsSince(start));
+        tokens.push_back(token);
+        text += bytes;
+    }
+    if (!arguments.saveState.empty())
+        writeDecoding(arguments.saveState, {.model = model, .state = decoder.save(), .random = random.state()});
+    const std::int64_t stateBytes = decoder.stateBytes();
+    if (arguments.json) {
+        printJson({{"run", arguments.runFile},
+                   {"checkpoint", loaded->checkpoint.string()},
+                   {"lane", loaded->lane().config().name},
+                   {"mechanism", loaded->lane().config().mechanism},
+                   {"model", model},
+                   {"prompt_tokens", prompt.size()},
+                   {"prompt_ms", promptMilliseconds},
+                   {"text", text},
+                   {"tokens", tokens},
+                   {"milliseconds", milliseconds},
+                   {"place", decoder.place()},
+                   {"state_bytes", stateBytes}});
+        return 0;
+    }
+    double sum = 0;
+    for (const double each : milliseconds) sum += each;
+    fmt::print(stderr, "\n{} tokens read in {:.1f} ms, {} written at {:.3f} ms each; state {} bytes at token {}\n",
+               prompt.size(), promptMilliseconds, tokens.size(),
+               sum / static_cast<double>(std::max<std::size_t>(1, tokens.size())), stateBytes, decoder.place());
+    return 0;
+}
+
+}  // namespace linscope::app

@@ -1,0 +1,79 @@
+#include "core/nn/token_decoder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "core/autograd/tape.h"
+#include "core/base/error.h"
+
+namespace linscope {
+
+TokenDecoder::TokenDecoder(const Transformer& model, const Mechanism& mechanism, std::optional<std::int64_t> longest)
+    : m_model(model), m_longest(longest) {
+    for (int layer = 0; layer < static_cast<int>(mechanism.sizes().layers); ++layer)
+        m_layers.push_back(mechanism.startDecoding(layer));
+}
+
+void TokenDecoder::step(std::int32_t token) {
+    require(!m_longest || m_place < *m_longest, "decoding", "at most {} tokens can be taken in, but one more was asked",
+            m_longest.value_or(0));
+    m_arena.reset();
+    Tape tape(m_arena, false);
+    const auto logits = m_model.forwardToken(tape, token, m_place, m_layers).value().span<float>();
+    m_logits.assign(logits.begin(), logits.end());
+    ++m_place;
+}
+
+std::int64_t TokenDecoder::stateBytes() const {
+    std::int64_t bytes = 0;
+    for (const auto& layer : m_layers) bytes += static_cast<std::int64_t>(layer->save().size() * sizeof(float));
+    return bytes;
+}
+
+TokenDecoder::State TokenDecoder::save() const {
+    State state{.place = m_place, .layers = {}, .logits = m_logits};
+    for (const auto& layer : m_layers) state.layers.push_back(layer->save());
+    return state;
+}
+
+void TokenDecoder::load(const State& state) {
+    require(state.layers.size() == m_layers.size(), "decoding", "a state of {} layers, but it has {}", m_layers.size(),
+            state.layers.size());
+    require(state.place >= 0 && (!m_longest || state.place <= *m_longest), "decoding",
+            "a state of at most {} tokens, but it has {}", m_longest.value_or(0), state.place);
+    for (std::size_t layer = 0; layer < m_layers.size(); ++layer) m_layers[layer]->load(state.layers[layer]);
+    m_place = state.place;
+    m_logits = state.logits;
+}
+
+std::int32_t drawToken(std::span<const float> logits, const Sampling& sampling, Random& random) {
+    require(!logits.empty(), "sampling", "logits were required, but no token has been read");
+    require(std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }), "sampling",
+            "finite logits were required, but the model gave others");
+    std::vector<std::int32_t> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto likelier = [&](std::int32_t a, std::int32_t b) {
+        const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
+        return x != y ? x > y : a < b;
+    };
+    const auto most =
+        std::min<std::size_t>(order.size(), sampling.topK > 0 ? static_cast<std::size_t>(sampling.topK) : order.size());
+    std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(most), order.end(), likelier);
+    if (sampling.temperature <= 0) return order.front();
+    const double greatest = logits[static_cast<std::size_t>(order.front())];
+    std::vector<double> sums(most);
+    double sum = 0;
+    for (std::size_t i = 0; i < most; ++i) {
+        sum += std::exp((logits[static_cast<std::size_t>(order[i])] - greatest) / sampling.temperature);
+        sums[i] = sum;
+    }
+    const double drawn = random.uniform() * sum;
+    const auto found = std::upper_bound(sums.begin(), sums.end(), drawn) - sums.begin();
+    return order[std::min(static_cast<std::size_t>(found), most - 1)];
+}
+
+}  // namespace linscope

@@ -1,0 +1,108 @@
+"""A trained decoder that writes on."""
+
+import json
+import subprocess
+import unittest
+
+from support import PROGRAM, CliTest
+
+DECODER = """title = "Writer"
+seed = 3
+steps = 30
+[task]
+name = "next_byte"
+corpus = "{corpus}"
+length = 64
+batch = 4
+[model]
+kind = "decoder"
+layers = 2
+width = 32
+heads = 2
+position = "{position}"
+[probes]
+every = 30
+snapshot_every = 30
+validate_every = 30
+validation_batches = 1
+[[lane]]
+name = "full"
+attention = {{ mechanism = "full" }}
+"""
+
+
+class Generate(CliTest):
+    def decoder(self, position="rotary"):
+        text = DECODER.format(corpus=self.corpus, position=position)
+        return self.train(f"{position}.h5", experiment=self.write_experiment(f"{position}.toml", text))
+
+    def document(self, *arguments):
+        return json.loads(self.ok("generate", *arguments, "--json"))
+
+    def test_bytes_come_as_they_are_and_the_same_for_one_seed(self):
+        run = self.decoder()
+        command = [PROGRAM, "generate", str(run), "--prompt", "in the é", "--tokens", "100"]
+        first = subprocess.run(command, env=self.environment(), capture_output=True, timeout=120, check=True)
+        self.assertEqual(len(first.stdout), 100)
+        self.assertIn(b"100 written", first.stderr)
+        document = self.document(run, "--prompt", "in the é", "--tokens", 100)
+        self.assertEqual(bytes(document["tokens"]), first.stdout)
+        self.assertEqual(document["prompt_tokens"], 9)
+        self.assertEqual(document["place"], 109)
+        self.assertEqual(len(document["milliseconds"]), 100)
+        self.assertGreater(document["state_bytes"], 109 * 2 * 2 * 32 * 4)
+        other = self.document(run, "--prompt", "in the é", "--tokens", 100, "--seed", 2)
+        self.assertNotEqual(other["tokens"], document["tokens"])
+        greedy = [self.document(run, "--prompt", "in", "--tokens", 20, *how)["tokens"]
+                  for how in (["--temperature", 0], ["--top-k", 1], ["--temperature", 0, "--seed", 9])]
+        self.assertEqual(greedy[0], greedy[1])
+        self.assertEqual(greedy[0], greedy[2])
+
+    def test_turns_with_a_kept_state_are_one_long_text(self):
+        run, state = self.decoder(), self.path("talk.safetensors")
+        whole = self.document(run, "--prompt", "in the ", "--tokens", 50)
+        tokens = self.document(run, "--prompt", "in the ", "--tokens", 5, "--save-state", state)["tokens"]
+        for _ in range(9):
+            turn = self.document(run, "--state", state, "--tokens", 5, "--save-state", state)
+            self.assertEqual(turn["prompt_tokens"], 0)
+            tokens += turn["tokens"]
+        self.assertEqual(tokens, whole["tokens"])
+
+    def test_a_prompt_from_a_file(self):
+        run = self.decoder()
+        self.path("prompt.txt").write_text("in the ")
+        self.assertEqual(self.document(run, "--prompt-file", self.path("prompt.txt"), "--tokens", 9)["tokens"],
+                         self.document(run, "--prompt", "in the ", "--tokens", 9)["tokens"])
+
+    def test_what_cannot_be_is_told(self):
+        run, learned = self.decoder(), self.decoder("learned")
+        self.assertEqual(self.document(learned, "--prompt", "in", "--tokens", 62)["place"], 64)
+        self.assertIn("built for 64 tokens, but 65", self.fails("generate", learned, "--prompt", "in", "--tokens", 63))
+        self.assertIn("--lane", self.fails("generate", run, "--prompt", "in", "--lane", 1))
+        self.assertIn("text to go on from", self.fails("generate", run))
+        self.assertIn("--prompt-file", self.fails("generate", run, "--prompt-file", self.path("absent")))
+        state = self.path("state.safetensors")
+        self.document(run, "--prompt", "in", "--tokens", 1, "--save-state", state)
+        self.assertIn("belongs to another", self.fails("generate", learned, "--state", state))
+        self.assertIn("[state]", self.fails("generate", run, "--state", self.checkpoints(run)[-1]))
+        encoder = self.train("encoder.h5")
+        self.assertIn("encoders", self.fails("generate", encoder, "--prompt", "in"))
+        self.fails("generate", self.path("absent.h5"), "--prompt", "in")
+
+    def test_a_task_without_text_is_told(self):
+        text = DECODER.format(corpus=self.corpus, position="none").replace("next_byte", "masked_bytes")
+        run = self.train("masked.h5", experiment=self.write_experiment("masked.toml", text))
+        self.assertIn("next_byte", self.fails("generate", run, "--prompt", "in"))
+
+    def test_bench_decode_tells_time_and_memory(self):
+        document = json.loads(self.ok("bench", "decode", "--tokens", "20,40", "--width", 32, "--seconds", 20, "--json"))
+        found = {result["mechanism"]: result for result in document["results"]}
+        marks = found["full"]["marks"]
+        self.assertEqual([mark["tokens"] for mark in marks], [20, 40])
+        self.assertGreater(marks[1]["state_bytes"], 1.9 * marks[0]["state_bytes"])
+        self.assertGreater(marks[0]["ms_per_token"], 0)
+        self.assertNotIn("linformer", found)
+
+
+if __name__ == "__main__":
+    unittest.main()
