@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -70,11 +71,15 @@ ProjectionHealth notFinite(std::int64_t slots) {
 
 ProjectionHealth projectionHealth(std::span<const float> w, std::span<const float> w0, std::int64_t slots,
                                   std::int64_t length) {
-    require(
-        slots >= 1 && slots <= length && static_cast<std::int64_t>(w.size()) == slots * length && w.size() == w0.size(),
-        "projection health", "two matrices [K,T] with K ≤ T, but got K {}, T {}, {} and {} values", slots, length,
-        w.size(), w0.size());
-    const Wide now = toDouble(w, slots, length), first = toDouble(w0, slots, length);
+    require(slots >= 1 && length >= 1 && static_cast<std::int64_t>(w.size()) == slots * length && w.size() == w0.size(),
+            "projection health", "two matrices [K,T], but got K {}, T {}, {} and {} values", slots, length, w.size(),
+            w0.size());
+    Wide now = toDouble(w, slots, length), first = toDouble(w0, slots, length);
+    if (slots > length) {
+        now = Wide(now.transpose());
+        first = Wide(first.transpose());
+        slots = length;
+    }
     if (!now.allFinite() || !first.allFinite()) return notFinite(slots);
 
     const Decomposition a = decompose(now), b = decompose(first);
@@ -105,7 +110,8 @@ ProjectionHealth projectionHealth(std::span<const float> w, std::span<const floa
 }
 
 RandomBaseline randomBaseline(std::int64_t slots, std::int64_t length) {
-    require(slots >= 1 && slots <= length, "random baseline", "1 ≤ K ≤ T, but got K {}, T {}", slots, length);
+    require(slots >= 1 && length >= 1, "random baseline", "K ≥ 1 and T ≥ 1, but got K {}, T {}", slots, length);
+    if (slots > length) std::swap(slots, length);
     const double k = static_cast<double>(slots), t = static_cast<double>(length);
     const double gamma = k / t, root = std::sqrt(gamma);
     RandomBaseline b;

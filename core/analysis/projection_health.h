@@ -20,7 +20,8 @@ struct ProjectionHealth {
     double subspaceOverlap = 0;          ///< (1/K) Σ cos²θᵢ; K/T for unrelated subspaces
 };
 
-/// Throws Error when sizes disagree or K > T. Values that are not finite give NaN in every field.
+/// A tall W, K > T (random features: more directions than dimensions), is measured as Wᵀ: the [K] above are then [T].
+/// Throws Error when sizes disagree. Values that are not finite give NaN in every field.
 ProjectionHealth projectionHealth(std::span<const float> w, std::span<const float> w0, std::int64_t slots,
                                   std::int64_t length);
 

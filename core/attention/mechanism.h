@@ -125,6 +125,8 @@ struct MechanismInfo {
     Matrix (*compressedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
     /// The token map it implies, same rows of [T, T], where that is known in closed form; null: impliedMap() finds it.
     Matrix (*liftedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
+    /// Whether these options make the token map signed where traits.signedMap does not say so; null: they never do.
+    bool (*signedMap)(const OptionValues& options) = nullptr;
 };
 
 /// The pairing of a mechanism with a position scheme; schemes of the embedding suit all.

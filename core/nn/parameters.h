@@ -60,6 +60,7 @@ public:
     Parameter* find(std::string_view name);
     std::int64_t elements() const;
     DType type() const { return m_type; }
+    std::uint64_t seed() const { return m_seed; }
     /// Sets all gradients to zero.
     void clearGradients();
 

@@ -68,7 +68,15 @@ TEST(ProjectionHealth, SaysNaNForWhatIsNotFinite) {
     const auto h = projectionHealth(w, w0, 1, 2);
     EXPECT_TRUE(std::isnan(h.conditionNumber));
     EXPECT_TRUE(std::isnan(h.spectrum.at(0)));
-    EXPECT_THROW(projectionHealth(w0, w0, 2, 1), Error);
+    EXPECT_THROW(projectionHealth(w0, w0, 2, 2), Error);
+}
+
+TEST(ProjectionHealth, MeasuresATallMatrixAsItsTranspose) {
+    const std::vector<float> tall{1, 2, 3, -1, 0.5f, 4}, wide{1, 3, 0.5f, 2, -1, 4};
+    const auto a = projectionHealth(tall, tall, 3, 2), b = projectionHealth(wide, wide, 2, 3);
+    EXPECT_EQ(a.spectrum, b.spectrum);
+    EXPECT_EQ(a.spectrum.size(), 2u);
+    EXPECT_EQ(a.conditionNumber, b.conditionNumber);
 }
 
 // Marchenko–Pastur: the dashed lines must lie where random matrices do.

@@ -1,0 +1,97 @@
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/attention/feature_attention.h"
+#include "core/base/error.h"
+
+namespace linscope {
+namespace {
+
+using Vector = Eigen::Map<Eigen::VectorXf>;
+using State = Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+
+constexpr float kNothing = -1e30f;
+
+class FeatureDecoding : public DecodingState {
+public:
+    FeatureDecoding(const FeatureMap& map, const AttentionSizes& sizes, std::span<const double> slopes,
+                    Normaliser normaliser)
+        : m_map(map),
+          m_heads(sizes.heads),
+          m_width(sizes.headWidth),
+          m_slopes(slopes),
+          m_normaliser(normaliser),
+          m_numbers(static_cast<std::size_t>(m_heads * perHead()), 0.0f),
+          m_phiQ(static_cast<std::size_t>(map.features())),
+          m_phiK(m_phiQ.size()) {
+        for (std::int64_t h = 0; h < m_heads; ++h) *topOf(h) = kNothing;
+    }
+
+    void step(std::span<const float> q, std::span<const float> k, std::span<const float> v,
+              std::span<float> o) override {
+        const std::int64_t M = m_map.features();
+        for (std::int64_t h = 0; h < m_heads; ++h) {
+            float logWeight = 0;
+            FeatureBlock<float> block{.head = h, .rows = 1, .width = m_width, .stride = m_width};
+            block.x = q.data() + h * m_width;
+            block.phi = m_phiQ.data();
+            m_map.forward(block);
+            block.keys = true;
+            block.x = k.data() + h * m_width;
+            block.phi = m_phiK.data();
+            block.logWeights = &logWeight;
+            m_map.forward(block);
+
+            float& top = *topOf(h);
+            if (!m_slopes.empty() && top != kNothing) top -= static_cast<float>(m_slopes[static_cast<std::size_t>(h)]);
+            const float higher = std::max(top, logWeight);
+            const float old = std::exp(top - higher), young = std::exp(logWeight - higher);
+            top = higher;
+            State state(topOf(h) + 1, M, m_width);
+            Vector sum(topOf(h) + 1 + M * m_width, M);
+            const Vector phiQ(m_phiQ.data(), M), phiK(m_phiK.data(), M);
+            const Eigen::Map<const Eigen::VectorXf> value(v.data() + h * m_width, m_width);
+            state *= old;
+            state.noalias() += (young * phiK) * value.transpose();
+            sum = old * sum + young * phiK;
+            Vector out(o.data() + h * m_width, m_width);
+            out.noalias() = state.transpose() * phiQ;
+            const float greatest = out.cwiseAbs().maxCoeff();
+            const float divisor =
+                m_normaliser == Normaliser::Sum ? phiQ.dot(sum)
+                : greatest > 0 ? greatest * std::sqrt((out / greatest).squaredNorm() / static_cast<float>(m_width))
+                               : 0.0f;
+            out *= divisor != 0 ? 1 / divisor : 0.0f;
+        }
+    }
+
+    std::vector<float> save() const override { return m_numbers; }
+
+    void load(std::span<const float> numbers) override {
+        require(numbers.size() == m_numbers.size(), "decoding", "a state of {} numbers, but got {}", m_numbers.size(),
+                numbers.size());
+        std::ranges::copy(numbers, m_numbers.begin());
+    }
+
+private:
+    std::int64_t perHead() const { return 1 + m_map.features() * (m_width + 1); }
+    float* topOf(std::int64_t head) { return m_numbers.data() + head * perHead(); }
+
+    const FeatureMap& m_map;
+    std::int64_t m_heads, m_width;
+    std::span<const double> m_slopes;
+    Normaliser m_normaliser;
+    std::vector<float> m_numbers;       // for each head the greatest log weight [1], S [M,D], z [M]
+    std::vector<float> m_phiQ, m_phiK;  // [M]
+};
+
+}  // namespace
+
+std::unique_ptr<DecodingState> startFeatureDecoding(const FeatureMap& map, const AttentionSizes& sizes,
+                                                    std::span<const double> slopes, Normaliser normaliser) {
+    return std::make_unique<FeatureDecoding>(map, sizes, slopes, normaliser);
+}
+
+}  // namespace linscope
