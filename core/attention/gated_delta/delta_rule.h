@@ -4,7 +4,7 @@
 
 namespace linscope {
 
-/// The gated delta rule (Yang et al. 2024, arXiv:2412.06464, eq. 10) for each head, from S_0 = 0:
+/// The gated delta rule (Yang et al. 2024, arXiv:2412.06464, §3.1) for each head, from S_0 = 0:
 ///     u_t = β_t·(v_t − α_t·S_{t−1}ᵀ·k_t),  S_t = α_t·S_{t−1} + k_t·u_tᵀ,  o_t = D^−½·S_tᵀ·q_t,
 /// which is S_t = α_t·(I − β_t·k_t·k_tᵀ)·S_{t−1} + β_t·k_t·v_tᵀ. Computed by chunks of `chunk` tokens: with G the sums
 /// of log α inside the chunk, Γ_t = e^G_t, and A_tj = β_t·e^(G_t−G_j)·⟨k_t, k_j⟩ for j < t,

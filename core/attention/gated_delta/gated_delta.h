@@ -23,7 +23,7 @@ struct DeltaGates {
     const Parameter* alphaBias = nullptr;    // [H]
 };
 
-/// Gated DeltaNet (Yang et al. 2024, arXiv:2412.06464, eq. 10): S_t = α_t·(I − β_t·k_t·k_tᵀ)·S_{t−1} + β_t·k_t·v_tᵀ,
+/// Gated DeltaNet (Yang et al. 2024, arXiv:2412.06464, §3.1): S_t = α_t·(I − β_t·k_t·k_tᵀ)·S_{t−1} + β_t·k_t·v_tᵀ,
 /// o_t = D^−½·S_tᵀ·q_t with q and k of length 1, then each head's output divided by its root mean square. With
 /// gate "none" (α = 1) it is DeltaNet (Yang et al. 2024, arXiv:2406.06484). Causal alone.
 ///

@@ -46,7 +46,7 @@ struct Head {
         for (std::int64_t i = 0; i < n; ++i) {
             T* line = square + i * kChunk;
             for (std::int64_t j = 0; j <= i; ++j) line[j] *= powers[i - j];
-            std::fill(line + i + 1, line + n, T(0));  // set, not multiplied: the future may hold NaN
+            std::fill(line + i + 1, line + n, T(0));  // set, not multiplied: a score may be infinite
         }
     }
     /// rows = x, row i times γ^(i+1): from the state before the chunk to its token i.

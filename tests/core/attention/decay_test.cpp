@@ -4,6 +4,7 @@
 
 #include "core/attention/proof_case.h"
 #include "core/base/error.h"
+#include "core/base/parallel.h"
 
 // What theory says of retention and of the delta rule in particular.
 
@@ -119,6 +120,29 @@ TEST(GatedDelta, ForgetsEverythingWithoutOverflow) {
             for (const double x : *numbers) ASSERT_TRUE(std::isfinite(x));
         for (const double x : outcome.dParameters[3]) EXPECT_NEAR(x, 0, 1e-6);
     }
+}
+
+// Heads are shared out to threads whole, and sums over samples are one thread's.
+TEST(DecayingMemories, DoNotDependOnTheNumberOfThreads) {
+    const int before = threadCount();
+    for (const char* name : {"retention", "gated_delta"}) {
+        Case c = caseOf(name, 150, 3, 16, {});
+        c.batch = 3;
+        const Inputs inputs = randomInputs(c);
+        std::vector<Outcome> outcomes;
+        for (const int threads : {1, 2, 5}) {
+            setThreadCount(threads);
+            outcomes.push_back(run(c, inputs, Form::Fused, DType::F32));
+        }
+        for (const Outcome& other : outcomes) {
+            EXPECT_EQ(other.o, outcomes[0].o);
+            EXPECT_EQ(other.dq, outcomes[0].dq);
+            EXPECT_EQ(other.dk, outcomes[0].dk);
+            EXPECT_EQ(other.dv, outcomes[0].dv);
+            EXPECT_EQ(other.dParameters, outcomes[0].dParameters);
+        }
+    }
+    setThreadCount(before);
 }
 
 }  // namespace
