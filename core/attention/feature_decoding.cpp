@@ -3,6 +3,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/attention/aligned_floats.h"
 #include "core/attention/feature_attention.h"
 #include "core/base/error.h"
 
@@ -67,7 +68,7 @@ public:
         }
     }
 
-    std::vector<float> save() const override { return m_numbers; }
+    std::vector<float> save() const override { return {m_numbers.begin(), m_numbers.end()}; }
 
     void load(std::span<const float> numbers) override {
         require(numbers.size() == m_numbers.size(), "decoding", "a state of {} numbers, but got {}", m_numbers.size(),
@@ -83,8 +84,8 @@ private:
     std::int64_t m_heads, m_width;
     std::span<const double> m_slopes;
     Normaliser m_normaliser;
-    std::vector<float> m_numbers;       // for each head the greatest log weight [1], S [M,D], z [M]
-    std::vector<float> m_phiQ, m_phiK;  // [M]
+    AlignedFloats m_numbers;       // for each head the greatest log weight [1], S [M,D], z [M]
+    AlignedFloats m_phiQ, m_phiK;  // [M]
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/attention/aligned_floats.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/ops/elementwise.h"
@@ -33,10 +34,6 @@ Variable spreadBias(const Variable& bias, std::int64_t queries, std::int64_t key
     });
     return reshape(matmul(bias, bias.tape().constant(oneHot)), {bias.shape()[0] * queries, keys});
 }
-
-/// Sums of vectors are taken in an order that depends on where in memory they begin: with a fixed alignment a loaded
-/// cache goes on bit for bit as the saved one.
-using AlignedFloats = std::vector<float, Eigen::aligned_allocator<float>>;
 
 class CachedDecoding : public DecodingState {
 public:

@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 #include <cmath>
 
+#include "core/attention/aligned_floats.h"
 #include "core/attention/head_norm.h"
 #include "core/base/error.h"
 
@@ -45,7 +46,7 @@ public:
         }
     }
 
-    std::vector<float> save() const override { return m_state; }
+    std::vector<float> save() const override { return {m_state.begin(), m_state.end()}; }
     void load(std::span<const float> numbers) override {
         require(numbers.size() == m_state.size(), "decoding", "a state of {} heads of {} x {} numbers, but got {}",
                 m_heads, m_width, m_width, numbers.size());
@@ -65,7 +66,7 @@ private:
     float m_betaMax;
     bool m_normalise;
     std::int64_t m_heads, m_width;
-    std::vector<float> m_state;                 // [H,D,D], rows are channels of k
+    AlignedFloats m_state;                      // [H,D,D], rows are channels of k
     Eigen::VectorXf m_key, m_query, m_written;  // [D] of one head
 };
 

@@ -175,12 +175,12 @@ MechanismInfo hybridMechanism() {
                      ParameterStore& parameters) -> std::unique_ptr<Mechanism> {
             return std::make_unique<HybridAttention>(optionsFrom<HybridOptions>(options, "hybrid"), sizes, parameters);
         },
-        .validate =
-            [](const OptionValues& options, const AttentionSizes& sizes) {
-                validate(optionsFrom<HybridOptions>(options, "hybrid"), sizes);
-            },
+        .validate = [](const OptionValues& options,
+                       const AttentionSizes& sizes) { validate(optionsFrom<HybridOptions>(options, "hybrid"), sizes); },
         .variants = variants,
-        .position = [](Position, bool) -> PositionFit { return {Fit::Approximate, "as its parts have it, or refuse it"}; },
+        .position = [](Position, bool) -> PositionFit {
+            return {Fit::Approximate, "as its parts have it, or refuse it"};
+        },
     };
 }
 

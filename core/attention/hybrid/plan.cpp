@@ -29,8 +29,8 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
         if (quoted) continue;
         if (c == '(' || c == '[') ++depth;
         if (c == ')' || c == ']') --depth;
-        require(depth >= 0, kWhere, "plan: a bracket that closes needs one that opens, but column {} of \"{}\" has none",
-                i + 1, text);
+        require(depth >= 0, kWhere,
+                "plan: a bracket that closes needs one that opens, but column {} of \"{}\" has none", i + 1, text);
         if (c != separator || depth > 0) continue;
         parts.push_back(trimmed(text.substr(begin, i - begin)));
         begin = i + 1;
@@ -103,8 +103,8 @@ std::vector<HybridPart> layerOf(std::string_view text, std::int64_t heads) {
     }
     const std::int64_t left = heads - given;
     require(open == 0 ? left == 0 : left >= open && left % open == 0, kWhere,
-            "plan: parts that share {} heads, but \"{}\" gives {} to some and leaves {} to {} parts", heads, text, given,
-            left, open);
+            "plan: parts that share {} heads, but \"{}\" gives {} to some and leaves {} to {} parts", heads, text,
+            given, left, open);
     for (HybridPart& part : parts)
         if (part.heads == 0) part.heads = left / open;
     return parts;

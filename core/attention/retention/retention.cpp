@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 #include <cmath>
 
+#include "core/attention/aligned_floats.h"
 #include "core/attention/head_norm.h"
 #include "core/attention/retention/retention_scan.h"
 #include "core/attention/softmax_attention.h"
@@ -67,7 +68,7 @@ public:
         }
     }
 
-    std::vector<float> save() const override { return m_state; }
+    std::vector<float> save() const override { return {m_state.begin(), m_state.end()}; }
     void load(std::span<const float> numbers) override {
         require(numbers.size() == m_state.size(), "decoding", "a state of {} heads of {} x {} numbers, but got {}",
                 m_gammas.size(), m_width, m_width, numbers.size());
@@ -78,7 +79,7 @@ private:
     std::vector<double> m_gammas;  // [H]
     std::int64_t m_width;
     bool m_normalise;
-    std::vector<float> m_state;  // [H,D,D], rows are channels of k
+    AlignedFloats m_state;  // [H,D,D], rows are channels of k
 };
 
 std::vector<OptionValues> variants(const AttentionSizes&) {

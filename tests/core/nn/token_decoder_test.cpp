@@ -27,7 +27,7 @@ struct Model {
                                    .causal = true,
                                    .position = positionOf(position)};
         const MechanismInfo& info = findMechanism(mechanism);
-        attention = info.create(checkedValues(info.options, {}, "test"), sizes, parameters);
+        attention = info.create(checkedValues(info.options, info.variants(sizes).front(), "test"), sizes, parameters);
         transformer = std::make_unique<Transformer>(
             options, ModelShape{.vocabulary = kVocabulary, .outputs = kVocabulary, .length = kLength}, *attention,
             parameters);
