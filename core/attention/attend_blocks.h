@@ -114,6 +114,8 @@ void forward(const Head<T>& head, T* o, T* lse, T* s, T* greatest, T* sum) {
         std::fill(sum, sum + rows, T(0));
         T* out = o + row * head.stride;
         const auto [begin, end] = head.keyRange(row, rows);
+        if (begin >= end)  // all keys lie behind the window
+            for (std::int64_t i = 0; i < rows; ++i) std::fill_n(out + i * head.stride, head.width, T(0));
         for (std::int64_t column = begin; column < end; column += kKeys) {
             const std::int64_t columns = std::min(kKeys, end - column);
             scores(head, row, rows, column, columns, s);
@@ -173,6 +175,8 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
                 (ConstRow<T>(o + (row + i) * stride, head.width) * ConstRow<T>(dO + (row + i) * stride, head.width))
                     .sum();
         const auto [begin, end] = head.keyRange(row, rows);
+        if (begin >= end && !out.addQ)
+            for (std::int64_t i = row; i < row + rows; ++i) std::fill_n(out.dq + i * stride, head.width, T(0));
         for (std::int64_t column = begin; column < end; column += kKeys) {
             const std::int64_t columns = std::min(kKeys, end - column);
             scores(head, row, rows, column, columns, s);

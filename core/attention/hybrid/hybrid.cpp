@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/base/error.h"
 #include "core/ops/elementwise.h"
@@ -67,6 +68,9 @@ public:
     void load(std::span<const float> numbers) override {
         for (const auto& part : m_parts) {
             require(numbers.size() >= 2, "hybrid", "a state of {} parts, but it ends early", m_parts.size());
+            for (const float half : numbers.first(2))
+                require(half >= 0 && half <= 0xFFFFF && half == std::floor(half), "hybrid",
+                        "half of a count, but got {}", half);
             const auto count = (static_cast<std::size_t>(numbers[0]) << 20) + static_cast<std::size_t>(numbers[1]);
             require(numbers.size() >= 2 + count, "hybrid", "{} numbers for a part, but {} are left", count,
                     numbers.size() - 2);

@@ -71,8 +71,8 @@ OptionValues optionsOf(const MechanismInfo& info, std::string_view text) {
     return values;
 }
 
-/// `heads` 0: none was given.
-HybridPart partOf(std::string_view text) {
+/// The part's heads are 0 where no count is given, and else at most the layer's `heads`.
+HybridPart partOf(std::string_view text, std::int64_t heads) {
     require(!text.empty(), kWhere, "plan: a mechanism between the signs | and +, but found nothing");
     HybridPart part;
     part.heads = 0;
@@ -80,8 +80,8 @@ HybridPart partOf(std::string_view text) {
     if (const auto star = rest.rfind('*'); star != std::string_view::npos && rest.find(')', star) == rest.npos) {
         const std::string_view count = trimmed(rest.substr(star + 1));
         const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), part.heads);
-        require(error == std::errc{} && end == count.data() + count.size() && part.heads >= 1, kWhere,
-                "plan: a count of heads from 1 on after *, but found \"{}\"", count);
+        require(error == std::errc{} && end == count.data() + count.size() && part.heads >= 1 && part.heads <= heads,
+                kWhere, "plan: a count of heads from 1 to {} after *, but found \"{}\"", heads, count);
         rest = trimmed(rest.substr(0, star));
     }
     const auto open = rest.find('(');
@@ -97,7 +97,7 @@ std::vector<HybridPart> layerOf(std::string_view text, std::int64_t heads) {
     std::vector<HybridPart> parts;
     std::int64_t given = 0, open = 0;
     for (const std::string_view part : split(text, '+')) {
-        parts.push_back(partOf(part));
+        parts.push_back(partOf(part, heads));
         given += parts.back().heads;
         open += parts.back().heads == 0;
     }

@@ -235,6 +235,72 @@ TEST(ExperimentToml, ChecksBetweenOptions) {
     EXPECT_EQ(errorAfterLane(linformer + "k = [8, 4], sharing = \"none\" }"), "no error");
 }
 
+TEST(ExperimentToml, ModelsThatAMechanismCannotHaveAreNamedWithTheLane) {
+    const auto errorWith = [](std::string_view model, std::string_view mechanism) {
+        return errorOf(
+            fmt::format("[model]\n{}\n[[lane]]\nname = \"full\"\nattention = {{ mechanism = \"full\" }}\n"
+                        "[[lane]]\nname = \"b\"\nattention = {{ mechanism = \"{}\" }}\n",
+                        model, mechanism));
+    };
+    EXPECT_EQ(errorWith("kind = \"decoder\"", "linformer"),
+              "[x.toml:8] lane.1.attention: model.kind \"encoder\", but it is \"decoder\", and linformer has no causal "
+              "form");
+    EXPECT_EQ(
+        errorWith("kind = \"encoder\"", "retention"),
+        "[x.toml:8] lane.1.attention: model.kind \"decoder\", but it is \"encoder\", and retention runs forward in "
+        "time only");
+    EXPECT_EQ(
+        errorWith("position = \"alibi\"", "linformer"),
+        "[x.toml:8] lane.1.attention: a position scheme that linformer can have, but model.position is \"alibi\": a "
+        "slot has no place, so that it has no distance from a query");
+    EXPECT_EQ(errorWith("position = \"relative_bias\"", "linear"),
+              "[x.toml:8] lane.1.attention: a position scheme that linear can have, but model.position is "
+              "\"relative_bias\": a free bias for each distance cannot be split into features of query and key");
+    EXPECT_EQ(errorWith("position = \"rotary\"", "linformer"), "no error");
+    EXPECT_EQ(errorWith("kind = \"decoder\"\nposition = \"alibi\"", "linear"), "no error");
+    EXPECT_EQ(errorWith("position = \"alibis\"", "full"),
+              "[x.toml:2] model.position: expected one of none, learned, sinusoidal, rotary, alibi, relative_bias, but "
+              "found \"alibis\"; did you mean \"alibi\"?");
+}
+
+TEST(ExperimentToml, PartsOfAHybridAreCheckedLikeLanes) {
+    const auto errorWith = [](std::string_view model, std::string_view plan) {
+        return errorOf(
+            fmt::format("[model]\n{}\n[[lane]]\nname = \"a\"\n"
+                        "attention = {{ mechanism = \"hybrid\", plan = \"{}\" }}\n",
+                        model, plan));
+    };
+    EXPECT_EQ(errorWith("heads = 4", "full*1 + linformer(k=8)"), "no error");
+    EXPECT_EQ(errorWith("kind = \"decoder\"", "full*1 + linformer(k=8)"),
+              "[x.toml:5] lane.0.attention: model.kind \"encoder\", but it is \"decoder\", and linformer has no causal "
+              "form");
+    EXPECT_THAT(errorWith("heads = 4", "full*5"), StartsWith("[x.toml:5] lane.0.attention: plan: a count of heads"));
+}
+
+TEST(ExperimentToml, ModelsThatATaskCannotHaveAreNamed) {
+    const auto errorWith = [](std::string_view task, std::string_view model) {
+        return errorAfterLane(fmt::format("[task]\nname = \"{}\"\n[model]\n{}\n", task, model));
+    };
+    for (const char* task : {"next_byte", "needle"})
+        EXPECT_EQ(
+            errorWith(task, "kind = \"encoder\""),
+            fmt::format("[x.toml:7] model.kind: expected \"decoder\", since an encoder would see what {} asks for, "
+                        "but found \"encoder\"",
+                        task));
+    EXPECT_THAT(errorWith("next_byte", "layers = 2"), StartsWith("[x.toml:6] model.kind: expected \"decoder\""))
+        << "a kind that is left out is told by its section";
+    EXPECT_EQ(errorWith("next_byte", "kind = \"decoder\""), "no error");
+    for (const char* task : {"listops", "folder_classes"}) {
+        EXPECT_EQ(
+            errorWith(task, "kind = \"decoder\"\npool = \"first\""),
+            "[x.toml:8] model.pool: expected \"mean\", since a decoder's first token sees itself alone, but found "
+            "\"first\"");
+        EXPECT_EQ(errorWith(task, "kind = \"decoder\"\npool = \"mean\""), "no error");
+        EXPECT_EQ(errorWith(task, "kind = \"encoder\"\npool = \"first\""), "no error");
+    }
+    EXPECT_EQ(errorWith("next_byte", "kind = \"decoder\"\npool = \"first\""), "no error") << "it pools nothing";
+}
+
 TEST(ExperimentToml, FilesThatCannotBeReadAreNamed) {
     const auto folder = std::filesystem::path(testing::TempDir()) / "linscope_experiment_test";
     std::filesystem::create_directories(folder);
