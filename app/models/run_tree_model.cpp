@@ -141,8 +141,7 @@ QVariant RunTreeModel::laneText(const Run& run, int lane, int column) const {
         case Name:
             return QString::fromStdString(record.name);
         case State:
-            return record.state == LaneState::Running ? QString()
-                                                      : QString::fromUtf8(nameOf(record.state));
+            return record.state == LaneState::Running ? QString() : QString::fromUtf8(nameOf(record.state));
         case Step:
             return measured ? QString::number(loss->steps.back()) : QString();
         default:

@@ -37,7 +37,7 @@ public:
     /// Logits of a prediction: the vocabulary, or the classes.
     virtual std::int64_t outputs() const { return vocabulary(); }
     virtual std::int64_t length() const = 0;  // T
-    virtual std::int64_t batch() const = 0;       // B
+    virtual std::int64_t batch() const = 0;   // B
     /// Fills `out` with the next training batch and advances the cursor. Reuses out's memory.
     virtual void nextBatch(Batch& out) = 0;
     /// The validation batch `index` ≥ 0: held-out text, the same for every call and every run of one seed.

@@ -175,9 +175,10 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
     table.row("map error", numberText(fidelity.mapError, 3), theme.accent,
               "‖P − L‖ / ‖P‖: the bar above, whole length.");
     if (ranked)
-        table.row("best rank-K map", numberText(fidelity.rankBound, 3), 0,
-              "Eckart–Young bound: the map error of the best possible map of rank K, the line in the bar. What "
-              "lies left of it is paid for a small K; what lies right of it for a projection that could be better.");
+        table.row(
+            "best rank-K map", numberText(fidelity.rankBound, 3), 0,
+            "Eckart–Young bound: the map error of the best possible map of rank K, the line in the bar. What "
+            "lies left of it is paid for a small K; what lies right of it for a projection that could be better.");
     table.row("negative mass", numberText(fidelity.negativeMass, 3), 0,
               "Mean over rows of the sum of |L| where L is negative. Exact attention has none.");
     table.row("row-sum error", numberText(fidelity.rowSumError, 3), 0, "Mean over rows of |Σ L − 1|.");

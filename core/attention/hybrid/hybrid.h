@@ -9,8 +9,8 @@ struct HybridOptions {
     void visit(OptionVisitor& visitor);
 };
 
-/// Any mixture of mechanisms by layer and by head, after a plan (core/attention/hybrid/plan.h). Each part is a mechanism
-/// of one layer with the heads that it has; its parameters are named "attention.layer<l>.part<p>.…".
+/// Any mixture of mechanisms by layer and by head, after a plan (core/attention/hybrid/plan.h). Each part is a
+/// mechanism of one layer with the heads that it has; its parameters are named "attention.layer<l>.part<p>.…".
 class HybridAttention : public Mechanism {
 public:
     HybridAttention(const HybridOptions& options, const AttentionSizes& sizes, ParameterStore& parameters);

@@ -17,9 +17,9 @@ struct HybridPart {
 };
 
 /// Reads `plan`: layers apart by `|`, repeated from the first when the model has more; in a layer its parts, apart by
-/// `+`; a part is `mechanism`, `mechanism*heads` or `mechanism(option=value, …)*heads`. Parts without a count share what
-/// the others leave in equal shares. Throws Error `[hybrid] …` that names what is wrong and where: brackets, mechanisms,
-/// options, counts that do not sum to `heads`, more layers than the model has.
+/// `+`; a part is `mechanism`, `mechanism*heads` or `mechanism(option=value, …)*heads`. Parts without a count share
+/// what the others leave in equal shares. Throws Error `[hybrid] …` that names what is wrong and where: brackets,
+/// mechanisms, options, counts that do not sum to `heads`, more layers than the model has.
 std::vector<std::vector<HybridPart>> readPlan(std::string_view plan, std::int64_t layers, std::int64_t heads);
 
 }  // namespace linscope
