@@ -2,11 +2,21 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 
 import run_check
+
+
+def rows_of_stopped(writer, path):
+    """Steps in the file while the writer is stopped, perhaps in the middle of a flush, which then still ends."""
+    writer.send_signal(signal.SIGSTOP)
+    try:
+        return run_check.unhurried(run_check.check_swmr, path)
+    finally:
+        writer.send_signal(signal.SIGCONT)
 
 
 def main(program, folder, times):
@@ -24,9 +34,9 @@ def main(program, folder, times):
             os.remove(path)
         # A flush at every event: the kill falls into one nearly always.
         writer = subprocess.Popen([program, path, "0", "0"], stdout=subprocess.PIPE)
-        # A file that grows between a reader's look at its length and at its superblock is opened again;
-        # after the kill nothing grows, and the first attempt has to succeed.
-        live = lambda: run_check.unhurried(run_check.check_swmr, path)
+        # A writer that flushes without a pause outruns a slow reader, so it is stopped for the look at what it
+        # has written; after the kill nothing grows, and the first attempt has to succeed.
+        live = lambda: rows_of_stopped(writer, path)
         try:
             writer.stdout.readline()
             run_check.wait_for(lambda: live() >= 1)
@@ -35,6 +45,8 @@ def main(program, folder, times):
             time.sleep(moments.uniform(0, 0.01))
         finally:
             writer.kill()
+            # A flush that has begun is carried through by a process that outlives the writer and has its stdout, too.
+            writer.stdout.read()
             writer.wait()
         rows = run_check.check_h5py(path)
         assert rows >= before, f"{before} steps were there before the kill, {rows} after it"
