@@ -3,6 +3,7 @@
 #include "core/attention/proof_case.h"
 #include "core/attention/proofs.h"
 #include "core/base/error.h"
+#include "core/base/parallel.h"
 #include "core/tensor/arena.h"
 
 namespace linscope {
@@ -17,6 +18,8 @@ std::vector<const MechanismInfo*> allMechanisms() {
 class MechanismProofs : public testing::TestWithParam<const MechanismInfo*> {};
 
 TEST_P(MechanismProofs, AllHold) {
+    // ctest runs programs side by side, whose threads would wait for each other; `linscope check` has all threads.
+    setThreadCount(1);
     for (const ProofResult& result : runProofs(*GetParam()))
         EXPECT_TRUE(result.passed) << result.mechanism << ": " << result.proof << ": worst " << result.worst
                                    << ", bound " << result.bound << ", at " << result.worstCase;
