@@ -211,7 +211,7 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     result.mapError = std::sqrt(mapError / exactNorm);
     result.negativeMass /= static_cast<double>(n);
     result.rowSumError /= static_cast<double>(n);
-    if (view.f == nullptr) {  // no slots, and so no rank to compare with
+    if (view.f == nullptr || view.f->length < n) {  // no slots of the whole sequence, and so no rank to compare with
         result.rankBound = std::numeric_limits<double>::quiet_NaN();
         return result;
     }

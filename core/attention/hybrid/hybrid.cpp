@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/base/error.h"
 #include "core/ops/elementwise.h"
@@ -58,8 +57,8 @@ public:
         std::vector<float> all;
         for (const auto& part : m_parts) {
             const std::vector<float> own = part->save();
-            all.push_back(static_cast<float>(own.size() >> 20));
-            all.push_back(static_cast<float>(own.size() & 0xFFFFF));
+            const auto count = countToFloats(static_cast<std::int64_t>(own.size()));
+            all.insert(all.end(), count.begin(), count.end());
             all.insert(all.end(), own.begin(), own.end());
         }
         return all;
@@ -68,10 +67,7 @@ public:
     void load(std::span<const float> numbers) override {
         for (const auto& part : m_parts) {
             require(numbers.size() >= 2, "hybrid", "a state of {} parts, but it ends early", m_parts.size());
-            for (const float half : numbers.first(2))
-                require(half >= 0 && half <= 0xFFFFF && half == std::floor(half), "hybrid",
-                        "half of a count, but got {}", half);
-            const auto count = (static_cast<std::size_t>(numbers[0]) << 20) + static_cast<std::size_t>(numbers[1]);
+            const auto count = static_cast<std::size_t>(countFromFloats(numbers));
             require(numbers.size() >= 2 + count, "hybrid", "{} numbers for a part, but {} are left", count,
                     numbers.size() - 2);
             part->load(numbers.subspan(2, count));

@@ -23,11 +23,9 @@ SharedProjections::SharedProjections(const ProjectionPlan& plan, const Attention
     const auto add = [&](const std::string& prefix, const char* name, int layer, int head) {
         const std::int64_t slots = plan.slots[static_cast<std::size_t>(layer)];
         const double deviation = plan.deviation > 0 ? plan.deviation : 1.0 / std::sqrt(static_cast<double>(slots));
-        Parameter* matrix = &parameters.add(prefix + name, {slots, plan.columns},
-                                            {.standardDeviation = deviation,
-                                             .decay = false,
-                                             .projection = plan.trained,
-                                             .buffer = !plan.trained});
+        Parameter* matrix = &parameters.add(
+            prefix + name, {slots, plan.columns},
+            {.standardDeviation = deviation, .decay = false, .projection = plan.trained, .buffer = !plan.trained});
         named(name, single ? -1 : layer, perHead ? head : -1, matrix);
         return matrix;
     };

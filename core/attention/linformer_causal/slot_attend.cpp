@@ -123,8 +123,8 @@ void backward(const Call& c, const Variable& o, const Tensor& lse) {
         for (std::int64_t begin = 0; begin < c.length; begin += c.blocks.block) {
             const BlockHeads<T> heads = headsOf<T>(c, index, begin);
             const std::int64_t at = tokens + begin * stride;
-            blocks::HeadGradients<T> own{dq.tensor.as<T>() + at, dk.tensor.as<T>() + at, dv.tensor.as<T>() + at,
-                                         dq.accumulate, true, true};
+            blocks::HeadGradients<T> own{
+                dq.tensor.as<T>() + at, dk.tensor.as<T>() + at, dv.tensor.as<T>() + at, dq.accumulate, true, true};
             blocks::HeadGradients<T> slots = own;
             if (begin > 0) {
                 slots.dk = dSlotKeys.tensor.as<T>() + c.slotOffset(index);
@@ -152,8 +152,7 @@ void backward(const Call& c, const Variable& o, const Tensor& lse) {
 Variable slotAttend(const Variable& q, const Variable& k, const Variable& v, const Variable& slotKeys,
                     const Variable& slotValues, const SlotBlocks& blocks, const SlotKeep& keep) {
     const Shape& s = q.shape();
-    const Call c{q,    k,    v,    slotKeys, slotValues, blocks,
-                 keep, s[0], s[1], s[2],     s[3],       blocks.finished(s[1])};
+    const Call c{q, k, v, slotKeys, slotValues, blocks, keep, s[0], s[1], s[2], s[3], blocks.finished(s[1])};
     require(k.shape() == s && v.shape() == s, "slots", "k and v of q's shape {}, but got {} and {}", s.text(),
             k.shape().text(), v.shape().text());
     const Shape slotShape{s[0], c.slots(), s[2], s[3]};
@@ -161,8 +160,8 @@ Variable slotAttend(const Variable& q, const Variable& k, const Variable& v, con
         require(slotKeys && slotValues && slotKeys.shape() == slotShape && slotValues.shape() == slotShape, "slots",
                 "keys and values of slots {}, but got others", slotShape.text());
     Tape& tape = q.tape();
-    const Variable o = c.finished > 0 ? tape.result(s, q.type(), q, k, v, slotKeys, slotValues)
-                                      : tape.result(s, q.type(), q, k, v);
+    const Variable o =
+        c.finished > 0 ? tape.result(s, q.type(), q, k, v, slotKeys, slotValues) : tape.result(s, q.type(), q, k, v);
     const Tensor lse = tape.arena().tensor({s[0], s[2], s[1]}, q.type());
     dispatchReal(q.type(), [&](auto zero) { forward<decltype(zero)>(c, o.value(), lse); });
     tape.record(o, [=] { dispatchReal(q.type(), [&](auto zero) { backward<decltype(zero)>(c, o, lse); }); });

@@ -20,9 +20,9 @@ struct SlotKeep {
     std::span<const float> slots = {};   // [B,N·K]
 };
 
-/// o_i = softmax over the slots of all blocks before token i's and over the tokens of its own block up to i, in one sum,
-/// of q·key/√D, times their values. By blocks with a running maximum as attend(), forward and backward: for each head
-/// O(T·(S + K·T/S)·D) operations, and no more of the map at a time than one tile.
+/// o_i = softmax over the slots of all blocks before token i's and over the tokens of its own block up to i, in one
+/// sum, of q·key/√D, times their values. By blocks with a running maximum as attend(), forward and backward: for each
+/// head O(T·(S + K·T/S)·D) operations, and no more of the map at a time than one tile.
 ///
 /// q, k and v [B,T,H,D], slotKeys and slotValues [B,N·K,H,D] with N = blocks.finished(T), or null for N = 0
 /// → [B,T,H,D]. A query without any key gives 0. Where a key has no weight, k and v must be numbers. The spans must
