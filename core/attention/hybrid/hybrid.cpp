@@ -82,6 +82,17 @@ private:
     std::vector<std::size_t> m_numbers;  ///< of q, by part: heads times width
 };
 
+/// Why the first of the parts without a token map has none.
+std::string noTokenMap(const OptionValues& options, const AttentionSizes& sizes) {
+    for (const auto& layer : readPlan(optionsFrom<HybridOptions>(options, "hybrid").plan, sizes.layers, sizes.heads))
+        for (const HybridPart& part : layer) {
+            if (part.info->noTokenMap == nullptr) continue;
+            const std::string reason = part.info->noTokenMap(part.options, sizesOf(part, sizes));
+            if (!reason.empty()) return fmt::format("in its part {}, {}", part.info->name, reason);
+        }
+    return {};
+}
+
 std::vector<OptionValues> variants(const AttentionSizes& sizes) {
     std::vector<OptionValues> all;
     for (const char* plan : {"full*1 + window(window=5)", "window(window=3) | full", "linformer(k=1)*1 + full",
@@ -181,6 +192,7 @@ MechanismInfo hybridMechanism() {
         .position = [](Position, bool) -> PositionFit {
             return {Fit::Approximate, "as its parts have it, or refuse it"};
         },
+        .noTokenMap = noTokenMap,
     };
 }
 
