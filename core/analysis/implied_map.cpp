@@ -19,21 +19,29 @@ Tensor headsOf(Arena& arena, const Snapshot& s, const std::vector<float>& values
     return x;
 }
 
+AttentionSizes sizesOf(const Snapshot& s) {
+    return {.layers = static_cast<std::int64_t>(s.layers.size()),
+            .heads = s.heads,
+            .headWidth = s.headWidth,
+            .length = s.length,
+            .causal = s.causal,
+            .position = s.position};
+}
+
 }  // namespace
+
+std::string noTokenMap(const Snapshot& s) {
+    const MechanismInfo& info = findMechanism(s.mechanism);
+    return info.noTokenMap == nullptr ? std::string() : info.noTokenMap(s.options, sizesOf(s));
+}
 
 Matrix impliedMap(const Snapshot& s, int layer, int head, int sample) {
     require(s.length <= kLongestImplied, "map", "at most {} tokens for the map that {} implies, but got {}",
             kLongestImplied, s.mechanism, s.length);
+    const std::string reason = noTokenMap(s);
+    require(reason.empty(), "map", "a mechanism with a token map, but {} has none: {}", s.mechanism, reason);
     ParameterStore parameters(0);
-    const auto mechanism = findMechanism(s.mechanism)
-                               .create(s.options,
-                                       {.layers = static_cast<std::int64_t>(s.layers.size()),
-                                        .heads = s.heads,
-                                        .headWidth = s.headWidth,
-                                        .length = s.length,
-                                        .causal = s.causal,
-                                        .position = s.position},
-                                       parameters);
+    const auto mechanism = findMechanism(s.mechanism).create(s.options, sizesOf(s), parameters);
     mechanism->setProjections(s.projections);
 
     Matrix map{s.length, s.length, std::vector<float>(static_cast<std::size_t>(s.length * s.length))};

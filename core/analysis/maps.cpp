@@ -1,5 +1,7 @@
 #include "core/analysis/maps.h"
 
+#include <fmt/format.h>
+
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
@@ -43,7 +45,8 @@ HeadView headView(const Snapshot& snapshot, int layer, int head, int sample) {
 /// Rows of the maps of one head.
 class MapRows {
 public:
-    MapRows(const Snapshot& snapshot, int layer, int head, int sample)
+    /// With `lifted`, ready for the lifted and the difference map.
+    MapRows(const Snapshot& snapshot, int layer, int head, int sample, bool lifted)
         : m_info(findMechanism(snapshot.mechanism)), m_head(headView(snapshot, layer, head, sample)) {
         m_exact.causal = snapshot.causal;
         if (snapshot.position == Position::Alibi)
@@ -52,7 +55,7 @@ public:
             m_exact.bias = std::span(table->values)
                                .subspan(static_cast<std::size_t>(head * kRelativeBuckets),
                                         static_cast<std::size_t>(kRelativeBuckets));
-        if (!m_info.traits.exact && m_info.liftedMap == nullptr) m_implied = impliedMap(snapshot, layer, head, sample);
+        if (lifted && m_info.liftedMap == nullptr) m_implied = impliedMap(snapshot, layer, head, sample);
     }
 
     const HeadView& head() const { return m_head; }
@@ -139,19 +142,29 @@ Matrix softmaxRows(const HeadView& head, std::span<const float> keys, std::int64
 }
 
 bool hasMap(const Snapshot& snapshot, MapKind kind) {
+    return mapAbsence(snapshot, kind).empty();
+}
+
+std::string mapAbsence(const Snapshot& snapshot, MapKind kind) {
     const MechanismInfo& info = findMechanism(snapshot.mechanism);
-    if (kind == MapKind::Exact) return true;
-    if (info.traits.exact) return false;
-    return kind != MapKind::Compressed || info.compressedMap != nullptr;
+    if (kind == MapKind::Exact) return {};
+    const bool own = kind == MapKind::Compressed;
+    if (info.traits.exact || (own && info.compressedMap == nullptr))
+        return fmt::format("The mechanism \"{}\" has no {} map.", info.name, mapName(kind));
+    if (own) return {};
+    const std::string reason = noTokenMap(snapshot);
+    if (reason.empty()) return {};
+    return fmt::format("The mechanism \"{}\" has no token map: {}.", info.name, reason);
 }
 
 AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     const MechanismInfo& info = findMechanism(snapshot.mechanism);
-    require(hasMap(snapshot, request.kind), "map",
-            "a mechanism with a {} map, but \"{}\" has none; choose another map or another lane", mapName(request.kind),
-            snapshot.mechanism);
+    const std::string absence = mapAbsence(snapshot, request.kind);
+    require(absence.empty(), "map", "a mechanism with a {} map, but: {} Choose another map or another lane",
+            mapName(request.kind), absence);
     require(request.maxSide >= 1, "map", "maxSide of at least 1, but got {}", request.maxSide);
-    const MapRows source(snapshot, request.layer, request.head, request.sample);
+    const bool lifted = request.kind == MapKind::Lifted || request.kind == MapKind::Difference;
+    const MapRows source(snapshot, request.layer, request.head, request.sample, lifted);
     const HeadView& head = source.head();
 
     AttentionMap map;
@@ -186,9 +199,9 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
 }
 
 HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample) {
-    require(hasMap(snapshot, MapKind::Lifted), "fidelity", "a mechanism that approximates, but \"{}\" is exact",
-            snapshot.mechanism);
-    const MapRows source(snapshot, layer, head, sample);
+    const std::string absence = mapAbsence(snapshot, MapKind::Lifted);
+    require(absence.empty(), "fidelity", "a mechanism with a map to compare with the exact one, but: {}", absence);
+    const MapRows source(snapshot, layer, head, sample, true);
     const HeadView& view = source.head();
     const std::int64_t n = view.length, d = view.headWidth;
     const ConstMatrixMap v(view.v.data(), n, d);
@@ -211,7 +224,7 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     result.mapError = std::sqrt(mapError / exactNorm);
     result.negativeMass /= static_cast<double>(n);
     result.rowSumError /= static_cast<double>(n);
-    if (view.f == nullptr) {  // no slots, and so no rank to compare with
+    if (view.f == nullptr || view.f->length < n) {  // no slots of the whole sequence, and so no rank to compare with
         result.rankBound = std::numeric_limits<double>::quiet_NaN();
         return result;
     }

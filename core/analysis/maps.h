@@ -28,7 +28,8 @@ std::string_view mapName(MapKind kind);  ///< "exact", "compressed", "lifted", "
 
 /// A map of one head, computed from the snapshot. `maxSide` bounds rows and columns of the answer:
 /// larger maps are pooled by blocks, row block by row block, so that n×n is never stored. Throws Error
-/// when the mechanism has no such map ("full" has only the exact one) or an index is out of range.
+/// when the mechanism has no such map ("full" has only the exact one; one whose outputs are divided by their own size
+/// has no lifted one) or an index is out of range.
 struct MapRequest {
     MapKind kind = MapKind::Exact;
     int layer = 0, head = 0, sample = 0;
@@ -43,6 +44,8 @@ struct AttentionMap {
 };
 AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request);
 bool hasMap(const Snapshot& snapshot, MapKind kind);
+/// Why it has none, a sentence; empty where it has one.
+std::string mapAbsence(const Snapshot& snapshot, MapKind kind);
 
 /// How close the mechanism is to exact attention from the same Q, K, V (design.md §4).
 struct HeadFidelity {
@@ -53,6 +56,7 @@ struct HeadFidelity {
     double negativeMass = 0;  ///< mean over rows of Σⱼ|min(L_ij, 0)|
     double rowSumError = 0;   ///< mean over rows of |Σⱼ L_ij − 1|
 };
+/// Throws Error where there is no lifted map.
 HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample);
 
 }  // namespace linscope

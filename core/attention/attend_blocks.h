@@ -103,49 +103,76 @@ void scores(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64
     fillUnseen(head, row, column, rows, columns, -std::numeric_limits<T>::infinity(), s);
 }
 
+/// What a block of queries has come past so far: each query's greatest score and its sum of exponentials below it.
+template <typename T>
+struct Running {
+    T *greatest, *sum;  // [rows] each
+    bool fresh = true;  ///< nothing so far: o is not read
+    void reset(std::int64_t rows) {
+        std::fill(greatest, greatest + rows, -std::numeric_limits<T>::infinity());
+        std::fill(sum, sum + rows, T(0));
+        fresh = true;
+    }
+};
+
+/// The queries [row, row + rows) come past the keys [column, column + columns): `out`, their rows of o, holds what the
+/// weights below `running` give, not divided yet. `s` [rows, columns] is scratch.
+template <typename T>
+void absorb(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns, T* out,
+            Running<T>& running, T* s) {
+    constexpr T kNone = -std::numeric_limits<T>::infinity();
+    scores(head, row, rows, column, columns, s);
+    for (std::int64_t i = 0; i < rows; ++i) {
+        Row<T> p(s + i * columns, columns);
+        const T top = std::max(running.greatest[i], p.maxCoeff() * head.scale);
+        if (top == kNone) {  // only padded keys so far
+            p.setZero();
+            continue;
+        }
+        const T shrink = std::exp(running.greatest[i] - top);
+        p = (p * head.scale - top).exp();
+        running.sum[i] = running.sum[i] * shrink + p.sum();
+        running.greatest[i] = top;
+        if (!running.fresh && shrink != T(1)) Row<T>(out + i * head.stride, head.width) *= shrink;
+    }
+    fillUnseen(head, row, column, rows, columns, T(0), s);  // Eigen's exp(−∞) is tiny, not 0
+    multiply({.m = rows,
+              .n = head.width,
+              .k = columns,
+              .lda = columns,
+              .ldb = head.stride,
+              .ldc = head.stride,
+              .beta = running.fresh ? 0.0 : 1.0},
+             s, head.v + column * head.stride, out);
+    running.fresh = false;
+}
+
+/// Divides by the sums, and writes each row's logarithm of its sum of exponentials (−∞ for a query without keys).
+template <typename T>
+void settle(const Head<T>& head, std::int64_t rows, const Running<T>& running, T* out, T* lse) {
+    for (std::int64_t i = 0; i < rows; ++i) {
+        const T sum = running.sum[i];
+        if (running.fresh)
+            std::fill_n(out + i * head.stride, head.width, T(0));
+        else
+            Row<T>(out + i * head.stride, head.width) *= sum > T(0) ? T(1) / sum : T(0);
+        lse[i] = sum > T(0) ? running.greatest[i] + std::log(sum) : -std::numeric_limits<T>::infinity();
+    }
+}
+
 /// Writes o and lse, the logarithm of each row's sum of exponentials (−∞ for a query without keys).
 /// `s` [kQueries, kKeys], `greatest` and `sum` [kQueries] are scratch.
 template <typename T>
 void forward(const Head<T>& head, T* o, T* lse, T* s, T* greatest, T* sum) {
-    constexpr T kNone = -std::numeric_limits<T>::infinity();
+    Running<T> running{greatest, sum};
     for (std::int64_t row = 0; row < head.queries; row += kQueries) {
         const std::int64_t rows = std::min(kQueries, head.queries - row);
-        std::fill(greatest, greatest + rows, kNone);
-        std::fill(sum, sum + rows, T(0));
+        running.reset(rows);
         T* out = o + row * head.stride;
         const auto [begin, end] = head.keyRange(row, rows);
-        if (begin >= end)  // all keys lie behind the window
-            for (std::int64_t i = 0; i < rows; ++i) std::fill_n(out + i * head.stride, head.width, T(0));
-        for (std::int64_t column = begin; column < end; column += kKeys) {
-            const std::int64_t columns = std::min(kKeys, end - column);
-            scores(head, row, rows, column, columns, s);
-            for (std::int64_t i = 0; i < rows; ++i) {
-                Row<T> p(s + i * columns, columns);
-                const T top = std::max(greatest[i], p.maxCoeff() * head.scale);
-                if (top == kNone) {  // only padded keys so far
-                    p.setZero();
-                    continue;
-                }
-                const T shrink = std::exp(greatest[i] - top);
-                p = (p * head.scale - top).exp();
-                sum[i] = sum[i] * shrink + p.sum();
-                greatest[i] = top;
-                if (column > begin && shrink != T(1)) Row<T>(out + i * head.stride, head.width) *= shrink;
-            }
-            fillUnseen(head, row, column, rows, columns, T(0), s);  // Eigen's exp(−∞) is tiny, not 0
-            multiply({.m = rows,
-                      .n = head.width,
-                      .k = columns,
-                      .lda = columns,
-                      .ldb = head.stride,
-                      .ldc = head.stride,
-                      .beta = column > begin ? 1.0 : 0.0},
-                     s, head.v + column * head.stride, out);
-        }
-        for (std::int64_t i = 0; i < rows; ++i) {
-            Row<T>(out + i * head.stride, head.width) *= sum[i] > T(0) ? T(1) / sum[i] : T(0);
-            lse[row + i] = sum[i] > T(0) ? greatest[i] + std::log(sum[i]) : kNone;
-        }
+        for (std::int64_t column = begin; column < end; column += kKeys)
+            absorb(head, row, rows, column, std::min(kKeys, end - column), out, running, s);
+        settle(head, rows, running, out, lse + row);
     }
 }
 
@@ -155,13 +182,79 @@ struct HeadGradients {
     bool addQ, addK, addV;
 };
 
+/// delta [rows] = rowsum(dO ∘ O), rows of `stride`.
+template <typename T>
+void outputDots(const T* o, const T* dO, std::int64_t rows, std::int64_t width, std::int64_t stride, T* delta) {
+    for (std::int64_t i = 0; i < rows; ++i)
+        delta[i] = (ConstRow<T>(o + i * stride, width) * ConstRow<T>(dO + i * stride, width)).sum();
+}
+
+/// The gradients that flow between the queries [row, row + rows) and the keys [column, column + columns), whose rows of
+/// lse, delta and dO are given; out's three flags are for this pair of blocks. `lone`: no query has another key than
+/// this one. `s` and `ds` [rows, columns] are scratch.
+template <typename T>
+void absorbBack(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
+                bool lone, const T* lse, const T* delta, const T* dO, const HeadGradients<T>& out, T* s, T* ds) {
+    constexpr T kNone = -std::numeric_limits<T>::infinity();
+    const std::int64_t stride = head.stride;
+    scores(head, row, rows, column, columns, s);
+    multiply(
+        {.m = rows, .n = columns, .k = head.width, .transposeB = true, .lda = stride, .ldb = stride, .ldc = columns},
+        dO, head.v + column * stride, ds);
+    for (std::int64_t i = 0; i < rows; ++i) {
+        Row<T> p(s + i * columns, columns), d(ds + i * columns, columns);
+        if (lse[i] == kNone)
+            p.setZero();
+        else
+            p = (p * head.scale - lse[i]).exp();
+        if (lone)
+            d.setZero();  // its weight is 1 whatever the score; the difference would be rounding alone
+        else
+            d = p * (d - delta[i]);
+    }
+    fillUnseen(head, row, column, rows, columns, T(0), s);
+    fillUnseen(head, row, column, rows, columns, T(0), ds);
+    if (head.biasGradient != nullptr)
+        for (std::int64_t i = 0; i < rows; ++i)
+            for (std::int64_t j = 0; j < columns; ++j)
+                head.biasGradient[relativeBucket(column + j - row - i, head.causal)] += ds[i * columns + j];
+    const double scale = static_cast<double>(head.scale);
+    multiply({.m = columns,
+              .n = head.width,
+              .k = rows,
+              .transposeA = true,
+              .lda = columns,
+              .ldb = stride,
+              .ldc = stride,
+              .beta = out.addV ? 1.0 : 0.0},
+             s, dO, out.dv + column * stride);
+    multiply({.m = columns,
+              .n = head.width,
+              .k = rows,
+              .transposeA = true,
+              .lda = columns,
+              .ldb = stride,
+              .ldc = stride,
+              .alpha = scale,
+              .beta = out.addK ? 1.0 : 0.0},
+             ds, head.q + row * stride, out.dk + column * stride);
+    multiply({.m = rows,
+              .n = head.width,
+              .k = columns,
+              .lda = columns,
+              .ldb = stride,
+              .ldc = stride,
+              .alpha = scale,
+              .beta = out.addQ ? 1.0 : 0.0},
+             ds, head.k + column * stride, out.dq + row * stride);
+}
+
 /// From o, lse and dL/do the gradients of q, k and v: with P = exp(s·scale − lse), dV = Pᵀ·dO,
 /// dS = P ∘ (dO·Vᵀ − rowsum(dO ∘ O)), dQ = scale·dS·K, dK = scale·dSᵀ·Q (Dao et al. 2022, Algorithm 4).
 /// `s` and `ds` [kQueries, kKeys], `delta` [kQueries] are scratch.
 template <typename T>
 void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const HeadGradients<T>& out, T* s, T* ds,
               T* delta) {
-    constexpr T kNone = -std::numeric_limits<T>::infinity();
     const std::int64_t stride = head.stride;
     // In a band the first block of queries does not come past every key.
     const bool addK = out.addK || head.banded(), addV = out.addV || head.banded();
@@ -170,71 +263,14 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
             for (std::int64_t j = 0; j < head.keys; ++j) std::fill_n(gradient + j * stride, head.width, T(0));
     for (std::int64_t row = 0; row < head.queries; row += kQueries) {
         const std::int64_t rows = std::min(kQueries, head.queries - row);
-        for (std::int64_t i = 0; i < rows; ++i)
-            delta[i] =
-                (ConstRow<T>(o + (row + i) * stride, head.width) * ConstRow<T>(dO + (row + i) * stride, head.width))
-                    .sum();
+        outputDots(o + row * stride, dO + row * stride, rows, head.width, stride, delta);
         const auto [begin, end] = head.keyRange(row, rows);
         if (begin >= end && !out.addQ)
             for (std::int64_t i = row; i < row + rows; ++i) std::fill_n(out.dq + i * stride, head.width, T(0));
-        for (std::int64_t column = begin; column < end; column += kKeys) {
-            const std::int64_t columns = std::min(kKeys, end - column);
-            scores(head, row, rows, column, columns, s);
-            multiply({.m = rows,
-                      .n = columns,
-                      .k = head.width,
-                      .transposeB = true,
-                      .lda = stride,
-                      .ldb = stride,
-                      .ldc = columns},
-                     dO + row * stride, head.v + column * stride, ds);
-            for (std::int64_t i = 0; i < rows; ++i) {
-                Row<T> p(s + i * columns, columns), d(ds + i * columns, columns);
-                if (lse[row + i] == kNone)
-                    p.setZero();
-                else
-                    p = (p * head.scale - lse[row + i]).exp();
-                if (head.keys == 1)
-                    d.setZero();  // its weight is 1 whatever the score; the difference would be rounding alone
-                else
-                    d = p * (d - delta[i]);
-            }
-            fillUnseen(head, row, column, rows, columns, T(0), s);
-            fillUnseen(head, row, column, rows, columns, T(0), ds);
-            if (head.biasGradient != nullptr)
-                for (std::int64_t i = 0; i < rows; ++i)
-                    for (std::int64_t j = 0; j < columns; ++j)
-                        head.biasGradient[relativeBucket(column + j - row - i, head.causal)] += ds[i * columns + j];
-            const double scale = static_cast<double>(head.scale);
-            multiply({.m = columns,
-                      .n = head.width,
-                      .k = rows,
-                      .transposeA = true,
-                      .lda = columns,
-                      .ldb = stride,
-                      .ldc = stride,
-                      .beta = addV || row > 0 ? 1.0 : 0.0},
-                     s, dO + row * stride, out.dv + column * stride);
-            multiply({.m = columns,
-                      .n = head.width,
-                      .k = rows,
-                      .transposeA = true,
-                      .lda = columns,
-                      .ldb = stride,
-                      .ldc = stride,
-                      .alpha = scale,
-                      .beta = addK || row > 0 ? 1.0 : 0.0},
-                     ds, head.q + row * stride, out.dk + column * stride);
-            multiply({.m = rows,
-                      .n = head.width,
-                      .k = columns,
-                      .lda = columns,
-                      .ldb = stride,
-                      .ldc = stride,
-                      .alpha = scale,
-                      .beta = column > begin || out.addQ ? 1.0 : 0.0},
-                     ds, head.k + column * stride, out.dq + row * stride);
-        }
+        for (std::int64_t column = begin; column < end; column += kKeys)
+            absorbBack(head, row, rows, column, std::min(kKeys, end - column), head.keys == 1, lse + row, delta,
+                       dO + row * stride,
+                       {out.dq, out.dk, out.dv, column > begin || out.addQ, addK || row > 0, addV || row > 0}, s, ds);
     }
 }
 

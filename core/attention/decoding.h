@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -20,5 +21,10 @@ public:
     virtual std::vector<float> save() const = 0;
     virtual void load(std::span<const float> numbers) = 0;
 };
+
+/// A count within a state: two numbers that floats hold exactly, where one alone counts to 2²⁴.
+std::array<float, 2> countToFloats(std::int64_t count);
+/// And back, from the first two numbers. Throws Error when they are missing or not what countToFloats() gives.
+std::int64_t countFromFloats(std::span<const float> numbers);
 
 }  // namespace linscope

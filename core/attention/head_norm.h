@@ -19,6 +19,10 @@ constexpr RowNorm unitNorm() {
 /// outputs of heads of `width` channels that no denominator bounds. Rounding of x is amplified by up to 1/√ε.
 RowNorm rmsNorm(std::int64_t width, double epsilon);
 
+/// Why a mechanism whose outputs have this norm has no token map (MechanismInfo::noTokenMap).
+inline constexpr const char* kNormIsNotLinear =
+    "normalise divides each output by its own size, and so the weights depend on the values";
+
 /// The norm of every row, shared out to threads by rows. x [..., D] → [..., D]
 Variable normaliseRows(const Variable& x, RowNorm norm);
 /// The same in plain operations.

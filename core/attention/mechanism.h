@@ -127,6 +127,9 @@ struct MechanismInfo {
     Matrix (*liftedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
     /// Whether these options make the token map signed where traits.signedMap does not say so; null: they never do.
     bool (*signedMap)(const OptionValues& options) = nullptr;
+    /// Why no token map acts on the values with these options, o = M·v with an M that does not depend on v: a clause
+    /// for "it has no token map: …"; null, or empty: there is one.
+    std::string (*noTokenMap)(const OptionValues& options, const AttentionSizes& sizes) = nullptr;
 };
 
 /// The pairing of a mechanism with a position scheme; schemes of the embedding suit all.

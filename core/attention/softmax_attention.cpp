@@ -69,8 +69,8 @@ public:
     }
 
     std::vector<float> save() const override {
-        // Two halves hold the count exactly: a float alone counts to 2²⁴.
-        std::vector<float> numbers{static_cast<float>(m_tokens >> 20), static_cast<float>(m_tokens & 0xFFFFF)};
+        const auto count = countToFloats(m_tokens);
+        std::vector<float> numbers(count.begin(), count.end());
         numbers.insert(numbers.end(), m_keys.begin(), m_keys.end());
         numbers.insert(numbers.end(), m_values.begin(), m_values.end());
         return numbers;
@@ -80,7 +80,7 @@ public:
         const auto row = static_cast<std::size_t>(m_heads * m_width);
         require(numbers.size() >= 2 && (numbers.size() - 2) % (2 * row) == 0, "decoding",
                 "a cache of tokens of 2 x {} numbers, but got {}", row, numbers.size());
-        const auto tokens = (static_cast<std::int64_t>(numbers[0]) << 20) + static_cast<std::int64_t>(numbers[1]);
+        const std::int64_t tokens = countFromFloats(numbers);
         const std::size_t part = (numbers.size() - 2) / 2, held = part / row;
         require(held == static_cast<std::size_t>(m_window > 0 ? std::min(m_window, tokens) : tokens), "decoding",
                 "the cache of {} tokens, but it holds {}", tokens, held);

@@ -133,7 +133,7 @@ std::string CanvasModel::absence(MapKind kind) const {
             return kind == MapKind::Compressed ? "Full attention has no compressed map: every query reads every token."
                    : kind == MapKind::Lifted   ? "Full attention has nothing to lift: its map is the exact one."
                                                : "Full attention does not differ from the exact map.";
-        return fmt::format("The mechanism \"{}\" has no {} map.", known->mechanism, mapName(kind));
+        return mapAbsence(*known, kind);
     }
     if (m_maps && !m_maps->problem.empty() && m_maps->choice == m_choice) return m_maps->problem;
     return {};

@@ -68,7 +68,9 @@ std::vector<std::int64_t> strongest(const Projection& projection, std::int64_t s
 void label(const ImGuiHost& host, const std::string& text) {
     ImGui::PushFont(host.fonts().small);
     ImGui::PushStyleColor(ImGuiCol_Text, host.theme().muted);
+    ImGui::PushTextWrapPos(0);  // a reason may be longer than the panel is wide
     ImGui::TextUnformatted(text.c_str());
+    ImGui::PopTextWrapPos();
     ImGui::PopStyleColor();
     ImGui::PopFont();
 }
@@ -145,7 +147,8 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
                  "How close the mechanism is to exact attention from the same Q, K and V at this step.\n\nThe lifted "
                  "map is signed and its rows do not sum to 1, so a KL divergence is undefined here and none is shown.");
     if (!set || !set->maps[2]) {
-        label(host, "This lane is exact attention itself.");
+        const std::string absence = model.absence(MapKind::Lifted);
+        label(host, absence.empty() ? "–" : absence);
         return;
     }
     if (!set->fidelity) {

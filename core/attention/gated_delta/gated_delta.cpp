@@ -146,6 +146,9 @@ MechanismInfo gatedDeltaMechanism() {
                 return {Fit::Refused, "how far it remembers is its gates' to say, and is not a function of distance"};
             return {Fit::Refused, "it has no scores before a softmax that a bias could be added to"};
         },
+        .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
+            return optionsFrom<GatedDeltaOptions>(options, "gated_delta").normalise ? kNormIsNotLinear : "";
+        },
     };
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "core/base/error.h"
 #include "core/ops/elementwise.h"
@@ -58,8 +57,8 @@ public:
         std::vector<float> all;
         for (const auto& part : m_parts) {
             const std::vector<float> own = part->save();
-            all.push_back(static_cast<float>(own.size() >> 20));
-            all.push_back(static_cast<float>(own.size() & 0xFFFFF));
+            const auto count = countToFloats(static_cast<std::int64_t>(own.size()));
+            all.insert(all.end(), count.begin(), count.end());
             all.insert(all.end(), own.begin(), own.end());
         }
         return all;
@@ -68,10 +67,7 @@ public:
     void load(std::span<const float> numbers) override {
         for (const auto& part : m_parts) {
             require(numbers.size() >= 2, "hybrid", "a state of {} parts, but it ends early", m_parts.size());
-            for (const float half : numbers.first(2))
-                require(half >= 0 && half <= 0xFFFFF && half == std::floor(half), "hybrid",
-                        "half of a count, but got {}", half);
-            const auto count = (static_cast<std::size_t>(numbers[0]) << 20) + static_cast<std::size_t>(numbers[1]);
+            const auto count = static_cast<std::size_t>(countFromFloats(numbers));
             require(numbers.size() >= 2 + count, "hybrid", "{} numbers for a part, but {} are left", count,
                     numbers.size() - 2);
             part->load(numbers.subspan(2, count));
@@ -85,6 +81,17 @@ private:
     std::vector<std::unique_ptr<DecodingState>> m_parts;
     std::vector<std::size_t> m_numbers;  ///< of q, by part: heads times width
 };
+
+/// Why the first of the parts without a token map has none.
+std::string noTokenMap(const OptionValues& options, const AttentionSizes& sizes) {
+    for (const auto& layer : readPlan(optionsFrom<HybridOptions>(options, "hybrid").plan, sizes.layers, sizes.heads))
+        for (const HybridPart& part : layer) {
+            if (part.info->noTokenMap == nullptr) continue;
+            const std::string reason = part.info->noTokenMap(part.options, sizesOf(part, sizes));
+            if (!reason.empty()) return fmt::format("in its part {}, {}", part.info->name, reason);
+        }
+    return {};
+}
 
 std::vector<OptionValues> variants(const AttentionSizes& sizes) {
     std::vector<OptionValues> all;
@@ -185,6 +192,7 @@ MechanismInfo hybridMechanism() {
         .position = [](Position, bool) -> PositionFit {
             return {Fit::Approximate, "as its parts have it, or refuse it"};
         },
+        .noTokenMap = noTokenMap,
     };
 }
 

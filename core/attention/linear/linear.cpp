@@ -147,6 +147,10 @@ MechanismInfo linearMechanism() {
                 return {Fit::Refused, "a decay needs an order of the tokens, which sums over both sides do not have"};
             return {Fit::Refused, "a free bias for each distance cannot be split into features of query and key"};
         },
+        .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
+            if (optionsFrom<LinearOptions>(options, "linear").normalise) return {};
+            return "without normalise each output is divided by its own size, and so the weights depend on the values";
+        },
     };
 }
 

@@ -1,10 +1,14 @@
 #include "core/attention/linformer/compress.h"
 
+#include <vector>
+
+#include "core/attention/softmax_attention.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/gemm.h"
+#include "core/ops/matmul.h"
 
 namespace linscope {
 namespace {
@@ -89,6 +93,14 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x, st
         });
     });
     return y;
+}
+
+Variable plainCompress(std::span<Parameter* const> projections, const Variable& x, std::span<const float> keep) {
+    std::vector<Variable> leaves;
+    for (const Parameter* p : projections) leaves.push_back(leafOf(x.tape(), *p));
+    const Variable projection = leaves.size() > 1 ? stack(leaves) : leaves[0];  // [H,K,T] or [K,T]
+    const Variable tokens = withoutPadding(x, keep);
+    return swapMiddle(matmul(firstColumns(projection, x.shape()[1]), swapMiddle(tokens)));
 }
 
 }  // namespace linscope

@@ -11,5 +11,7 @@ namespace linscope {
 /// x [B,T,H,D]; one projection [K,≥T] for all heads, or one for each → [B,K,H,D]. Positions whose `keep`
 /// [B,T] is 0 count as zero, whatever they hold. A projection that is not trained gets no gradient.
 Variable compress(std::span<Parameter* const> projections, const Variable& x, std::span<const float> keep = {});
+/// The same in plain operations, for naive definitions.
+Variable plainCompress(std::span<Parameter* const> projections, const Variable& x, std::span<const float> keep = {});
 
 }  // namespace linscope

@@ -1,17 +1,12 @@
 #include "core/attention/linformer/linformer.h"
 
-#include <fmt/format.h>
-
-#include <cmath>
+#include <algorithm>
 
 #include "core/attention/linformer/compress.h"
 #include "core/attention/linformer/linformer_maps.h"
 #include "core/attention/linformer/pooled.h"
 #include "core/attention/softmax_attention.h"
-#include "core/autograd/tape.h"
 #include "core/base/error.h"
-#include "core/ops/elementwise.h"
-#include "core/ops/matmul.h"
 
 namespace linscope {
 
@@ -24,14 +19,7 @@ void LinformerOptions::visit(OptionVisitor& visitor) {
                      {.minimum = 1});
     visitor.choice(
         {"sharing", "", "Which layers and heads use the same projection; key_value and layerwise have E = F."}, sharing,
-        {"none", "headwise", "key_value", "layerwise"});
-}
-
-Sharing LinformerOptions::sharingMode() const {
-    return sharing == "none"        ? Sharing::None
-           : sharing == "headwise"  ? Sharing::Headwise
-           : sharing == "key_value" ? Sharing::KeyValue
-                                    : Sharing::Layerwise;
+        sharingNames());
 }
 
 std::int64_t LinformerOptions::slotsOf(std::int64_t layer) const {
@@ -69,54 +57,32 @@ std::vector<OptionValues> variants(const AttentionSizes& sizes) {
     return all;
 }
 
+// Entries N(0, 1/k), as the random projections of Theorem 1 have.
+ProjectionPlan planOf(const LinformerOptions& options, const AttentionSizes& sizes) {
+    ProjectionPlan plan{
+        .sharing = options.sharingMode(), .columns = sizes.length, .trained = options.kind == "learned"};
+    for (std::int64_t layer = 0; layer < sizes.layers; ++layer) plan.slots.push_back(options.slotsOf(layer));
+    return plan;
+}
+
 }  // namespace
 
 LinformerAttention::LinformerAttention(const LinformerOptions& options, const AttentionSizes& sizes,
                                        ParameterStore& parameters)
-    : Mechanism(sizes), m_sharing(options.sharingMode()) {
-    const bool trained = options.kind == "learned";
-    // Entries N(0, 1/k), as the random projections of Theorem 1 have.
-    const auto add = [&](const std::string& prefix, const char* name, std::int64_t slots, std::int64_t layer,
-                         std::int64_t head) {
-        Parameter* parameter = &parameters.add(prefix + name, {slots, sizes.length},
-                                               {.standardDeviation = 1.0 / std::sqrt(static_cast<double>(slots)),
-                                                .decay = false,
-                                                .projection = trained,
-                                                .buffer = !trained});
-        addProjection(name, m_sharing == Sharing::Layerwise ? -1 : static_cast<int>(layer),
-                      perHead() ? static_cast<int>(head) : -1, parameter);
-        return parameter;
-    };
-    for (std::int64_t layer = 0; layer < sizes.layers; ++layer) {
-        const std::int64_t slots = options.slotsOf(layer);
-        for (std::int64_t head = 0; head < perLayer(); ++head) {
-            const std::string prefix = perHead() ? fmt::format("attention.layer{}.head{}.", layer, head)
-                                                 : fmt::format("attention.layer{}.", layer);
-            if (m_sharing == Sharing::Layerwise)
-                m_e.push_back(layer == 0 ? add("attention.", "E", slots, layer, head) : m_e[0]);
-            else
-                m_e.push_back(add(prefix, "E", slots, layer, head));
-            const bool same = m_sharing == Sharing::Layerwise || m_sharing == Sharing::KeyValue;
-            m_f.push_back(same ? m_e.back() : add(prefix, "F", slots, layer, head));
-        }
-    }
-}
+    : Mechanism(sizes),
+      m_projections(planOf(options, sizes), sizes, parameters,
+                    [this](const char* name, int layer, int head, Parameter* matrix) {
+                        addProjection(name, layer, head, matrix);
+                    }) {}
 
 Variable LinformerAttention::forwardImpl(const AttentionInput& input) const {
-    return attend(input.q, compress(ofLayer(m_e, input.layer), input.k, input.keep),
-                  compress(ofLayer(m_f, input.layer), input.v, input.keep));
+    return attend(input.q, compress(m_projections.e(input.layer), input.k, input.keep),
+                  compress(m_projections.f(input.layer), input.v, input.keep));
 }
 
 Variable LinformerAttention::naiveImpl(const AttentionInput& input) const {
-    const auto project = [&](std::span<Parameter* const> projections, const Variable& x) {
-        std::vector<Variable> leaves;
-        for (const Parameter* p : projections) leaves.push_back(leafOf(x.tape(), *p));
-        const Variable projection = perHead() ? stack(leaves) : leaves[0];  // [H,K,T] or [K,T]
-        const Variable tokens = withoutPadding(x, input.keep);
-        return swapMiddle(matmul(firstColumns(projection, x.shape()[1]), swapMiddle(tokens)));
-    };
-    return softmaxAttention(input.q, project(ofLayer(m_e, input.layer), input.k),
-                            project(ofLayer(m_f, input.layer), input.v));
+    return softmaxAttention(input.q, plainCompress(m_projections.e(input.layer), input.k, input.keep),
+                            plainCompress(m_projections.f(input.layer), input.v, input.keep));
 }
 
 MechanismInfo linformerMechanism() {

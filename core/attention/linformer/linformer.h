@@ -1,23 +1,16 @@
 #pragma once
 
+#include "core/attention/linformer/shared_projections.h"
 #include "core/attention/mechanism.h"
 
 namespace linscope {
-
-/// Which calls use the same projection (Wang et al. 2020, §4 "Parameter sharing between projections").
-enum class Sharing {
-    None,       ///< E and F for every layer and head
-    Headwise,   ///< E and F for every layer, all heads
-    KeyValue,   ///< E = F for every layer, all heads
-    Layerwise,  ///< one E = F for all layers and heads
-};
 
 struct LinformerOptions {
     std::string kind = "learned";     ///< learned, convolution, mean or gaussian
     std::vector<std::int64_t> k{64};  ///< slots, one for all layers or one each
     std::string sharing = "layerwise";
     void visit(OptionVisitor& visitor);
-    Sharing sharingMode() const;
+    Sharing sharingMode() const { return sharingOf(sharing); }
     std::int64_t slotsOf(std::int64_t layer) const;  // K
 };
 
@@ -42,16 +35,7 @@ protected:
     Variable naiveImpl(const AttentionInput& input) const override;
 
 private:
-    bool perHead() const { return m_sharing == Sharing::None; }
-    /// How many projections a layer has: one for each head with Sharing::None, else one.
-    std::int64_t perLayer() const { return perHead() ? sizes().heads : 1; }
-    std::span<Parameter* const> ofLayer(const std::vector<Parameter*>& all, int layer) const {
-        return std::span(all).subspan(static_cast<std::size_t>(layer * perLayer()),
-                                      static_cast<std::size_t>(perLayer()));
-    }
-
-    Sharing m_sharing;
-    std::vector<Parameter*> m_e, m_f;  // [layers·perLayer()]; what is shared is repeated
+    SharedProjections m_projections;
 };
 
 }  // namespace linscope

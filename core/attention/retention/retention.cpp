@@ -148,6 +148,9 @@ MechanismInfo retentionMechanism() {
             if (position == Position::Alibi) return {Fit::Refused, "its heads have a decay with distance of their own"};
             return {Fit::Refused, "it has no scores before a softmax that a bias could be added to"};
         },
+        .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
+            return optionsFrom<RetentionOptions>(options, "retention").normalise ? kNormIsNotLinear : "";
+        },
     };
 }
 

@@ -129,6 +129,52 @@ TEST(Maps, TheImpliedMapIsTheLiftedOne) {
         ASSERT_NEAR(implied.values[i], lifted.matrix.values[i], 1e-4);
 }
 
+// An output that is divided by its own size is not linear in the values: a map found with unit values would not be its.
+TEST(Maps, NormalisedOutputsHaveNoTokenMap) {
+    const auto lane = [](const char* mechanism, OptionValues options) {
+        Snapshot s = randomSnapshot(mechanism);
+        s.projections.clear();
+        s.causal = true;
+        s.options = std::move(options);
+        return s;
+    };
+    const OptionValue plan = std::string("linear(normalise=false)*1 + full");
+    for (const Snapshot& s : {lane("linear", {{"normalise", false}}), lane("retention", {}), lane("gated_delta", {}),
+                              lane("hybrid", {{"plan", plan}})}) {
+        EXPECT_TRUE(hasMap(s, MapKind::Exact));
+        EXPECT_NO_THROW(attentionMap(s, {}));
+        EXPECT_FALSE(hasMap(s, MapKind::Lifted));
+        EXPECT_THAT(mapAbsence(s, MapKind::Difference), testing::HasSubstr("divide"));
+        EXPECT_THROW(attentionMap(s, {.kind = MapKind::Lifted}), Error);
+        EXPECT_THROW(headFidelity(s, 0, 0, 0), Error);
+        EXPECT_THROW(impliedMap(s, 0, 0, 0), Error);
+    }
+    for (const Snapshot& s :
+         {lane("linear", {}), lane("retention", {{"normalise", false}}), lane("gated_delta", {{"normalise", false}})}) {
+        EXPECT_TRUE(hasMap(s, MapKind::Lifted));
+        EXPECT_NO_THROW(attentionMap(s, {.kind = MapKind::Lifted}));
+    }
+}
+
+// Slots of blocks are fewer than the rank of a map that sees its own block exactly: there is no bound to show.
+TEST(Fidelity, HasNoRankBoundWhereSlotsAreOfBlocks) {
+    Snapshot s = randomSnapshot("linformer_causal");
+    s.causal = true;
+    s.options = {{"block", std::int64_t{10}}, {"slots", std::int64_t{4}}, {"sharing", std::string("headwise")}};
+    for (Projection& p : s.projections) {
+        p.slots = 4;
+        p.length = 10;
+        p.values.resize(40);
+    }
+    const HeadFidelity f = headFidelity(s, 0, 1, 0);
+    EXPECT_TRUE(std::isnan(f.rankBound));
+    EXPECT_GT(f.outputError, 0);
+    const AttentionMap exact = attentionMap(s, {}), lifted = attentionMap(s, {.kind = MapKind::Lifted});
+    for (std::int64_t i = 0; i < 10; ++i)  // the first block has nothing before it
+        for (std::int64_t j = 0; j < kLength; ++j) EXPECT_NEAR(lifted.matrix.at(i, j), exact.matrix.at(i, j), 1e-6);
+    EXPECT_EQ(lifted.matrix.at(30, 31), 0);
+}
+
 // The exact map of a decoder's head, with ALiBi, is what full attention itself does.
 TEST(Maps, TheExactMapKnowsDirectionAndDistance) {
     for (const Position position : {Position::None, Position::Alibi, Position::RelativeBias}) {

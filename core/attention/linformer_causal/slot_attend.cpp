@@ -1,0 +1,171 @@
+#include "core/attention/linformer_causal/slot_attend.h"
+
+#include "core/attention/attend_blocks.h"
+#include "core/attention/head_scan.h"
+#include "core/autograd/tape.h"
+#include "core/base/error.h"
+
+namespace linscope {
+namespace {
+
+using blocks::kKeys;
+using blocks::kQueries;
+
+/// What the closures keep: trivially destructible.
+struct Call {
+    Variable q, k, v, slotKeys, slotValues;
+    SlotBlocks blocks;
+    SlotKeep keep;
+    std::int64_t batch, length, heads, width, finished;
+
+    std::int64_t stride() const { return heads * width; }
+    std::int64_t slots() const { return finished * blocks.slots; }  // N·K
+    /// Where head `index`'s numbers begin in q, k, v and o, and in the slots.
+    std::int64_t tokenOffset(std::int64_t index) const {
+        return index / heads * length * stride() + index % heads * width;
+    }
+    std::int64_t slotOffset(std::int64_t index) const {
+        return index / heads * slots() * stride() + index % heads * width;
+    }
+};
+
+/// The two lists of keys that the block of queries from `begin` on sees.
+template <typename T>
+struct BlockHeads {
+    blocks::Head<T> slots, own;
+};
+
+template <typename T>
+BlockHeads<T> headsOf(const Call& c, std::int64_t index, std::int64_t begin) {
+    const std::int64_t b = index / c.heads, rows = std::min(c.blocks.block, c.length - begin);
+    const std::int64_t at = c.tokenOffset(index) + begin * c.stride();
+    const T scale = T(1) / std::sqrt(T(c.width));
+    const T* q = c.q.value().as<T>() + at;
+    BlockHeads<T> heads{};
+    heads.own = {q,
+                 c.k.value().as<T>() + at,
+                 c.v.value().as<T>() + at,
+                 c.keep.tokens.empty() ? nullptr : c.keep.tokens.data() + b * c.length + begin,
+                 rows,
+                 rows,
+                 c.width,
+                 c.stride(),
+                 scale,
+                 true};
+    if (begin == 0) return heads;
+    const std::int64_t atSlots = c.slotOffset(index);
+    heads.slots = {q,
+                   c.slotKeys.value().as<T>() + atSlots,
+                   c.slotValues.value().as<T>() + atSlots,
+                   c.keep.slots.empty() ? nullptr : c.keep.slots.data() + b * c.slots(),
+                   rows,
+                   begin / c.blocks.block * c.blocks.slots,
+                   c.width,
+                   c.stride(),
+                   scale};
+    return heads;
+}
+
+/// Calls function(keys, column, columns) for the tiles that the queries [row, row + rows) of a block see.
+template <typename T, typename Function>
+void forTiles(const BlockHeads<T>& heads, std::int64_t row, std::int64_t rows, Function&& function) {
+    for (const blocks::Head<T>* keys : {&heads.slots, &heads.own}) {
+        const std::int64_t end = keys->keyRange(row, rows).second;
+        for (std::int64_t column = 0; column < end; column += kKeys)
+            function(*keys, column, std::min(kKeys, end - column));
+    }
+}
+
+template <typename T>
+void forward(const Call& c, const Tensor& o, const Tensor& lse) {
+    constexpr std::int64_t kTile = kQueries * kKeys;
+    forEachHead<T>(c.batch * c.heads, c.q.tape().arena(), kTile + 2 * kQueries, [&](std::int64_t index, T* scratch) {
+        blocks::Running<T> running{scratch + kTile, scratch + kTile + kQueries};
+        for (std::int64_t begin = 0; begin < c.length; begin += c.blocks.block) {
+            const BlockHeads<T> heads = headsOf<T>(c, index, begin);
+            for (std::int64_t row = 0; row < heads.own.queries; row += kQueries) {
+                const std::int64_t rows = std::min(kQueries, heads.own.queries - row);
+                T* out = o.as<T>() + c.tokenOffset(index) + (begin + row) * c.stride();
+                running.reset(rows);
+                forTiles(heads, row, rows, [&](const auto& keys, std::int64_t column, std::int64_t columns) {
+                    blocks::absorb(keys, row, rows, column, columns, out, running, scratch);
+                });
+                blocks::settle(heads.own, rows, running, out, lse.as<T>() + index * c.length + begin + row);
+            }
+        }
+    });
+}
+
+template <typename T>
+void clear(T* rows, std::int64_t count, std::int64_t width, std::int64_t stride) {
+    for (std::int64_t i = 0; i < count; ++i) std::fill_n(rows + i * stride, width, T(0));
+}
+
+template <typename T>
+void backward(const Call& c, const Variable& o, const Tensor& lse) {
+    constexpr std::int64_t kTile = kQueries * kKeys;
+    Arena& arena = c.q.tape().arena();
+    // A gradient nobody asks for goes to scratch memory: rare, and the loop stays one.
+    const auto sinkOf = [&](const Variable& x) {
+        if (!x) return Variable::Sink{};
+        return x.needsGradient() ? x.gradientSink() : Variable::Sink{arena.tensor(x.shape(), x.type()), false};
+    };
+    const Variable::Sink dq = sinkOf(c.q), dk = sinkOf(c.k), dv = sinkOf(c.v), dSlotKeys = sinkOf(c.slotKeys),
+                         dSlotValues = sinkOf(c.slotValues);
+    forEachHead<T>(c.batch * c.heads, arena, 2 * kTile + kQueries, [&](std::int64_t index, T* scratch) {
+        T *ds = scratch + kTile, *delta = scratch + 2 * kTile;
+        const std::int64_t tokens = c.tokenOffset(index), stride = c.stride();
+        for (const Variable::Sink& sink : {dk, dv})
+            if (!sink.accumulate) clear(sink.tensor.as<T>() + tokens, c.length, c.width, stride);
+        for (const Variable::Sink& sink : {dSlotKeys, dSlotValues})
+            if (c.finished > 0 && !sink.accumulate)
+                clear(sink.tensor.as<T>() + c.slotOffset(index), c.slots(), c.width, stride);
+        for (std::int64_t begin = 0; begin < c.length; begin += c.blocks.block) {
+            const BlockHeads<T> heads = headsOf<T>(c, index, begin);
+            const std::int64_t at = tokens + begin * stride;
+            blocks::HeadGradients<T> own{
+                dq.tensor.as<T>() + at, dk.tensor.as<T>() + at, dv.tensor.as<T>() + at, dq.accumulate, true, true};
+            blocks::HeadGradients<T> slots = own;
+            if (begin > 0) {
+                slots.dk = dSlotKeys.tensor.as<T>() + c.slotOffset(index);
+                slots.dv = dSlotValues.tensor.as<T>() + c.slotOffset(index);
+            }
+            for (std::int64_t row = 0; row < heads.own.queries; row += kQueries) {
+                const std::int64_t rows = std::min(kQueries, heads.own.queries - row);
+                const std::int64_t first = at + row * stride;
+                const T* dO = o.gradient().as<T>() + first;
+                blocks::outputDots(o.value().as<T>() + first, dO, rows, c.width, stride, delta);
+                own.addQ = slots.addQ = dq.accumulate;
+                forTiles(heads, row, rows, [&](const auto& keys, std::int64_t column, std::int64_t columns) {
+                    blocks::absorbBack(keys, row, rows, column, columns, c.length == 1,
+                                       lse.as<T>() + index * c.length + begin + row, delta, dO,
+                                       &keys == &heads.own ? own : slots, scratch, ds);
+                    own.addQ = slots.addQ = true;
+                });
+            }
+        }
+    });
+}
+
+}  // namespace
+
+Variable slotAttend(const Variable& q, const Variable& k, const Variable& v, const Variable& slotKeys,
+                    const Variable& slotValues, const SlotBlocks& blocks, const SlotKeep& keep) {
+    const Shape& s = q.shape();
+    const Call c{q, k, v, slotKeys, slotValues, blocks, keep, s[0], s[1], s[2], s[3], blocks.finished(s[1])};
+    require(k.shape() == s && v.shape() == s, "slots", "k and v of q's shape {}, but got {} and {}", s.text(),
+            k.shape().text(), v.shape().text());
+    const Shape slotShape{s[0], c.slots(), s[2], s[3]};
+    if (c.finished > 0)
+        require(slotKeys && slotValues && slotKeys.shape() == slotShape && slotValues.shape() == slotShape, "slots",
+                "keys and values of slots {}, but got others", slotShape.text());
+    Tape& tape = q.tape();
+    const Variable o =
+        c.finished > 0 ? tape.result(s, q.type(), q, k, v, slotKeys, slotValues) : tape.result(s, q.type(), q, k, v);
+    const Tensor lse = tape.arena().tensor({s[0], s[2], s[1]}, q.type());
+    dispatchReal(q.type(), [&](auto zero) { forward<decltype(zero)>(c, o.value(), lse); });
+    tape.record(o, [=] { dispatchReal(q.type(), [&](auto zero) { backward<decltype(zero)>(c, o, lse); }); });
+    return o;
+}
+
+}  // namespace linscope
