@@ -126,7 +126,7 @@ void Chart::drawBaselines() {
         QFont font = QApplication::font();
         font.setPointSizeF(7.5);
         name->setFont(font);
-        name->setPadding(QMargins(0, 0, 4, 1));
+        name->setPadding(QMargins(0, 3, 4, 2));
         m_names.push_back(name);
     }
     std::sort(m_baselines.begin(), m_baselines.end(),
@@ -175,7 +175,9 @@ void Chart::fit() {
         yAxis->setRange(y.lower - std::max(margin, m_baselines.size() > 1 ? name : 0),
                         y.upper + std::max(margin, m_baselines.empty() ? 0 : name));
     }
-    if (x.size() <= 0) x = isLogX() ? QCPRange(x.lower / 2, x.upper * 2) : QCPRange(x.lower - 1, x.upper + 1);
+    // Around a single point; steps begin at 0.
+    if (x.size() <= 0)
+        x = isLogX() ? QCPRange(x.lower / 2, x.upper * 2) : QCPRange(std::max(0.0, x.lower - 1), x.upper + 1);
     xAxis->setRange(x);
 }
 

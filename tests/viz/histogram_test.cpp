@@ -62,6 +62,17 @@ TEST(AutoRange, SuitsTheScale) {
     EXPECT_FLOAT_EQ(autoRange(h, ScaleKind::Diverging).lo, -0.994f);
 }
 
+TEST(AutoRange, TheFirstRowsOfACausalMapDoNotDarkenTheOthers) {
+    Matrix causal{100, 100, std::vector<float>(10000)};
+    for (int row = 0; row < 100; ++row)
+        for (int col = 0; col <= row; ++col) causal.values[std::size_t(row * 100 + col)] = 1.0f / float(row + 1);
+    EXPECT_FLOAT_EQ(autoRange(histogramOf(causal, 10), ScaleKind::Linear).hi, 1.0f / 11);
+    // Where most rows look at one key, its weight is the top of the range.
+    Matrix sharp{100, 100, std::vector<float>(10000)};
+    for (int row = 0; row < 100; ++row) sharp.values[std::size_t(row * 101)] = row == 0 ? 1.0f : 0.8f;
+    EXPECT_EQ(autoRange(histogramOf(sharp, 10), ScaleKind::Linear).hi, 1.0f);
+}
+
 TEST(AutoRange, IsSharedBySeveralMatrices) {
     const Histogram both[] = {histogramOf({1, 2, {0.1f, 0.2f}}, 4), histogramOf({1, 2, {-3, 5}}, 4)};
     const ValueScale scale = autoRange(both, ScaleKind::Linear);

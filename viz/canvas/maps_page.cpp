@@ -14,8 +14,7 @@ namespace {
 
 constexpr float kGap = 10;
 
-constexpr std::array<const char*, kMapCount> kTitles{"exact P", "compressed P\u0304", "lifted L = P\u0304F",
-                                                     "difference L − P"};
+constexpr std::array<const char*, kMapCount> kTitles{"exact P", "compressed P\u0304", "lifted L", "difference L − P"};
 constexpr std::array<RangeOf, kMapCount> kRanges{RangeOf::Exact, RangeOf::Compressed, RangeOf::Lifted,
                                                  RangeOf::Difference};
 
@@ -84,6 +83,9 @@ PaneContent MapsPage::content(int index) const {
         return content;
     }
     const AttentionMap& map = *set->maps[index];
+    // Without slots there is nothing to lift: the map is what the mechanism makes of unit values.
+    if (kMapKinds[index] == MapKind::Lifted)
+        content.title = hasMap(*set->snapshot, MapKind::Compressed) ? "lifted L = P\u0304F" : "implied map L";
     const LinkedView& view = m_model.view();
     const CanvasCursor& cursor = m_model.cursor;
     content.subtitle = fmt::format("[{}×{}]", map.matrix.rows * map.rowBlock, map.matrix.cols * map.colBlock);

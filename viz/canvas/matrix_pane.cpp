@@ -31,8 +31,9 @@ void MatrixPane::clear() {
 }
 
 ImVec2 MatrixPane::plotSize(ImVec2 card) {
-    return {std::max(16.0F, card.x - kLeftGutter - kRightGutter),
-            std::max(16.0F, card.y - kTitleHeight - kBottomGutter)};
+    const bool below = barBelow(card);
+    return {std::max(16.0F, card.x - kLeftGutter - (below ? kBareRightGutter : kRightGutter)),
+            std::max(16.0F, card.y - kTitleHeight - kBottomGutter - (below ? kBarBand : 0))};
 }
 
 void MatrixPane::drawHeatmap(const ImDrawList*, const ImDrawCmd* command) {
@@ -44,6 +45,7 @@ PaneInput MatrixPane::draw(const char* id, ImVec2 position, ImVec2 card, const P
     const Theme& theme = m_host.theme();
     ImDrawList& list = *ImGui::GetWindowDrawList();
     m_size = plotSize(card);
+    m_barBelow = barBelow(card);
     // Whole device pixels, so that the picture and the lines around it meet.
     const float scale = m_host.scale();
     m_corner = {std::round((position.x + kLeftGutter) * scale) / scale,

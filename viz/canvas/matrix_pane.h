@@ -60,6 +60,8 @@ public:
 
     /// The part of a card that the picture gets: what the camera is fitted to.
     static ImVec2 plotSize(ImVec2 card);
+    /// In a high card the colour bar lies below, so that the picture, which is square, gets the width.
+    static bool barBelow(ImVec2 card) { return card.y > 1.15F * card.x; }
     /// Draws the card at `position` into the current ImGui window and reports what was done in it.
     PaneInput draw(const char* id, ImVec2 position, ImVec2 card, const PaneContent& content);
 
@@ -81,8 +83,9 @@ private:
     std::shared_ptr<const Matrix> m_matrix;
     Pooling m_pooling = Pooling::Max;
     ImVec2 m_corner{}, m_size{};  ///< of the plot, logical pixels
-    HeatmapCamera m_camera;       ///< device pixels, matrix cells
-    PixelRect m_viewport;         ///< device pixels
+    bool m_barBelow = false;
+    HeatmapCamera m_camera;  ///< device pixels, matrix cells
+    PixelRect m_viewport;    ///< device pixels
     HeatmapStyle m_style;
     VkCommandBuffer m_commands = VK_NULL_HANDLE;
 };

@@ -204,29 +204,46 @@ void MatrixPane::drawColourBar(ImDrawList& list, const PaneContent& content) con
     const Fonts& fonts = m_host.fonts();
     const Theme& theme = m_host.theme();
     const ColourMap& map = content.colours ? *content.colours : defaultColourMap(false);
-    const float left = m_corner.x + m_size.x + kBarGap;
-    const float right = left + kBarWidth;
+    // The bar's box; `length` runs along it, from its low end.
+    const ImVec2 low = m_barBelow ? ImVec2{m_corner.x, m_corner.y + m_size.y + kBottomGutter}
+                                  : ImVec2{m_corner.x + m_size.x + kBarGap, m_corner.y};
+    const ImVec2 high = m_barBelow ? ImVec2{m_corner.x + m_size.x, low.y + kBarWidth}
+                                   : ImVec2{low.x + kBarWidth, m_corner.y + m_size.y};
+    const float length = m_barBelow ? m_size.x : m_size.y;
+    const auto along = [&](float at) { return m_barBelow ? low.x + length * at : high.y - length * at; };
     constexpr int kSteps = 48;
     for (int index = 0; index < kSteps; ++index) {
-        const float low = static_cast<float>(index) / kSteps, high = static_cast<float>(index + 1) / kSteps;
-        const ImU32 below = pack(map.at(low)), above = pack(map.at(high));
-        list.AddRectFilledMultiColor({left, m_corner.y + m_size.y * (1 - high)},
-                                     {right, m_corner.y + m_size.y * (1 - low)}, above, above, below, below);
+        const float from = static_cast<float>(index) / kSteps, to = static_cast<float>(index + 1) / kSteps;
+        const ImU32 first = pack(map.at(from)), last = pack(map.at(to));
+        if (m_barBelow)
+            list.AddRectFilledMultiColor({along(from), low.y}, {along(to), high.y}, first, last, last, first);
+        else
+            list.AddRectFilledMultiColor({low.x, along(to)}, {high.x, along(from)}, last, last, first, first);
     }
-    list.AddRect({left - 1, m_corner.y - 1}, {right + 1, m_corner.y + m_size.y + 1}, theme.cardLine);
+    list.AddRect({low.x - 1, low.y - 1}, {high.x + 1, high.y + 1}, theme.cardLine);
     const ValueScale scale = content.scale.usable();
-    const int wanted = std::clamp(static_cast<int>(m_size.y / 48), 2, 9);
+    const int wanted = std::clamp(static_cast<int>(length / 48), 2, 9);
     const float height = lineHeight(fonts.tiny);
-    float lastY = 1e9F;
+    float taken = m_barBelow ? -1e9F : 1e9F;  // up to where texts stand already
     for (const double tick : scaleTicks(scale, wanted)) {
         const float at = scale.position(static_cast<float>(tick));
         if (!(at >= -0.001F && at <= 1.001F)) continue;
-        const float y = m_corner.y + m_size.y * (1 - at);
-        if (lastY - y < height + 2) continue;
-        lastY = y;
-        list.AddLine({right + 1, y}, {right + 4, y}, theme.faint);
-        drawText(list, fonts.tiny, {right + 7, y - height / 2}, theme.muted, tickText(tick),
-                 kRightGutter - kBarGap - kBarWidth - 8);
+        const float place = along(at);
+        const std::string text = tickText(tick);
+        if (m_barBelow) {
+            const float width = textWidth(fonts.tiny, text);
+            const float left = std::clamp(place - width / 2, low.x, high.x - width);
+            if (left < taken + 6) continue;
+            taken = left + width;
+            list.AddLine({place, high.y + 1}, {place, high.y + 3}, theme.faint);
+            drawText(list, fonts.tiny, {left, high.y + 4}, theme.muted, text);
+        } else {
+            if (taken - place < height + 2) continue;
+            taken = place;
+            list.AddLine({high.x + 1, place}, {high.x + 4, place}, theme.faint);
+            drawText(list, fonts.tiny, {high.x + 7, place - height / 2}, theme.muted, text,
+                     kRightGutter - kBarGap - kBarWidth - 8);
+        }
     }
     // Where the value under the cursor lies.
     const std::int64_t row = content.rows.cursor, column = content.columns.cursor;
@@ -236,8 +253,11 @@ void MatrixPane::drawColourBar(ImDrawList& list, const PaneContent& content) con
     const float value = m_matrix->at(r, c);
     if (!std::isfinite(value)) return;
     const float at = scale.position(value);
-    const float y = m_corner.y + m_size.y * (1 - std::clamp(std::isnan(at) ? 0.0F : at, 0.0F, 1.0F));
-    list.AddTriangleFilled({left - 6, y - 4}, {left - 6, y + 4}, {left - 1, y}, theme.text);
+    const float place = along(std::clamp(std::isnan(at) ? 0.0F : at, 0.0F, 1.0F));
+    if (m_barBelow)
+        list.AddTriangleFilled({place - 4, low.y - 6}, {place, low.y - 1}, {place + 4, low.y - 6}, theme.text);
+    else
+        list.AddTriangleFilled({low.x - 6, place - 4}, {low.x - 6, place + 4}, {low.x - 1, place}, theme.text);
 }
 
 }  // namespace linscope::viz

@@ -8,7 +8,9 @@ namespace linscope::viz {
 inline constexpr float kTitleHeight = 34;
 inline constexpr float kLeftGutter = 58;
 inline constexpr float kBottomGutter = 40;
-inline constexpr float kRightGutter = 70;
+inline constexpr float kRightGutter = 70;  ///< with the colour bar
+inline constexpr float kBareRightGutter = 14;
+inline constexpr float kBarBand = 36;  ///< below the axis where the bar lies there
 inline constexpr float kBarWidth = 11;
 inline constexpr float kBarGap = 10;
 

@@ -60,6 +60,23 @@ std::vector<float> exactQuantiles(std::span<const float> values, std::span<const
 
 }  // namespace
 
+namespace {
+
+float rowMaximum90(const Matrix& matrix) {
+    std::vector<float> maxima;
+    maxima.reserve(std::size_t(matrix.rows));
+    for (std::int64_t row = 0; row < matrix.rows; ++row) {
+        float maximum = std::numeric_limits<float>::quiet_NaN();
+        for (std::int64_t col = 0; col < matrix.cols; ++col)
+            if (const float value = matrix.at(row, col); std::isfinite(value)) maximum = std::fmax(maximum, value);
+        maxima.push_back(maximum);
+    }
+    const double most[] = {0.9};
+    return quantiles(maxima, most)[0];
+}
+
+}  // namespace
+
 std::vector<float> quantiles(std::span<const float> values, std::span<const double> q) {
     return exactQuantiles(values, q, [](float value) { return value; });
 }
@@ -97,6 +114,7 @@ Histogram histogramOf(const Matrix& matrix, int bins) {
     const auto percentiles = quantiles(matrix.values, ends);
     result.percentile1 = percentiles[0];
     result.percentile99 = percentiles[1];
+    result.rowMaximum90 = rowMaximum90(matrix);
     result.absPercentile995 = exactQuantiles(matrix.values, tail, [](float value) { return std::abs(value); })[0];
     return result;
 }
@@ -107,10 +125,12 @@ ValueScale autoRange(const Histogram& histogram, ScaleKind kind) {
 
 ValueScale autoRange(std::span<const Histogram> histograms, ScaleKind kind) {
     float lowest = std::numeric_limits<float>::infinity(), highest = -lowest, magnitude = 0, logLow = lowest;
+    float common = -lowest;
     for (const Histogram& one : histograms) {
         if (one.finite == 0) continue;
         lowest = std::min(lowest, one.min);
         highest = std::max(highest, one.max);
+        common = std::max(common, one.rowMaximum90);
         // Where more than half a percent is not 0 the tail is left out; an almost empty matrix shows all it has.
         magnitude = std::max(magnitude, one.absPercentile995 > 0 ? one.absPercentile995
                                                                  : std::max(std::abs(one.min), std::abs(one.max)));
@@ -127,7 +147,8 @@ ValueScale autoRange(std::span<const Histogram> histograms, ScaleKind kind) {
             break;
         case ScaleKind::Linear:
         case ScaleKind::Arcsinh:
-            scale.lo = std::min(lowest, 0.0f), scale.hi = highest;
+            scale.lo = std::min(lowest, 0.0f);
+            scale.hi = common > 0 && common < highest / 3 ? common : highest;
             break;
     }
     return scale.usable();

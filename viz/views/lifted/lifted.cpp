@@ -13,7 +13,7 @@ ViewInfo liftedView() {
         .make =
             [](const Snapshot& snapshot, const ViewSelection& selection) {
                 ViewPicture picture = mapPicture(snapshot, MapKind::Lifted, selection);
-                picture.title = "Lifted map L = P̄F";
+                picture.title = hasMap(snapshot, MapKind::Compressed) ? "Lifted map L = P̄F" : "Implied map L";
                 picture.valueName = "weight on the token's value";
                 return picture;
             },
