@@ -126,7 +126,7 @@ void Chart::drawBaselines() {
         QFont font = QApplication::font();
         font.setPointSizeF(7.5);
         name->setFont(font);
-        name->setPadding(QMargins(0, 3, 4, 2));
+        name->setPadding(QMargins(0, 2, 4, 1));
         m_names.push_back(name);
     }
     std::sort(m_baselines.begin(), m_baselines.end(),
@@ -171,7 +171,7 @@ void Chart::fit() {
     } else {
         const double margin = y.size() > 0 ? 0.06 * y.size() : std::max(1e-6, 0.05 * std::abs(y.upper));
         // Room for the names of baselines beside their lines, whatever the height of the chart.
-        const double name = 16.0 / std::max(60, axisRect()->height()) * (y.size() + 2 * margin);
+        const double name = 19.0 / std::max(60, axisRect()->height()) * (y.size() + 2 * margin);
         yAxis->setRange(y.lower - std::max(margin, m_baselines.size() > 1 ? name : 0),
                         y.upper + std::max(margin, m_baselines.empty() ? 0 : name));
     }
