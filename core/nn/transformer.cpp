@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -12,11 +13,13 @@
 #include "core/ops/layer_norm.h"
 #include "core/ops/linear.h"
 #include "core/ops/rotary.h"
+#include "core/ops/short_convolution.h"
 
 namespace linscope {
 namespace {
 
 constexpr double kDeviation = 0.02;
+constexpr std::array<std::string_view, 3> kMixed{"query", "key", "value"};
 
 /// The place t of Vaswani et al. 2017, §3.5: sine and cosine of t·10000^(−2c/C), times the deviation that learned
 /// places begin with. row [C]
@@ -77,6 +80,12 @@ Transformer::Transformer(const ModelOptions& options, const ModelShape& shape, c
         block.key = linear(prefix + "attention.key", width, width, kDeviation);
         block.value = linear(prefix + "attention.value", width, width, kDeviation);
         block.output = linear(prefix + "attention.output", width, width, residual);
+        if (options.shortConvolution > 0)
+            for (std::size_t i = 0; i < kMixed.size(); ++i)
+                block.taps[i] = &parameters.add(
+                    fmt::format("{}convolution.{}", prefix, kMixed[i]), {options.shortConvolution, width},
+                    {.standardDeviation = 1 / std::sqrt(3.0 * static_cast<double>(options.shortConvolution)),
+                     .decay = false});
         block.norm2 = norm(prefix + "norm2");
         block.up = linear(prefix + "mlp.up", hidden, width, kDeviation);
         block.down = linear(prefix + "mlp.down", width, hidden, residual);
@@ -116,7 +125,13 @@ Variable Transformer::forward(Tape& tape, const Input& input) const {
     show(input.observer, -1, "embedding", x);
     for (std::size_t i = 0; i < m_blocks.size(); ++i) {
         const int layer = static_cast<int>(i);
-        x = block(m_blocks[i], x, [&](Variable q, Variable k, const Variable& v) {
+        x = block(m_blocks[i], x, [&](Variable q, Variable k, Variable v) {
+            if (m_options.shortConvolution > 0) {
+                const ConvolutionReach reach{.centred = !m_options.causal(), .keep = input.keep};
+                std::size_t part = 0;
+                for (Variable* mixed : {&q, &k, &v})
+                    *mixed = shortConvolution(*mixed, leafOf(tape, *m_blocks[i].taps[part++]), reach);
+            }
             if (m_position == Position::Rotary) {
                 q = rotary(q);
                 k = rotary(k);
@@ -155,22 +170,41 @@ Variable Transformer::positionRow(Tape& tape, std::int64_t place) const {
     return row;
 }
 
+std::vector<LayerMemory> Transformer::startDecoding() const {
+    const std::int64_t before = std::max<std::int64_t>(m_options.shortConvolution - 1, 0);
+    const auto recent = kMixed.size() * static_cast<std::size_t>(before * m_options.width);
+    std::vector<LayerMemory> layers;
+    for (int layer = 0; layer < static_cast<int>(m_blocks.size()); ++layer)
+        layers.push_back({.attention = m_mechanism.startDecoding(layer), .recent = std::vector<float>(recent)});
+    return layers;
+}
+
 Variable Transformer::forwardToken(Tape& tape, std::int32_t token, std::int64_t place,
-                                   std::span<const std::unique_ptr<DecodingState>> layers) const {
+                                   std::span<LayerMemory> layers) const {
     require(!tape.recording(), "decoding", "a tape that does not record was required, but this one does");
-    require(layers.size() == m_blocks.size(), "decoding", "a state for each of {} layers, but got {}", m_blocks.size(),
+    require(layers.size() == m_blocks.size(), "decoding", "a memory for each of {} layers, but got {}", m_blocks.size(),
             layers.size());
     const std::int64_t heads = m_options.heads, headWidth = m_options.width / heads;
     Variable x = embed(std::span(&token, 1), 1, 1, leafOf(tape, *m_tokens), positionRow(tape, place));
     for (std::size_t i = 0; i < m_blocks.size(); ++i)
         x = block(m_blocks[i], x, [&](const Variable& q, const Variable& k, const Variable& v) {
+            if (m_options.shortConvolution > 0) {
+                const std::span recent(layers[i].recent);
+                const std::size_t each = recent.size() / kMixed.size();
+                std::size_t part = 0;
+                for (const Variable& mixed : {q, k, v}) {
+                    convolveToken(mixed.value().span<float>(), m_blocks[i].taps[part]->value.span<float>(),
+                                  recent.subspan(part * each, each));
+                    ++part;
+                }
+            }
             if (m_position == Position::Rotary) {
                 rotateToken(q.value().as<float>(), heads, headWidth, place);
                 rotateToken(k.value().as<float>(), heads, headWidth, place);
             }
             const Variable o = tape.result(q.shape(), q.type(), q);
-            layers[i]->step(q.value().span<float>(), k.value().span<float>(), v.value().span<float>(),
-                            o.value().span<float>());
+            layers[i].attention->step(q.value().span<float>(), k.value().span<float>(), v.value().span<float>(),
+                                      o.value().span<float>());
             return o;
         });
     return head(x);
