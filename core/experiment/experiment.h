@@ -19,7 +19,7 @@ struct ModelOptions {
     std::int64_t mlpRatio = 4;          ///< hidden width of the MLP over C
     std::string position = "learned";   ///< of kPositionNames
     std::string pool = "first";         ///< of a task with one prediction per sequence: "first" (CLS) or "mean"
-    std::int64_t shortConvolution = 0;  ///< taps of a convolution of q, k and v along the tokens; 0: none
+    std::int64_t shortConvolution = 0;  ///< taps of a convolution along the tokens before each block; 0: none
     bool causal() const { return kind == "decoder"; }
     void visit(OptionVisitor& visitor);
 };

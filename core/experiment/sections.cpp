@@ -48,8 +48,8 @@ void ModelOptions::visit(OptionVisitor& visitor) {
     visitor.choice({"pool", "", "Where one prediction for a sequence is read: at its first token, or from the mean."},
                    pool, {"first", "mean"});
     visitor.integer({"short_convolution", "taps",
-                     "Of a depthwise convolution of q, k and v along the tokens before attention, with which one layer "
-                     "recalls; 0: none. In an encoder it is centred and odd."},
+                     "Of a depthwise convolution along the tokens that begins each block, so that a key knows its "
+                     "neighbours; 0: none. In an encoder it is centred, and odd."},
                     shortConvolution, {0, 16});
 }
 

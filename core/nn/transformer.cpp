@@ -19,7 +19,6 @@ namespace linscope {
 namespace {
 
 constexpr double kDeviation = 0.02;
-constexpr std::array<std::string_view, 3> kMixed{"query", "key", "value"};
 
 /// The place t of Vaswani et al. 2017, §3.5: sine and cosine of t·10000^(−2c/C), times the deviation that learned
 /// places begin with. row [C]
@@ -75,17 +74,15 @@ Transformer::Transformer(const ModelOptions& options, const ModelShape& shape, c
     for (std::int64_t layer = 0; layer < options.layers; ++layer) {
         const std::string prefix = fmt::format("blocks.{}.", layer);
         Block& block = m_blocks.emplace_back();
+        if (const std::int64_t taps = options.shortConvolution; taps > 0)
+            block.taps =
+                &parameters.add(prefix + "convolution", {taps, width},
+                                {.standardDeviation = 1 / std::sqrt(3.0 * static_cast<double>(taps)), .decay = false});
         block.norm1 = norm(prefix + "norm1");
         block.query = linear(prefix + "attention.query", width, width, kDeviation);
         block.key = linear(prefix + "attention.key", width, width, kDeviation);
         block.value = linear(prefix + "attention.value", width, width, kDeviation);
         block.output = linear(prefix + "attention.output", width, width, residual);
-        if (options.shortConvolution > 0)
-            for (std::size_t i = 0; i < kMixed.size(); ++i)
-                block.taps[i] = &parameters.add(
-                    fmt::format("{}convolution.{}", prefix, kMixed[i]), {options.shortConvolution, width},
-                    {.standardDeviation = 1 / std::sqrt(3.0 * static_cast<double>(options.shortConvolution)),
-                     .decay = false});
         block.norm2 = norm(prefix + "norm2");
         block.up = linear(prefix + "mlp.up", hidden, width, kDeviation);
         block.down = linear(prefix + "mlp.down", width, hidden, residual);
@@ -125,13 +122,10 @@ Variable Transformer::forward(Tape& tape, const Input& input) const {
     show(input.observer, -1, "embedding", x);
     for (std::size_t i = 0; i < m_blocks.size(); ++i) {
         const int layer = static_cast<int>(i);
-        x = block(m_blocks[i], x, [&](Variable q, Variable k, Variable v) {
-            if (m_options.shortConvolution > 0) {
-                const ConvolutionReach reach{.centred = !m_options.causal(), .keep = input.keep};
-                std::size_t part = 0;
-                for (Variable* mixed : {&q, &k, &v})
-                    *mixed = shortConvolution(*mixed, leafOf(tape, *m_blocks[i].taps[part++]), reach);
-            }
+        if (m_blocks[i].taps != nullptr)
+            x = shortConvolution(x, leafOf(tape, *m_blocks[i].taps),
+                                 {.centred = !m_options.causal(), .keep = input.keep});
+        x = block(m_blocks[i], x, [&](Variable q, Variable k, const Variable& v) {
             if (m_position == Position::Rotary) {
                 q = rotary(q);
                 k = rotary(k);
@@ -172,7 +166,7 @@ Variable Transformer::positionRow(Tape& tape, std::int64_t place) const {
 
 std::vector<LayerMemory> Transformer::startDecoding() const {
     const std::int64_t before = std::max<std::int64_t>(m_options.shortConvolution - 1, 0);
-    const auto recent = kMixed.size() * static_cast<std::size_t>(before * m_options.width);
+    const auto recent = static_cast<std::size_t>(before * m_options.width);
     std::vector<LayerMemory> layers;
     for (int layer = 0; layer < static_cast<int>(m_blocks.size()); ++layer)
         layers.push_back({.attention = m_mechanism.startDecoding(layer), .recent = std::vector<float>(recent)});
@@ -186,18 +180,10 @@ Variable Transformer::forwardToken(Tape& tape, std::int32_t token, std::int64_t 
             layers.size());
     const std::int64_t heads = m_options.heads, headWidth = m_options.width / heads;
     Variable x = embed(std::span(&token, 1), 1, 1, leafOf(tape, *m_tokens), positionRow(tape, place));
-    for (std::size_t i = 0; i < m_blocks.size(); ++i)
+    for (std::size_t i = 0; i < m_blocks.size(); ++i) {
+        if (m_blocks[i].taps != nullptr)
+            convolveToken(x.value().span<float>(), m_blocks[i].taps->value.span<float>(), layers[i].recent);
         x = block(m_blocks[i], x, [&](const Variable& q, const Variable& k, const Variable& v) {
-            if (m_options.shortConvolution > 0) {
-                const std::span recent(layers[i].recent);
-                const std::size_t each = recent.size() / kMixed.size();
-                std::size_t part = 0;
-                for (const Variable& mixed : {q, k, v}) {
-                    convolveToken(mixed.value().span<float>(), m_blocks[i].taps[part]->value.span<float>(),
-                                  recent.subspan(part * each, each));
-                    ++part;
-                }
-            }
             if (m_position == Position::Rotary) {
                 rotateToken(q.value().as<float>(), heads, headWidth, place);
                 rotateToken(k.value().as<float>(), heads, headWidth, place);
@@ -207,6 +193,7 @@ Variable Transformer::forwardToken(Tape& tape, std::int32_t token, std::int64_t 
                                       o.value().span<float>());
             return o;
         });
+    }
     return head(x);
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -26,7 +25,7 @@ public:
 /// What a decoder remembers of one layer.
 struct LayerMemory {
     std::unique_ptr<DecodingState> attention;
-    std::vector<float> recent;  // [3,K−1,C] q, k and v of the newest tokens as they come to the short convolution
+    std::vector<float> recent;  // [K−1,C] the newest tokens as they come to the block's short convolution
 };
 
 /// What a task asks of a model.
@@ -39,13 +38,13 @@ struct ModelShape {
 
 /// A transformer: x = embedding (+ position); pre-norm blocks x += O(attention(LN x)), x += W₂·gelu(W₁·LN x)
 /// (Vaswani et al. 2017; pre-norm: Xiong et al. 2020); a last norm; a linear head. Attention is the lane's mechanism;
-/// encoder and decoder differ in what it may see and in nothing else. With `shortConvolution` taps each layer's q, k
-/// and v go through shortConvolution() of filters of their own, before q and k are turned by rotary positions.
+/// encoder and decoder differ in what it may see and in nothing else. With `shortConvolution` taps a block
+/// begins with x += convolution(x), shortConvolution() of a filter of its own, centred in an encoder.
 class Transformer {
 public:
     /// Adds its parameters to `parameters`: normal with deviation 0.02, the two projections that write
-    /// to the residual with 0.02/√(2L) (Radford et al. 2019, §2.3); biases 0, gains 1; taps of convolutions with
-    /// 1/√(3K), the deviation of the usual uniform start.
+    /// to the residual with 0.02/√(2L) (Radford et al. 2019, §2.3); biases 0, gains 1; a convolution's
+    /// taps with 1/√(3K), the deviation of the usual uniform start.
     Transformer(const ModelOptions& options, const ModelShape& shape, const Mechanism& mechanism,
                 ParameterStore& parameters);
 
@@ -76,9 +75,9 @@ private:
     };
     struct Block {
         Linear norm1, query, key, value, output, norm2, up, down;
-        std::array<const Parameter*, 3> taps{};  ///< [K,C] of q, k and v, where there is a short convolution
+        const Parameter* taps = nullptr;  ///< [K,C] where there is a short convolution
     };
-    /// One block; attend(q, k, v) gives o, all [B,T,H,D], q and k not yet turned.
+    /// One block without its convolution; attend(q, k, v) gives o, all [B,T,H,D], q and k not yet turned.
     template <typename Attend>
     Variable block(const Block& block, const Variable& x, Attend&& attend) const;
     /// Logits of the rows chosen: the last norm and the head.

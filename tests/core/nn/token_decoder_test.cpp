@@ -136,10 +136,10 @@ TEST(TokenDecoder, AShortConvolutionRemembersItsInputsAndNoMore) {
     TokenDecoder before = plain.decoder(), decoder = model.decoder();
     before.step(1);
     decoder.step(1);
-    // Two layers, q, k and v, three tokens of sixteen channels, four bytes each.
-    EXPECT_EQ(decoder.stateBytes() - before.stateBytes(), 2 * 3 * 3 * 16 * 4);
+    // Two layers, three tokens of sixteen channels, four bytes each.
+    EXPECT_EQ(decoder.stateBytes() - before.stateBytes(), 2 * 3 * 16 * 4);
     TokenDecoder::State cut = decoder.save();
-    cut.layers.front().resize(3 * 3 * 16 - 1);
+    cut.layers.front().resize(3 * 16 - 1);
     EXPECT_THROW(decoder.load(cut), Error);
 }
 
