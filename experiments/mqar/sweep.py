@@ -1,7 +1,7 @@
 """Trains the experiment beside this file over numbers of pairs, or over sizes of state, and prints the table of README.md.
 
     python3 experiments/mqar/sweep.py pairs [--out FOLDER]    4, 8, 16 and 32 pairs
-    python3 experiments/mqar/sweep.py state [--out FOLDER]    16 pairs, 600 steps; 1, 2, 4 and 8 heads
+    python3 experiments/mqar/sweep.py state [--out FOLDER]    16 pairs, 400 steps; 1, 2, 4 and 8 heads
 
 Run files that are finished already are not trained again. Standard library only.
 """
@@ -66,7 +66,7 @@ def pairs(folder):
 def states(folder):
     rows = []
     for heads, window in ((1, 64), (2, 32), (4, 16), (8, 8)):
-        sets = ["task.pairs=16", "steps=600", f"model.heads={heads}", "lane.1.name=window", f"lane.1.attention.window={window}"]
+        sets = ["task.pairs=16", "steps=400", f"model.heads={heads}", "lane.1.name=window", f"lane.1.attention.window={window}"]
         for name, accuracy in accuracies(trained(folder / f"state-{heads}.h5", sets)).items():
             rows.append({"lane": name, "heads": heads, "window": window if name == "window" else None,
                          "state": state(name, heads, window), "accuracy": accuracy})
