@@ -1,7 +1,7 @@
 """Trains the experiment beside this file over numbers of pairs, or over sizes of state, and prints the table of README.md.
 
     python3 experiments/mqar/sweep.py pairs [--out FOLDER]    4, 8, 16 and 32 pairs
-    python3 experiments/mqar/sweep.py state [--out FOLDER]    16 pairs, 400 steps; 1, 2, 4 and 8 heads
+    python3 experiments/mqar/sweep.py state [--out FOLDER] [--heads 1 2 4 8]    8 pairs; windows 64, 16, 32 and 8
 
 Run files that are finished already are not trained again. Standard library only.
 """
@@ -63,13 +63,15 @@ def pairs(folder):
     print("| *best line without recall* | " + " | ".join(f"{100 * best[n]:.1f} %" for n in counts) + " |")
 
 
-def states(folder):
+def states(folder, heads):
     rows = []
-    for heads, window in ((1, 64), (2, 32), (4, 16), (8, 8)):
-        sets = ["task.pairs=16", "steps=400", f"model.heads={heads}", "lane.1.name=window", f"lane.1.attention.window={window}"]
-        for name, accuracy in accuracies(trained(folder / f"state-{heads}.h5", sets)).items():
-            rows.append({"lane": name, "heads": heads, "window": window if name == "window" else None,
-                         "state": state(name, heads, window), "accuracy": accuracy})
+    for count in heads:
+        window = {1: 64, 2: 16, 4: 32, 8: 8}[count]
+        sets = ["task.pairs=8", f"model.heads={count}", f"lane.1.name=window {window}", f"lane.1.attention.window={window}"]
+        for lane, accuracy in accuracies(trained(folder / f"state-{count}.h5", sets)).items():
+            name = "window" if lane.startswith("window") else lane
+            rows.append({"lane": name, "heads": count, "window": window if name == "window" else None,
+                         "state": state(name, count, window), "accuracy": accuracy})
     (folder / "state.json").write_text(json.dumps(rows, indent=1))
     rows.sort(key=lambda row: (row["lane"], -row["state"]))
     print("| lane | numbers of state | setting | accuracy |\n|---|---|---|---|")
@@ -82,9 +84,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("pairs", "state"))
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/mqar"))
+    parser.add_argument("--heads", type=int, nargs="+", default=[1, 2, 4, 8], choices=(1, 2, 4, 8))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (pairs if arguments.what == "pairs" else states)(arguments.out)
+    if arguments.what == "pairs":
+        pairs(arguments.out)
+    else:
+        states(arguments.out, arguments.heads)
 
 
 main()
