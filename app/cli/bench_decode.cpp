@@ -65,7 +65,7 @@ Decoded measure(const MechanismInfo& info, const BenchDecodeArguments& arguments
     }
     const Transformer transformer(model, {.vocabulary = kVocabulary, .outputs = kVocabulary, .length = sizes.length},
                                   *mechanism, parameters);
-    TokenDecoder decoder(transformer, *mechanism, info.traits.fixedLength ? std::optional(sizes.length) : std::nullopt);
+    TokenDecoder decoder(transformer, info.traits.fixedLength ? std::optional(sizes.length) : std::nullopt);
     Random random(1, "bench.decode");
     std::vector<double> recent(kWindow);
     const auto begin = Clock::now();

@@ -10,6 +10,7 @@
 #include "app/cli/progress.h"
 #include "core/attention/mechanism.h"
 #include "core/attention/proofs.h"
+#include "core/nn/model_proofs.h"
 
 namespace linscope::app {
 namespace {
@@ -48,6 +49,8 @@ int runCheck(const CheckArguments& arguments) {
             progress.update(fmt::format("proving {}: {}", mechanism->name, proof));
         };
         for (ProofResult& result : runProofs(*mechanism, tell)) results.push_back(std::move(result));
+        tell("inside a model");
+        for (ProofResult& result : runModelProofs(*mechanism)) results.push_back(std::move(result));
     }
     progress.finish();
 

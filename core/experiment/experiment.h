@@ -14,11 +14,12 @@ namespace linscope {
 struct ModelOptions {
     std::string kind = "encoder";
     std::int64_t layers = 2;
-    std::int64_t width = 128;          // C
-    std::int64_t heads = 4;            // H
-    std::int64_t mlpRatio = 4;         ///< hidden width of the MLP over C
-    std::string position = "learned";  ///< of kPositionNames
-    std::string pool = "first";        ///< of a task with one prediction per sequence: "first" (CLS) or "mean"
+    std::int64_t width = 128;           // C
+    std::int64_t heads = 4;             // H
+    std::int64_t mlpRatio = 4;          ///< hidden width of the MLP over C
+    std::string position = "learned";   ///< of kPositionNames
+    std::string pool = "first";         ///< of a task with one prediction per sequence: "first" (CLS) or "mean"
+    std::int64_t shortConvolution = 0;  ///< taps of a convolution along the tokens before each block; 0: none
     bool causal() const { return kind == "decoder"; }
     void visit(OptionVisitor& visitor);
 };

@@ -47,6 +47,10 @@ void ModelOptions::visit(OptionVisitor& visitor) {
                    {kPositionNames.begin(), kPositionNames.end()});
     visitor.choice({"pool", "", "Where one prediction for a sequence is read: at its first token, or from the mean."},
                    pool, {"first", "mean"});
+    visitor.integer({"short_convolution", "taps",
+                     "Of a depthwise convolution along the tokens that begins each block, so that a key knows its "
+                     "neighbours; 0: none. In an encoder it is centred, and odd."},
+                    shortConvolution, {0, 16});
 }
 
 void OptimizerOptions::visit(OptionVisitor& visitor) {

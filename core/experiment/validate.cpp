@@ -91,6 +91,12 @@ void checkExperiment(const Experiment& experiment, const Locations& locations) {
     require(!task.pooled || !model.causal() || model.pool == "mean", locations.of("model.pool"),
             "model.pool: expected \"mean\", since a decoder's first token sees itself alone, but found \"{}\"",
             model.pool);
+    const std::int64_t taps = model.shortConvolution;
+    require(taps != 1, locations.of("model.short_convolution"),
+            "model.short_convolution: expected 0 or at least 2 taps, since one reaches no other token, but found 1");
+    require(model.causal() || taps == 0 || taps % 2 == 1, locations.of("model.short_convolution"),
+            "model.short_convolution: expected an odd number, since an encoder's convolution is centred, but found {}",
+            taps);
     for (std::size_t i = 0; i < experiment.lanes.size(); ++i) checkLane(experiment, i, locations);
 }
 

@@ -12,11 +12,20 @@
 
 namespace linscope {
 
-TokenDecoder::TokenDecoder(const Transformer& model, const Mechanism& mechanism, std::optional<std::int64_t> longest)
-    : m_model(model), m_longest(longest) {
-    for (int layer = 0; layer < static_cast<int>(mechanism.sizes().layers); ++layer)
-        m_layers.push_back(mechanism.startDecoding(layer));
+namespace {
+
+/// What is saved of a layer: the newest inputs of its short convolution, and behind them what attention remembers.
+std::vector<float> numbersOf(const LayerMemory& layer) {
+    std::vector<float> numbers = layer.recent;
+    const std::vector<float> attention = layer.attention->save();
+    numbers.insert(numbers.end(), attention.begin(), attention.end());
+    return numbers;
 }
+
+}  // namespace
+
+TokenDecoder::TokenDecoder(const Transformer& model, std::optional<std::int64_t> longest)
+    : m_model(model), m_longest(longest), m_layers(model.startDecoding()) {}
 
 void TokenDecoder::step(std::int32_t token) {
     require(!m_longest || m_place < *m_longest, "decoding", "at most {} tokens can be taken in, but one more was asked",
@@ -30,13 +39,14 @@ void TokenDecoder::step(std::int32_t token) {
 
 std::int64_t TokenDecoder::stateBytes() const {
     std::int64_t bytes = 0;
-    for (const auto& layer : m_layers) bytes += static_cast<std::int64_t>(layer->save().size() * sizeof(float));
+    for (const LayerMemory& layer : m_layers)
+        bytes += static_cast<std::int64_t>(numbersOf(layer).size() * sizeof(float));
     return bytes;
 }
 
 TokenDecoder::State TokenDecoder::save() const {
     State state{.place = m_place, .layers = {}, .logits = m_logits};
-    for (const auto& layer : m_layers) state.layers.push_back(layer->save());
+    for (const LayerMemory& layer : m_layers) state.layers.push_back(numbersOf(layer));
     return state;
 }
 
@@ -45,7 +55,14 @@ void TokenDecoder::load(const State& state) {
             state.layers.size());
     require(state.place >= 0 && (!m_longest || state.place <= *m_longest), "decoding",
             "a state of at most {} tokens, but it has {}", m_longest.value_or(0), state.place);
-    for (std::size_t layer = 0; layer < m_layers.size(); ++layer) m_layers[layer]->load(state.layers[layer]);
+    for (std::size_t i = 0; i < m_layers.size(); ++i) {
+        const std::span<const float> numbers(state.layers[i]);
+        std::vector<float>& recent = m_layers[i].recent;
+        require(numbers.size() >= recent.size(), "decoding",
+                "a state of at least {} numbers in layer {}, but it has {}", recent.size(), i, numbers.size());
+        m_layers[i].attention->load(numbers.subspan(recent.size()));
+        std::copy_n(numbers.begin(), recent.size(), recent.begin());
+    }
     m_place = state.place;
     m_logits = state.logits;
 }

@@ -15,13 +15,14 @@
 
 namespace linscope {
 
-/// Reads a sequence token by token and keeps what a decoder remembers of it: every layer's DecodingState, the place,
+/// Reads a sequence token by token and keeps what a decoder remembers of it: every layer's LayerMemory, the place,
 /// and the logits of the next token. After the first token it takes nothing from the heap itself; a mechanism with a
 /// cache does.
 class TokenDecoder {
 public:
-    /// Model and mechanism must outlive this. `longest`: tokens that can be taken in at most; empty: any number.
-    TokenDecoder(const Transformer& model, const Mechanism& mechanism, std::optional<std::int64_t> longest);
+    /// The model and its mechanism must outlive this. `longest`: tokens that can be taken in at most; empty: any
+    /// number.
+    TokenDecoder(const Transformer& model, std::optional<std::int64_t> longest);
 
     /// Takes one more token in. Throws Error beyond longest(), or on a token that the model does not have.
     void step(std::int32_t token);
@@ -47,7 +48,7 @@ public:
 private:
     const Transformer& m_model;
     std::optional<std::int64_t> m_longest;
-    std::vector<std::unique_ptr<DecodingState>> m_layers;
+    std::vector<LayerMemory> m_layers;
     std::vector<float> m_logits;
     std::int64_t m_place = 0;
     Arena m_arena;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -12,6 +13,7 @@
 #include "core/ops/layer_norm.h"
 #include "core/ops/linear.h"
 #include "core/ops/rotary.h"
+#include "core/ops/short_convolution.h"
 
 namespace linscope {
 namespace {
@@ -72,6 +74,10 @@ Transformer::Transformer(const ModelOptions& options, const ModelShape& shape, c
     for (std::int64_t layer = 0; layer < options.layers; ++layer) {
         const std::string prefix = fmt::format("blocks.{}.", layer);
         Block& block = m_blocks.emplace_back();
+        if (const std::int64_t taps = options.shortConvolution; taps > 0)
+            block.taps =
+                &parameters.add(prefix + "convolution", {taps, width},
+                                {.standardDeviation = 1 / std::sqrt(3.0 * static_cast<double>(taps)), .decay = false});
         block.norm1 = norm(prefix + "norm1");
         block.query = linear(prefix + "attention.query", width, width, kDeviation);
         block.key = linear(prefix + "attention.key", width, width, kDeviation);
@@ -116,6 +122,9 @@ Variable Transformer::forward(Tape& tape, const Input& input) const {
     show(input.observer, -1, "embedding", x);
     for (std::size_t i = 0; i < m_blocks.size(); ++i) {
         const int layer = static_cast<int>(i);
+        if (m_blocks[i].taps != nullptr)
+            x = shortConvolution(x, leafOf(tape, *m_blocks[i].taps),
+                                 {.centred = !m_options.causal(), .keep = input.keep});
         x = block(m_blocks[i], x, [&](Variable q, Variable k, const Variable& v) {
             if (m_position == Position::Rotary) {
                 q = rotary(q);
@@ -155,24 +164,36 @@ Variable Transformer::positionRow(Tape& tape, std::int64_t place) const {
     return row;
 }
 
+std::vector<LayerMemory> Transformer::startDecoding() const {
+    const std::int64_t before = std::max<std::int64_t>(m_options.shortConvolution - 1, 0);
+    const auto recent = static_cast<std::size_t>(before * m_options.width);
+    std::vector<LayerMemory> layers;
+    for (int layer = 0; layer < static_cast<int>(m_blocks.size()); ++layer)
+        layers.push_back({.attention = m_mechanism.startDecoding(layer), .recent = std::vector<float>(recent)});
+    return layers;
+}
+
 Variable Transformer::forwardToken(Tape& tape, std::int32_t token, std::int64_t place,
-                                   std::span<const std::unique_ptr<DecodingState>> layers) const {
+                                   std::span<LayerMemory> layers) const {
     require(!tape.recording(), "decoding", "a tape that does not record was required, but this one does");
-    require(layers.size() == m_blocks.size(), "decoding", "a state for each of {} layers, but got {}", m_blocks.size(),
+    require(layers.size() == m_blocks.size(), "decoding", "a memory for each of {} layers, but got {}", m_blocks.size(),
             layers.size());
     const std::int64_t heads = m_options.heads, headWidth = m_options.width / heads;
     Variable x = embed(std::span(&token, 1), 1, 1, leafOf(tape, *m_tokens), positionRow(tape, place));
-    for (std::size_t i = 0; i < m_blocks.size(); ++i)
+    for (std::size_t i = 0; i < m_blocks.size(); ++i) {
+        if (m_blocks[i].taps != nullptr)
+            convolveToken(x.value().span<float>(), m_blocks[i].taps->value.span<float>(), layers[i].recent);
         x = block(m_blocks[i], x, [&](const Variable& q, const Variable& k, const Variable& v) {
             if (m_position == Position::Rotary) {
                 rotateToken(q.value().as<float>(), heads, headWidth, place);
                 rotateToken(k.value().as<float>(), heads, headWidth, place);
             }
             const Variable o = tape.result(q.shape(), q.type(), q);
-            layers[i]->step(q.value().span<float>(), k.value().span<float>(), v.value().span<float>(),
-                            o.value().span<float>());
+            layers[i].attention->step(q.value().span<float>(), k.value().span<float>(), v.value().span<float>(),
+                                      o.value().span<float>());
             return o;
         });
+    }
     return head(x);
 }
 

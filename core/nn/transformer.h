@@ -22,6 +22,12 @@ public:
     virtual void onTensor(int layer, std::string_view name, const Tensor& tensor) = 0;
 };
 
+/// What a decoder remembers of one layer.
+struct LayerMemory {
+    std::unique_ptr<DecodingState> attention;
+    std::vector<float> recent;  // [K−1,C] the newest tokens as they come to the block's short convolution
+};
+
 /// What a task asks of a model.
 struct ModelShape {
     std::int64_t vocabulary = 1;  // V
@@ -32,11 +38,13 @@ struct ModelShape {
 
 /// A transformer: x = embedding (+ position); pre-norm blocks x += O(attention(LN x)), x += W₂·gelu(W₁·LN x)
 /// (Vaswani et al. 2017; pre-norm: Xiong et al. 2020); a last norm; a linear head. Attention is the lane's mechanism;
-/// encoder and decoder differ in what it may see and in nothing else.
+/// encoder and decoder differ in what it may see and in nothing else. With `shortConvolution` taps a block
+/// begins with x += convolution(x), shortConvolution() of a filter of its own, centred in an encoder.
 class Transformer {
 public:
     /// Adds its parameters to `parameters`: normal with deviation 0.02, the two projections that write
-    /// to the residual with 0.02/√(2L) (Radford et al. 2019, §2.3); biases 0, gains 1.
+    /// to the residual with 0.02/√(2L) (Radford et al. 2019, §2.3); biases 0, gains 1; a convolution's
+    /// taps with 1/√(3K), the deviation of the usual uniform start.
     Transformer(const ModelOptions& options, const ModelShape& shape, const Mechanism& mechanism,
                 ParameterStore& parameters);
 
@@ -51,11 +59,12 @@ public:
     /// refers to must outlive the tape.
     Variable forward(Tape& tape, const Input& input) const;
 
+    /// What decoding begins with: a memory for each layer.
+    std::vector<LayerMemory> startDecoding() const;
     /// Logits [1, outputs] of one more token of a single sequence, the one at `place` (0 is the first). `layers` [L]
-    /// hold what attention remembers of the tokens before it, and take this one in. Throws Error on a place beyond T
+    /// hold what is remembered of the tokens before it, and take this one in. Throws Error on a place beyond T
     /// with learned positions. `tape` must not record.
-    Variable forwardToken(Tape& tape, std::int32_t token, std::int64_t place,
-                          std::span<const std::unique_ptr<DecodingState>> layers) const;
+    Variable forwardToken(Tape& tape, std::int32_t token, std::int64_t place, std::span<LayerMemory> layers) const;
 
     /// Learned positions end with T; the other schemes have a place for every token.
     bool placesEnd() const { return m_position == Position::Learned; }
@@ -66,8 +75,9 @@ private:
     };
     struct Block {
         Linear norm1, query, key, value, output, norm2, up, down;
+        const Parameter* taps = nullptr;  ///< [K,C] where there is a short convolution
     };
-    /// One block; attend(q, k, v) gives o, all [B,T,H,D], q and k not yet turned.
+    /// One block without its convolution; attend(q, k, v) gives o, all [B,T,H,D], q and k not yet turned.
     template <typename Attend>
     Variable block(const Block& block, const Variable& x, Attend&& attend) const;
     /// Logits of the rows chosen: the last norm and the head.

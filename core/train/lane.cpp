@@ -176,7 +176,7 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
 
 TokenDecoder Lane::startDecoding() const {
     const bool ends = m_model->placesEnd() || findMechanism(m_config.mechanism).traits.fixedLength;
-    return {*m_model, *m_mechanism, ends ? std::optional(m_mechanism->sizes().length) : std::nullopt};
+    return {*m_model, ends ? std::optional(m_mechanism->sizes().length) : std::nullopt};
 }
 
 std::string Lane::firstNotFinite(const Batch& batch) {

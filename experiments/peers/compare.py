@@ -1,6 +1,6 @@
 """Runs Linscope and PyTorch side by side and prints what experiments/peers/README.md states.
 
-    PYTHON experiments/peers/compare.py loss      losses of the first 100 steps of first_light, both lanes
+    PYTHON experiments/peers/compare.py loss      losses of 100 steps of first_light without its convolution, both lanes
     PYTHON experiments/peers/compare.py step      median time of a training step, both lanes, two shapes
 
 PYTHON is an interpreter with torch (README.md says how to make one); standard library only here.
@@ -39,8 +39,11 @@ def compare_losses(steps=100):
         folder = pathlib.Path(folder)
         run, batches = folder / "run.h5", folder / "batches.safetensors"
         # The schedule stays that of the whole experiment; `train` stops because the copy asks for fewer steps.
-        constant = ["--set", "optimizer.schedule=constant"]
-        subprocess.run([linscope, "train", experiment, *constant, "--steps", str(steps), "--out", run], check=True,
+        # The peer has neither a short convolution nor other positions than learned ones.
+        plain = ["model.short_convolution=0", "model.position=learned", "optimizer.learning_rate=1e-3",
+                 "optimizer.warmup=50", "optimizer.schedule=constant"]
+        plain = [word for value in plain for word in ("--set", value)]
+        subprocess.run([linscope, "train", experiment, *plain, "--steps", str(steps), "--out", run], check=True,
                        stdout=subprocess.DEVNULL)
         subprocess.run([linscope, "batches", experiment, "--count", str(steps), "--out", batches], check=True,
                        stdout=subprocess.DEVNULL)

@@ -235,6 +235,21 @@ TEST(ExperimentToml, ChecksBetweenOptions) {
     EXPECT_EQ(errorAfterLane(linformer + "k = [8, 4], sharing = \"none\" }"), "no error");
 }
 
+TEST(ExperimentToml, ShortConvolutionsThatCannotBeAreNamed) {
+    const auto errorWith = [](std::string_view model) { return errorAfterLane(fmt::format("[model]\n{}", model)); };
+    EXPECT_EQ(errorWith("short_convolution = 3"), "no error");
+    EXPECT_EQ(errorWith("kind = \"decoder\"\nshort_convolution = 4"), "no error");
+    EXPECT_EQ(
+        errorWith("short_convolution = 1"),
+        "[x.toml:5] model.short_convolution: expected 0 or at least 2 taps, since one reaches no other token, but "
+        "found 1");
+    EXPECT_EQ(errorWith("short_convolution = 4"),
+              "[x.toml:5] model.short_convolution: expected an odd number, since an encoder's convolution is centred, "
+              "but found 4");
+    EXPECT_THAT(errorWith("short_convolution = -1"), HasSubstr("model.short_convolution"));
+    EXPECT_THAT(errorWith("short_convolution = 17"), HasSubstr("model.short_convolution"));
+}
+
 TEST(ExperimentToml, ModelsThatAMechanismCannotHaveAreNamedWithTheLane) {
     const auto errorWith = [](std::string_view model, std::string_view mechanism) {
         return errorOf(

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -18,8 +20,8 @@ constexpr std::int64_t kVocabulary = 11, kLength = 24;
 
 /// A decoder with random weights large enough that attention and position matter.
 struct Model {
-    explicit Model(const char* position, const char* mechanism = "full", std::uint64_t seed = 1)
-        : options(optionsWith(position)), parameters(seed) {
+    explicit Model(const char* position, const char* mechanism = "full", std::uint64_t seed = 1, std::int64_t taps = 0)
+        : options(optionsWith(position, taps)), parameters(seed) {
         const AttentionSizes sizes{.layers = 2,
                                    .heads = 2,
                                    .headWidth = 8,
@@ -36,15 +38,16 @@ struct Model {
             if (!parameter.buffer)
                 for (float& x : parameter.value.span<float>()) x += static_cast<float>(0.3 * random.normal());
     }
-    static ModelOptions optionsWith(const char* position) {
+    static ModelOptions optionsWith(const char* position, std::int64_t taps) {
         ModelOptions options;
         options.kind = "decoder";
         options.width = 16;
         options.heads = 2;
         options.position = position;
+        options.shortConvolution = taps;
         return options;
     }
-    TokenDecoder decoder(std::optional<std::int64_t> longest = {}) const { return {*transformer, *attention, longest}; }
+    TokenDecoder decoder(std::optional<std::int64_t> longest = {}) const { return {*transformer, longest}; }
 
     /// Logits [T,V] of all places at once.
     std::vector<float> forward(std::span<const std::int32_t> tokens) const {
@@ -93,17 +96,51 @@ TEST(TokenDecoder, GivesTheLogitsOfTheWholeForwardPassForEveryPositionScheme) {
 }
 
 TEST(TokenDecoder, GivesTheLogitsOfTheWholeForwardPassForEveryCausalMechanism) {
-    for (const MechanismInfo& info : mechanisms()) {
-        if (!info.traits.causal) continue;
-        SCOPED_TRACE(info.name);
-        const Model model("none", info.name.data());
-        const auto tokens = someTokens(kLength);
-        const auto expected = model.forward(tokens);
-        TokenDecoder decoder = model.decoder();
-        for (const std::int32_t token : tokens) decoder.step(token);
-        for (std::size_t v = 0; v < kVocabulary; ++v)
-            EXPECT_NEAR(decoder.logits()[v], expected[(kLength - 1) * kVocabulary + v], 1e-3);
-    }
+    for (const MechanismInfo& info : mechanisms())
+        for (const std::int64_t taps : {0, 3}) {
+            if (!info.traits.causal) continue;
+            SCOPED_TRACE(fmt::format("{}, {} taps", info.name, taps));
+            const Model model("none", info.name.data(), 1, taps);
+            const auto tokens = someTokens(kLength);
+            const auto expected = model.forward(tokens);
+            TokenDecoder decoder = model.decoder();
+            for (const std::int32_t token : tokens) decoder.step(token);
+            for (std::size_t v = 0; v < kVocabulary; ++v)
+                EXPECT_NEAR(decoder.logits()[v], expected[(kLength - 1) * kVocabulary + v], 1e-3);
+        }
+}
+
+TEST(TokenDecoder, GivesTheLogitsOfTheWholeForwardPassWithAShortConvolution) {
+    for (const std::int64_t taps : {2, 4, 16})
+        for (const char* position : {"learned", "rotary"}) {
+            SCOPED_TRACE(fmt::format("{} taps, {}", taps, position));
+            const Model model(position, "full", 1, taps);
+            const auto tokens = someTokens(kLength);
+            const auto expected = model.forward(tokens), without = Model(position).forward(tokens);
+            TokenDecoder decoder = model.decoder();
+            double difference = 0;
+            for (std::size_t t = 0; t < tokens.size(); ++t) {
+                decoder.step(tokens[t]);
+                for (std::size_t v = 0; v < kVocabulary; ++v) {
+                    const std::size_t at = t * kVocabulary + v;
+                    ASSERT_NEAR(decoder.logits()[v], expected[at], 5e-4) << "token " << t;
+                    difference = std::max<double>(difference, std::abs(expected[at] - without[at]));
+                }
+            }
+            EXPECT_GT(difference, 0.1) << "the convolution must matter";
+        }
+}
+
+TEST(TokenDecoder, AShortConvolutionRemembersItsInputsAndNoMore) {
+    const Model plain("none", "window"), model("none", "window", 1, 4);
+    TokenDecoder before = plain.decoder(), decoder = model.decoder();
+    before.step(1);
+    decoder.step(1);
+    // Two layers, three tokens of sixteen channels, four bytes each.
+    EXPECT_EQ(decoder.stateBytes() - before.stateBytes(), 2 * 3 * 16 * 4);
+    TokenDecoder::State cut = decoder.save();
+    cut.layers.front().resize(3 * 16 - 1);
+    EXPECT_THROW(decoder.load(cut), Error);
 }
 
 TEST(TokenDecoder, PlacesBeyondTheLengthAreThoseOfALongerModelExceptForLearnedOnes) {
@@ -150,7 +187,7 @@ TEST(TokenDecoder, ASavedStateGoesOnBitForBit) {
     for (const MechanismInfo& info : mechanisms()) {
         if (!info.traits.causal) continue;
         SCOPED_TRACE(info.name);
-        const Model model("none", info.name.data());
+        const Model model("none", info.name.data(), 1, 3);
         const std::string name = modelFingerprint(model.parameters);
         const auto tokens = someTokens(kLength);
         TokenDecoder straight = model.decoder(), first = model.decoder(), second = model.decoder();

@@ -43,7 +43,8 @@ namespace {
 
 TEST(Allocation, StepsAfterTheFirstTakeNothing) {
     test::TemporaryFolder folder;
-    const Experiment experiment = test::smallExperiment(test::writeText(folder.path()));
+    Experiment experiment = test::smallExperiment(test::writeText(folder.path()));
+    experiment.model.shortConvolution = 3;
     Trainer trainer(experiment);
     const auto task = findTask("masked_bytes").create(experiment.task.options, 5);
     Batch batch;
