@@ -180,6 +180,18 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     decodeApp->add_option("--mechanism", decode->mechanism, "only this one");
     addJson(*decodeApp, decode->json);
 
+    std::shared_ptr<BenchLengthArguments> length;
+    CLI::App* lengthApp = command(*bench, chosen, "length", "cost of one layer against the length, of each mechanism",
+                                  length, runBenchLength);
+    lengthApp->add_option("--lengths", length->lengths, "as 512,1024,2048")->delimiter(',')->check(CLI::PositiveNumber);
+    lengthApp->add_option("--width", length->width)->check(CLI::PositiveNumber)->capture_default_str();
+    lengthApp->add_option("--heads", length->heads)->check(CLI::PositiveNumber)->capture_default_str();
+    lengthApp->add_option("--seconds", length->seconds, "at most, about, for one length of one mechanism")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    lengthApp->add_option("--mechanism", length->mechanism, "only this one");
+    addJson(*lengthApp, length->json);
+
     std::shared_ptr<BenchCanvasArguments> canvas;
     addJson(*command(*bench, chosen, "canvas", "frame times of the canvas", canvas,
                      [&hooks](const BenchCanvasArguments& arguments) {

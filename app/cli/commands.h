@@ -84,6 +84,14 @@ struct BenchDecodeArguments {
     bool json = false;
 };
 
+struct BenchLengthArguments {
+    std::vector<std::int64_t> lengths{512, 1024, 2048, 4096, 8192, 16'384, 32'768};
+    std::int64_t width = 128, heads = 4;
+    double seconds = 20;    ///< at most, about, for one length of one mechanism
+    std::string mechanism;  ///< empty: all
+    bool json = false;
+};
+
 struct BenchCanvasArguments {
     bool json = false;
 };
@@ -99,6 +107,7 @@ int runBatches(const BatchesArguments& arguments);
 int runBenchTrainStep(const BenchTrainStepArguments& arguments);
 int runBenchProbes(const BenchProbesArguments& arguments);
 int runBenchDecode(const BenchDecodeArguments& arguments);
+int runBenchLength(const BenchLengthArguments& arguments);
 int runBenchCanvas(const BenchCanvasArguments& arguments, const MeasureCanvas& measure);
 
 /// The names that `render --view` takes; empty where this build has no views.

@@ -103,6 +103,16 @@ class Generate(CliTest):
         self.assertGreater(marks[0]["ms_per_token"], 0)
         self.assertNotIn("linformer", found)
 
+    def test_bench_length_tells_the_exponent(self):
+        document = json.loads(
+            self.ok("bench", "length", "--lengths", "512,2048", "--mechanism", "window", "--seconds", 4, "--json"))
+        forms = {curve["form"]: curve for curve in document["curves"]}
+        self.assertEqual(set(forms), {"bidirectional", "causal"})
+        for curve in forms.values():
+            self.assertEqual([point["length"] for point in curve["points"]], [512, 2048])
+            self.assertTrue(0.5 < curve["exponent"] < 1.5, curve)
+        self.assertIn("window", self.fails("bench", "length", "--mechanism", "windw"))
+
 
 if __name__ == "__main__":
     unittest.main()
