@@ -12,4 +12,9 @@ namespace linscope {
 /// [B,T] is 0 count as zero, whatever they hold. A projection that is not trained gets no gradient.
 Variable compress(std::span<Parameter* const> projections, const Variable& x, std::span<const float> keep = {});
 
+namespace cuda {
+/// The same with padding zeroed already; compress() comes here with tensors of a device, checked.
+Variable compress(std::span<Parameter* const> projections, const Variable& x);
+}  // namespace cuda
+
 }  // namespace linscope

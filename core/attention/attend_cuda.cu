@@ -1,0 +1,331 @@
+#include <algorithm>
+
+#include "core/attention/attend.h"
+#include "core/attention/position.h"
+#include "core/attention/tiles.cuh"
+
+namespace linscope::cuda {
+namespace {
+
+constexpr int kMostHeads = 256;
+constexpr int kFarthest = 128;  // distances beyond it share a bucket
+constexpr int kBuckets = static_cast<int>(kRelativeBuckets);
+
+/// Everything that the kernels of one call share, by value. The arrays are of fixed size, so that nothing has to be
+/// copied to the device.
+struct Call {
+    const float *q, *k, *v;  // [B,T,H,D], [B,S,H,D]
+    const float* keep;       // [B,S] or null
+    const float* bias;       // [H,kBuckets] or null
+    const float* lse;        // [B,H,T]
+    int queries, keys, heads, width;
+    float scale;
+    bool causal;
+    int window;
+    float slopes[kMostHeads];
+    std::int8_t buckets[2 * kFarthest + 1];
+
+    __device__ std::int64_t stride() const { return static_cast<std::int64_t>(heads) * width; }
+    __device__ std::int64_t queryAt(int b, int h, int row) const {
+        return (static_cast<std::int64_t>(b) * queries + row) * stride() + h * width;
+    }
+    __device__ std::int64_t keyAt(int b, int h, int row) const {
+        return (static_cast<std::int64_t>(b) * keys + row) * stride() + h * width;
+    }
+    __device__ bool sees(int b, int query, int key) const {
+        return query < queries && key < keys && !(causal && key > query) &&
+               !(window > 0 && abs(query - key) >= window) && (keep == nullptr || keep[b * keys + key] != 0.0f);
+    }
+    __device__ int bucket(int distance) const {
+        return buckets[min(max(distance, -kFarthest), kFarthest) + kFarthest];
+    }
+    /// A pair's score from its dot product.
+    __device__ float score(float dot, int h, int query, int key) const {
+        float score = dot * scale - slopes[h] * static_cast<float>(abs(key - query));
+        if (bias != nullptr) score += bias[h * kBuckets + bucket(key - query)];
+        return score;
+    }
+    /// Keys that the queries [row, row + kTile) may see, in whole tiles; and queries that may see the keys.
+    __device__ int firstKey(int row) const { return window > 0 ? max(0, row - window + 1) / kTile * kTile : 0; }
+    __device__ int lastKey(int row) const {
+        int last = keys;
+        if (causal) last = min(last, row + kTile);
+        if (window > 0) last = min(last, row + kTile - 1 + window);
+        return last;
+    }
+    __device__ int firstQuery(int key) const {
+        int first = 0;
+        if (causal) first = key;
+        if (window > 0) first = max(first, key - window + 1);
+        return first / kTile * kTile;
+    }
+    __device__ int lastQuery(int key) const { return window > 0 ? min(queries, key + kTile - 1 + window) : queries; }
+};
+
+struct Place {
+    int b, h, begin;
+};
+__device__ Place placeOf(const Call& call) {
+    const int head = static_cast<int>(blockIdx.y);
+    return {head / call.heads, head % call.heads, static_cast<int>(blockIdx.x) * kTile};
+}
+
+template <int W>
+constexpr int kForwardFloats = 2 * kTileSize<W> + std::max(kTileSize<W>, kScoreSize);
+
+/// A block of queries of one head: o and lse, with a running maximum and sum (Dao et al. 2022, Algorithm 1).
+template <int W>
+__global__ void __launch_bounds__(kSide* kSide) forwardKernel(Call call, float* o, float* lse) {
+    extern __shared__ float shared[];
+    float *q = shared, *v = q + kTileSize<W>, *k = v + kTileSize<W>, *p = k;  // weights take the keys' place
+    const auto [b, h, row] = placeOf(call);
+    const int rows = min(kTile, call.queries - row);
+    loadTile<W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
+    float out[kOwn][kColumns<W>] = {}, greatest[kOwn], sum[kOwn] = {};
+    for (float& g : greatest) g = -INFINITY;
+    for (int key = call.firstKey(row); key < call.lastKey(row); key += kTile) {
+        const int count = min(kTile, call.keys - key);
+        const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
+        __syncthreads();
+        loadTile<W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+        loadTile<W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+        __syncthreads();
+        float s[kOwn][kOwn] = {};
+        rowsByRows<W>(q, k, s);
+        for (int i = 0; i < kOwn; ++i) {
+            const int query = row + static_cast<int>(threadIdx.y) * kOwn + i;
+            float top = greatest[i];
+            for (int j = 0; j < kOwn; ++j) {
+                const int at = key + static_cast<int>(threadIdx.x) + kSide * j;
+                s[i][j] = call.sees(b, query, at) ? call.score(s[i][j], h, query, at) : -INFINITY;
+                top = fmaxf(top, s[i][j]);
+            }
+            top = rowMax(top);
+            const float shrink = top == -INFINITY ? 1.0f : expf(greatest[i] - top);
+            float part = 0;
+            for (int j = 0; j < kOwn; ++j) {
+                s[i][j] = s[i][j] == -INFINITY ? 0.0f : expf(s[i][j] - top);
+                part += s[i][j];
+            }
+            sum[i] = sum[i] * shrink + rowSum(part);
+            greatest[i] = top;
+            for (int c = 0; c < kColumns<W>; ++c) out[i][c] *= shrink;
+        }
+        __syncthreads();
+        storeScores(p, s);
+        __syncthreads();
+        scoresByRows<W>(p, v, out);
+    }
+    for (int i = 0; i < kOwn; ++i) {
+        const float factor = sum[i] > 0.0f ? 1.0f / sum[i] : 0.0f;
+        for (int c = 0; c < kColumns<W>; ++c) out[i][c] *= factor;
+        const int at = static_cast<int>(threadIdx.y) * kOwn + i;
+        if (threadIdx.x == 0 && at < rows)
+            lse[static_cast<std::int64_t>(blockIdx.y) * call.queries + row + at] =
+                sum[i] > 0.0f ? greatest[i] + logf(sum[i]) : -INFINITY;
+    }
+    storeRows<W>({o}, call.queryAt(b, h, row), call.stride(), rows, call.width, 1.0f, out);
+}
+
+/// delta [B,H,T] = Σ o·dO of each row: a warp for each.
+__global__ void deltaKernel(Call call, const float* o, const float* dO, float* delta, int count) {
+    const int row = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);  // (b·T + t)·H + h
+    if (row >= count) return;
+    float sum = 0;
+    for (int d = static_cast<int>(threadIdx.x); d < call.width; d += kWarp) {
+        const std::int64_t at = static_cast<std::int64_t>(row) * call.width + d;
+        sum += o[at] * dO[at];
+    }
+    sum = warpSum(sum);
+    const int h = row % call.heads, token = row / call.heads;
+    if (threadIdx.x == 0)
+        delta[(static_cast<std::int64_t>(token / call.queries) * call.heads + h) * call.queries +
+              token % call.queries] = sum;
+}
+
+/// From dot products s and dp of this thread's part of a tile to the weights p and, in dp, dL/d(score)
+/// (Dao et al. 2022, Algorithm 4).
+__device__ void weightsAndGradients(const Call& call, const Place& place, int row, int key, const float* delta,
+                                    float (&s)[kOwn][kOwn], float (&dp)[kOwn][kOwn]) {
+    const std::int64_t rowsAt = static_cast<std::int64_t>(blockIdx.y) * call.queries;
+    for (int i = 0; i < kOwn; ++i) {
+        const int query = row + static_cast<int>(threadIdx.y) * kOwn + i;
+        const bool there = query < call.queries;
+        const float lse = there ? call.lse[rowsAt + query] : -INFINITY, d = there ? delta[rowsAt + query] : 0.0f;
+        for (int j = 0; j < kOwn; ++j) {
+            const int at = key + static_cast<int>(threadIdx.x) + kSide * j;
+            const bool seen = lse != -INFINITY && call.sees(place.b, query, at);
+            s[i][j] = seen ? expf(call.score(s[i][j], place.h, query, at) - lse) : 0.0f;
+            // The weight of an only key is 1 whatever the score; the difference would be rounding alone.
+            dp[i][j] = seen && call.keys > 1 ? s[i][j] * (dp[i][j] - d) : 0.0f;
+        }
+    }
+}
+
+template <int W>
+constexpr int kBackwardFloats = 4 * kTileSize<W> + kScoreSize;
+
+/// A block of keys of one head: dK and dV, over all queries that see them.
+template <int W>
+__global__ void __launch_bounds__(kSide* kSide)
+    keysBackwardKernel(Call call, const float* dO, const float* delta, Out dk, Out dv) {
+    extern __shared__ float shared[];
+    float *k = shared, *v = k + kTileSize<W>, *q = v + kTileSize<W>, *d = q + kTileSize<W>, *p = d + kTileSize<W>;
+    const Place place = placeOf(call);
+    const auto [b, h, key] = place;
+    const int count = min(kTile, call.keys - key);
+    const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
+    loadTile<W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+    loadTile<W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+    float gradientK[kOwn][kColumns<W>] = {}, gradientV[kOwn][kColumns<W>] = {};
+    for (int row = call.firstQuery(key); row < call.lastQuery(key); row += kTile) {
+        const int rows = min(kTile, call.queries - row);
+        __syncthreads();
+        loadTile<W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
+        loadTile<W>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
+        __syncthreads();
+        float s[kOwn][kOwn] = {}, dp[kOwn][kOwn] = {};
+        rowsByRows<W>(q, k, s);
+        rowsByRows<W>(d, v, dp);
+        weightsAndGradients(call, place, row, key, delta, s, dp);
+        storeScores(p, s);
+        __syncthreads();
+        columnsByRows<W>(p, d, gradientV);
+        __syncthreads();
+        storeScores(p, dp);
+        __syncthreads();
+        columnsByRows<W>(p, q, gradientK);
+    }
+    storeRows<W>(dk, call.keyAt(b, h, key), call.stride(), count, call.width, call.scale, gradientK);
+    storeRows<W>(dv, call.keyAt(b, h, key), call.stride(), count, call.width, 1.0f, gradientV);
+}
+
+/// Adds a tile of dL/d(score) to the buckets of its distances: each diagonal by one thread, then each bucket by one.
+__device__ void addToBuckets(const Call& call, const float* p, int row, int key, float* diagonals, float* buckets) {
+    const int diagonal = threadId();
+    if (diagonal < 2 * kTile - 1) {
+        const int offset = diagonal - (kTile - 1);  // column − row within the tile
+        float sum = 0;
+        for (int i = max(0, -offset); i < min(kTile, kTile - offset); ++i) sum += p[i * kScoreStride + i + offset];
+        diagonals[diagonal] = sum;
+    }
+    __syncthreads();
+    if (threadId() < kBuckets)
+        for (int i = 0; i < 2 * kTile - 1; ++i)
+            if (call.bucket(key - row + i - (kTile - 1)) == threadId()) buckets[threadId()] += diagonals[i];
+}
+
+/// A block of queries of one head: dQ, and its share of the bias' gradient [B,H,tiles,kBuckets] where that is wanted.
+template <int W>
+__global__ void __launch_bounds__(kSide* kSide)
+    queriesBackwardKernel(Call call, const float* dO, const float* delta, Out dq, float* biasShares) {
+    extern __shared__ float shared[];
+    __shared__ float diagonals[2 * kTile], buckets[kBuckets];
+    float *k = shared, *v = k + kTileSize<W>, *q = v + kTileSize<W>, *d = q + kTileSize<W>, *p = d + kTileSize<W>;
+    const Place place = placeOf(call);
+    const auto [b, h, row] = place;
+    const int rows = min(kTile, call.queries - row);
+    loadTile<W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
+    loadTile<W>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
+    if (threadId() < kBuckets) buckets[threadId()] = 0;
+    float gradient[kOwn][kColumns<W>] = {};
+    for (int key = call.firstKey(row); key < call.lastKey(row); key += kTile) {
+        const int count = min(kTile, call.keys - key);
+        const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
+        __syncthreads();
+        loadTile<W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+        loadTile<W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+        __syncthreads();
+        float s[kOwn][kOwn] = {}, dp[kOwn][kOwn] = {};
+        rowsByRows<W>(q, k, s);
+        rowsByRows<W>(d, v, dp);
+        weightsAndGradients(call, place, row, key, delta, s, dp);
+        storeScores(p, dp);
+        __syncthreads();
+        scoresByRows<W>(p, k, gradient);
+        if (biasShares != nullptr) addToBuckets(call, p, row, key, diagonals, buckets);
+    }
+    storeRows<W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale, gradient);
+    if (biasShares != nullptr && threadId() < kBuckets)
+        biasShares[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kBuckets + threadId()] =
+            buckets[threadId()];
+}
+
+/// bias' gradient [H,kBuckets] from the shares of samples and tiles, in order.
+void sumBias(const Variable& bias, const float* shares, std::int64_t batch, std::int64_t heads, std::int64_t tiles) {
+    const Out out = outOf(bias);
+    forEach(streamOf(bias), heads * kBuckets, "attend, bias", [=] __device__(std::int64_t i) {
+        const std::int64_t h = i / kBuckets;
+        float sum = 0;
+        for (std::int64_t b = 0; b < batch; ++b)
+            for (std::int64_t tile = 0; tile < tiles; ++tile)
+                sum += shares[((b * heads + h) * tiles + tile) * kBuckets + i % kBuckets];
+        out.put(i, sum);
+    });
+}
+
+Call callOf(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options, const Tensor& lse) {
+    Call call{};
+    call.q = q.value().onDeviceAs<float>();
+    call.k = k.value().onDeviceAs<float>();
+    call.v = v.value().onDeviceAs<float>();
+    call.keep = options.keep.empty() ? nullptr : options.keep.data();
+    call.bias = options.bias ? options.bias.value().onDeviceAs<float>() : nullptr;
+    call.lse = lse.onDeviceAs<float>();
+    call.queries = static_cast<int>(q.shape()[1]);
+    call.keys = static_cast<int>(k.shape()[1]);
+    call.heads = static_cast<int>(q.shape()[2]);
+    call.width = static_cast<int>(q.shape()[3]);
+    call.scale = 1.0f / std::sqrt(static_cast<float>(call.width));
+    call.causal = options.causal;
+    call.window = static_cast<int>(std::min<std::int64_t>(options.window, 1 << 30));
+    for (std::size_t h = 0; h < options.slopes.size(); ++h) call.slopes[h] = static_cast<float>(options.slopes[h]);
+    for (int d = -kFarthest; d <= kFarthest; ++d)
+        call.buckets[d + kFarthest] = static_cast<std::int8_t>(relativeBucket(d, options.causal));
+    return call;
+}
+
+void backward(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options, const Variable& o,
+              const Tensor& lse) {
+    const Call call = callOf(q, k, v, options, lse);
+    Arena& arena = q.tape().arena();
+    cudaStream_t stream = streamOf(q);
+    const std::int64_t batch = q.shape()[0], heads = q.shape()[2];
+    const int count = static_cast<int>(batch * q.shape()[1] * heads);
+    const float* dO = o.gradient().onDeviceAs<float>();
+    float* delta = arena.tensor(lse.shape()).onDeviceAs<float>();
+    deltaKernel<<<blocksFor(count, 8), dim3(kWarp, 8), 0, stream>>>(call, o.value().onDeviceAs<float>(), dO, delta,
+                                                                    count);
+    checkLaunch("attend, backwards");
+    const auto grid = [&](int rows) { return dim3(blocksFor(rows, kTile), static_cast<unsigned>(batch * heads)); };
+    if (k.needsGradient() || v.needsGradient()) {
+        const Out dk = outOf(k), dv = outOf(v);
+        LINSCOPE_LAUNCH_BY_WIDTH(call.width, keysBackwardKernel, grid(call.keys), kBackwardFloats, stream, call, dO,
+                                 delta, dk, dv);
+    }
+    const bool biased = options.bias && options.bias.needsGradient();
+    if (!q.needsGradient() && !biased) return;
+    const std::int64_t tiles = blocksFor(call.queries, kTile);
+    float* shares = biased ? arena.tensor({batch, heads, tiles, kBuckets}).onDeviceAs<float>() : nullptr;
+    const Out dq = outOf(q);
+    LINSCOPE_LAUNCH_BY_WIDTH(call.width, queriesBackwardKernel, grid(call.queries), kBackwardFloats, stream, call, dO,
+                             delta, dq, shares);
+    if (biased) sumBias(options.bias, shares, batch, heads, tiles);
+}
+
+}  // namespace
+
+Variable attend(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options) {
+    Tape& tape = q.tape();
+    const Variable o = options.bias ? tape.result(q.shape(), q.type(), q, k, v, options.bias)
+                                    : tape.result(q.shape(), q.type(), q, k, v);
+    const Tensor lse = tape.arena().tensor({q.shape()[0], q.shape()[2], q.shape()[1]});
+    const Call call = callOf(q, k, v, options, lse);
+    const dim3 grid(blocksFor(call.queries, kTile), static_cast<unsigned>(q.shape()[0] * q.shape()[2]));
+    LINSCOPE_LAUNCH_BY_WIDTH(call.width, forwardKernel, grid, kForwardFloats, streamOf(q), call,
+                             o.value().onDeviceAs<float>(), lse.onDeviceAs<float>());
+    tape.record(o, [=] { backward(q, k, v, options, o, lse); });
+    return o;
+}
+
+}  // namespace linscope::cuda

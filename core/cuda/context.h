@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+struct CUstream_st;
+struct CUgraphExec_st;
+struct CUevent_st;
+
+namespace linscope {
+
+namespace cuda {
+class Blas;
+}
+
+/// Work recorded once and then replayed with one call.
+class DeviceGraph {
+public:
+    explicit DeviceGraph(CUgraphExec_st* graph) : m_graph(graph) {}
+    ~DeviceGraph();
+    DeviceGraph(const DeviceGraph&) = delete;
+    DeviceGraph& operator=(const DeviceGraph&) = delete;
+    CUgraphExec_st* raw() const { return m_graph; }
+
+private:
+    CUgraphExec_st* m_graph;
+};
+
+/// One stream of work on the CUDA device with what its operations share. Everything that is asked of it is done in
+/// order and, unless said otherwise, later: no call waits. Each lane has a context, so that lanes run beside one
+/// another. Throws Error `[cuda] …` on every failure; in a build without CUDA the constructor does.
+class DeviceContext {
+public:
+    DeviceContext();
+    ~DeviceContext();
+    DeviceContext(const DeviceContext&) = delete;
+    DeviceContext& operator=(const DeviceContext&) = delete;
+
+    /// Memory of the device. Throws Error with what was needed and what was free. Not while a graph is captured.
+    void* allocate(std::size_t bytes);
+    void release(void* memory);
+    /// Memory of the processor that copies to and from the device run from without waiting.
+    void* allocatePinned(std::size_t bytes);
+    void releasePinned(void* memory);
+
+    void fill(void* memory, int byte, std::size_t bytes);
+    /// Where `from` or `to` is not pinned the call may wait.
+    void toDevice(void* to, const void* from, std::size_t bytes);
+    void toHost(void* to, const void* from, std::size_t bytes);
+    void copy(void* to, const void* from, std::size_t bytes);
+    void fillNumbers(float* numbers, float value, std::int64_t count);
+    /// Waits until all of it is done.
+    void wait();
+
+    /// Records what `work` asks for in place of doing it.
+    std::unique_ptr<DeviceGraph> capture(const std::function<void()>& work);
+    void replay(const DeviceGraph& graph);
+
+    /// Starts and stops a clock on the device; milliseconds() waits for the stop.
+    void startClock();
+    void stopClock();
+    double milliseconds();
+
+    CUstream_st* stream() const { return m_stream; }
+    /// Matrix products; the library is loaded at the first call.
+    cuda::Blas& blas();
+    /// Multiprocessors of the device, for kernels that choose their own number of blocks.
+    int processors() const { return m_processors; }
+
+private:
+    CUstream_st* m_stream = nullptr;
+    CUevent_st *m_start = nullptr, *m_stop = nullptr;
+    std::unique_ptr<cuda::Blas> m_blas;
+    int m_processors = 1;
+};
+
+}  // namespace linscope
