@@ -156,6 +156,8 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     trainStep->add_option("--k", step->slots, "slots of the Linformer lane")->check(CLI::PositiveNumber);
     trainStep->add_option("--repeat", step->repeat, "timed steps")->check(CLI::PositiveNumber)->capture_default_str();
     trainStep->add_option("--threads", step->threads)->check(CLI::PositiveNumber);
+    trainStep->add_option("--mechanism", step->mechanisms, "lanes to time (default: full and linformer)");
+    addDevice(*trainStep, step->device);
     addJson(*trainStep, step->json);
 
     std::shared_ptr<BenchProbesArguments> probes;
@@ -217,8 +219,19 @@ std::string oneLine(std::string text) {
 
 }  // namespace
 
-void requireDevice(const std::string& device) {
+Device chosenDevice(const std::string& device, const Experiment& experiment) {
+    if (device == "cpu") return Device::Cpu;
     if (device == "cuda") requireCuda();
+    if (!cudaAvailable()) return Device::Cpu;
+    for (const LaneConfig& lane : experiment.lanes) {
+        try {
+            requireForm(findMechanism(lane.mechanism), lane.options, experiment.attentionSizes(), Device::Cuda);
+        } catch (const Error&) {
+            if (device == "cuda") throw;
+            return Device::Cpu;
+        }
+    }
+    return Device::Cuda;
 }
 
 int runCli(int argc, char** argv, const CliHooks& hooks) {
