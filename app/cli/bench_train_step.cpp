@@ -78,12 +78,14 @@ struct Setting {
     std::vector<std::string> mechanisms;
     std::int64_t repeat = 1;
     Device device = Device::Cpu;
+    std::string precision;
 };
 
 /// All lanes in turn, so that a machine that slows down slows all.
 std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, ProgressLine& progress) {
     const ScratchFolder folder;
-    const Experiment experiment = benchExperiment(shape, folder.path(), setting.mechanisms);
+    Experiment experiment = benchExperiment(shape, folder.path(), setting.mechanisms);
+    experiment.model.precision = setting.precision;
     const std::int64_t repeat = setting.repeat;
     const std::unique_ptr<Task> task =
         findTask(experiment.task.name).create(experiment.task.options, static_cast<std::uint64_t>(experiment.seed));
@@ -169,6 +171,7 @@ void printTable(const std::vector<LaneTime>& times, Device device) {
 int runBenchTrainStep(const BenchTrainStepArguments& arguments) {
     if (arguments.threads) setThreadCount(static_cast<int>(*arguments.threads));
     Setting setting{.mechanisms = arguments.mechanisms, .repeat = arguments.repeat};
+    setting.precision = arguments.precision;
     if (setting.mechanisms.empty()) setting.mechanisms = {"full", "linformer"};
     if (arguments.device == "cuda") requireCuda();
     if (arguments.device != "cpu" && cudaAvailable()) setting.device = Device::Cuda;
@@ -181,8 +184,8 @@ int runBenchTrainStep(const BenchTrainStepArguments& arguments) {
     const std::string where = setting.device == Device::Cuda ? cudaDescription()
                                                              : fmt::format("{} threads", threadCount());
     if (!arguments.json) {
-        fmt::print("one training step (forward, backward, AdamW), fp32, {}, median of {} after {} for warm-up\n\n",
-                   where, arguments.repeat, kWarmUpSteps);
+        fmt::print("one training step (forward, backward, AdamW), {}, {}, median of {} after {} for warm-up\n\n",
+                   setting.precision, where, arguments.repeat, kWarmUpSteps);
         printTable(times, setting.device);
         return 0;
     }
@@ -191,6 +194,7 @@ int runBenchTrainStep(const BenchTrainStepArguments& arguments) {
     printJson({{"bench", "train-step"},
                {"device", nameOf(setting.device)},
                {"where", where},
+               {"precision", setting.precision},
                {"threads", threadCount()},
                {"repeat", arguments.repeat},
                {"results", std::move(results)}});

@@ -50,6 +50,7 @@ int runCheck(const CheckArguments& arguments) {
     if (arguments.device != "cuda") places.push_back(nullptr);
     if (arguments.device != "cpu" && cudaAvailable())
         places.push_back((device = std::make_unique<DeviceContext>()).get());
+    if (device) device->setPrecision(precisionOf(arguments.precision));
     std::vector<ProofResult> results;
     ProgressLine progress;
     for (const MechanismInfo* mechanism : chosenMechanisms(arguments.mechanism))

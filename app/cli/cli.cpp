@@ -12,6 +12,7 @@
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
 #include "core/cuda/device.h"
+#include "core/cuda/precision.h"
 
 namespace linscope::app {
 namespace {
@@ -31,6 +32,12 @@ CLI::App* command(CLI::App& parent, Action& chosen, const std::string& name, con
 void addDevice(CLI::App& app, std::string& device) {
     app.add_option("--device", device, "where to compute")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+        ->capture_default_str();
+}
+
+void addPrecision(CLI::App& app, std::string& precision) {
+    app.add_option("--precision", precision, "what a CUDA device rounds factors of matrix products to")
+        ->check(CLI::IsMember(std::vector<std::string>(kPrecisionNames.begin(), kPrecisionNames.end())))
         ->capture_default_str();
 }
 
@@ -100,6 +107,7 @@ void addCheck(CLI::App& parent, Action& chosen) {
     for (const MechanismInfo& mechanism : mechanisms()) names.emplace_back(mechanism.name);
     app->add_option("--mechanism", arguments->mechanism, "only this one")->check(CLI::IsMember(names));
     addDevice(*app, arguments->device);
+    addPrecision(*app, arguments->precision);
     addJson(*app, arguments->json);
 }
 
@@ -158,6 +166,7 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     trainStep->add_option("--threads", step->threads)->check(CLI::PositiveNumber);
     trainStep->add_option("--mechanism", step->mechanisms, "lanes to time (default: full and linformer)");
     addDevice(*trainStep, step->device);
+    addPrecision(*trainStep, step->precision);
     addJson(*trainStep, step->json);
 
     std::shared_ptr<BenchProbesArguments> probes;

@@ -43,6 +43,7 @@ struct MechanismsArguments {
 struct CheckArguments {
     std::string mechanism;  ///< empty: all
     std::string device = "auto";
+    std::string precision = "fp32";  ///< on a device
     bool json = false;
 };
 
@@ -70,6 +71,7 @@ struct BenchTrainStepArguments {
     std::int64_t repeat = 15;
     std::optional<std::int64_t> threads;
     std::string device = "cpu";
+    std::string precision = "fp32";
     std::vector<std::string> mechanisms;  ///< a lane each; empty: full and linformer
     bool json = false;
 };

@@ -74,57 +74,64 @@ template <int W>
 constexpr int kForwardFloats = 2 * kTileSize<W> + std::max(kTileSize<W>, kScoreSize);
 
 /// A block of queries of one head: o and lse, with a running maximum and sum (Dao et al. 2022, Algorithm 1).
-template <int W>
-__global__ void __launch_bounds__(kSide* kSide) forwardKernel(Call call, float* o, float* lse) {
+template <typename Tiles, int W>
+__global__ void __launch_bounds__(Tiles::kThreads) forwardKernel(Call call, float* o, float* lse) {
     extern __shared__ float shared[];
     float *q = shared, *v = q + kTileSize<W>, *k = v + kTileSize<W>, *p = k;  // weights take the keys' place
     const auto [b, h, row] = placeOf(call);
     const int rows = min(kTile, call.queries - row);
-    loadTile<W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
-    float out[kOwn][kColumns<W>] = {}, greatest[kOwn], sum[kOwn] = {};
-    for (float& g : greatest) g = -INFINITY;
+    loadTile<Tiles, W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
+    float out[Tiles::kRows][Tiles::template kWide<W>] = {}, greatest[Tiles::kRows], sum[Tiles::kRows] = {};
+#pragma unroll
+    for (int i = 0; i < Tiles::kRows; ++i) greatest[i] = -INFINITY;
     for (int key = call.firstKey(row); key < call.lastKey(row); key += kTile) {
         const int count = min(kTile, call.keys - key);
         const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
         __syncthreads();
-        loadTile<W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
-        loadTile<W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+        loadTile<Tiles, W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+        loadTile<Tiles, W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
         __syncthreads();
-        float s[kOwn][kOwn] = {};
-        rowsByRows<W>(q, k, s);
-        for (int i = 0; i < kOwn; ++i) {
-            const int query = row + static_cast<int>(threadIdx.y) * kOwn + i;
+        float s[Tiles::kRows][Tiles::kColumns] = {};
+        Tiles::template rowsByRows<W>(q, k, s);
+#pragma unroll
+        for (int i = 0; i < Tiles::kRows; ++i) {
+            const int query = row + Tiles::row(i);
             float top = greatest[i];
-            for (int j = 0; j < kOwn; ++j) {
-                const int at = key + static_cast<int>(threadIdx.x) + kSide * j;
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j) {
+                const int at = key + Tiles::column(j);
                 s[i][j] = call.sees(b, query, at) ? call.score(s[i][j], h, query, at) : -INFINITY;
                 top = fmaxf(top, s[i][j]);
             }
-            top = rowMax(top);
+            top = Tiles::rowMax(top);
             const float shrink = top == -INFINITY ? 1.0f : expf(greatest[i] - top);
             float part = 0;
-            for (int j = 0; j < kOwn; ++j) {
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j) {
                 s[i][j] = s[i][j] == -INFINITY ? 0.0f : expf(s[i][j] - top);
                 part += s[i][j];
             }
-            sum[i] = sum[i] * shrink + rowSum(part);
+            sum[i] = sum[i] * shrink + Tiles::rowSum(part);
             greatest[i] = top;
-            for (int c = 0; c < kColumns<W>; ++c) out[i][c] *= shrink;
+#pragma unroll
+            for (int c = 0; c < Tiles::template kWide<W>; ++c) out[i][c] *= shrink;
         }
         __syncthreads();
-        storeScores(p, s);
+        storeScores<Tiles>(p, s);
         __syncthreads();
-        scoresByRows<W>(p, v, out);
+        Tiles::template scoresByRows<W>(p, v, out);
     }
-    for (int i = 0; i < kOwn; ++i) {
+#pragma unroll
+    for (int i = 0; i < Tiles::kRows; ++i) {
         const float factor = sum[i] > 0.0f ? 1.0f / sum[i] : 0.0f;
-        for (int c = 0; c < kColumns<W>; ++c) out[i][c] *= factor;
-        const int at = static_cast<int>(threadIdx.y) * kOwn + i;
-        if (threadIdx.x == 0 && at < rows)
+#pragma unroll
+        for (int c = 0; c < Tiles::template kWide<W>; ++c) out[i][c] *= factor;
+        const int at = Tiles::row(i);
+        if (Tiles::leads() && at < rows)
             lse[static_cast<std::int64_t>(blockIdx.y) * call.queries + row + at] =
                 sum[i] > 0.0f ? greatest[i] + logf(sum[i]) : -INFINITY;
     }
-    storeRows<W>({o}, call.queryAt(b, h, row), call.stride(), rows, call.width, 1.0f, out);
+    storeRows<Tiles, W>({o}, call.queryAt(b, h, row), call.stride(), rows, call.width, 1.0f, out);
 }
 
 /// delta [B,H,T] = Σ o·dO of each row: a warp for each.
@@ -145,15 +152,18 @@ __global__ void deltaKernel(Call call, const float* o, const float* dO, float* d
 
 /// From dot products s and dp of this thread's part of a tile to the weights p and, in dp, dL/d(score)
 /// (Dao et al. 2022, Algorithm 4).
+template <typename Tiles>
 __device__ void weightsAndGradients(const Call& call, const Place& place, int row, int key, const float* delta,
-                                    float (&s)[kOwn][kOwn], float (&dp)[kOwn][kOwn]) {
+                                    float (&s)[Tiles::kRows][Tiles::kColumns], float (&dp)[Tiles::kRows][Tiles::kColumns]) {
     const std::int64_t rowsAt = static_cast<std::int64_t>(blockIdx.y) * call.queries;
-    for (int i = 0; i < kOwn; ++i) {
-        const int query = row + static_cast<int>(threadIdx.y) * kOwn + i;
+#pragma unroll
+    for (int i = 0; i < Tiles::kRows; ++i) {
+        const int query = row + Tiles::row(i);
         const bool there = query < call.queries;
         const float lse = there ? call.lse[rowsAt + query] : -INFINITY, d = there ? delta[rowsAt + query] : 0.0f;
-        for (int j = 0; j < kOwn; ++j) {
-            const int at = key + static_cast<int>(threadIdx.x) + kSide * j;
+#pragma unroll
+        for (int j = 0; j < Tiles::kColumns; ++j) {
+            const int at = key + Tiles::column(j);
             const bool seen = lse != -INFINITY && call.sees(place.b, query, at);
             s[i][j] = seen ? expf(call.score(s[i][j], place.h, query, at) - lse) : 0.0f;
             // The weight of an only key is 1 whatever the score; the difference would be rounding alone.
@@ -166,8 +176,8 @@ template <int W>
 constexpr int kBackwardFloats = 4 * kTileSize<W> + kScoreSize;
 
 /// A block of keys of one head: dK and dV, over all queries that see them.
-template <int W>
-__global__ void __launch_bounds__(kSide* kSide)
+template <typename Tiles, int W>
+__global__ void __launch_bounds__(Tiles::kThreads)
     keysBackwardKernel(Call call, const float* dO, const float* delta, Out dk, Out dv) {
     extern __shared__ float shared[];
     float *k = shared, *v = k + kTileSize<W>, *q = v + kTileSize<W>, *d = q + kTileSize<W>, *p = d + kTileSize<W>;
@@ -175,49 +185,49 @@ __global__ void __launch_bounds__(kSide* kSide)
     const auto [b, h, key] = place;
     const int count = min(kTile, call.keys - key);
     const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
-    loadTile<W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
-    loadTile<W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
-    float gradientK[kOwn][kColumns<W>] = {}, gradientV[kOwn][kColumns<W>] = {};
+    loadTile<Tiles, W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+    loadTile<Tiles, W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+    float gradientK[Tiles::kRows][Tiles::template kWide<W>] = {}, gradientV[Tiles::kRows][Tiles::template kWide<W>] = {};
     for (int row = call.firstQuery(key); row < call.lastQuery(key); row += kTile) {
         const int rows = min(kTile, call.queries - row);
         __syncthreads();
-        loadTile<W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
-        loadTile<W>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
+        loadTile<Tiles, W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
+        loadTile<Tiles, W>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
         __syncthreads();
-        float s[kOwn][kOwn] = {}, dp[kOwn][kOwn] = {};
-        rowsByRows<W>(q, k, s);
-        rowsByRows<W>(d, v, dp);
-        weightsAndGradients(call, place, row, key, delta, s, dp);
-        storeScores(p, s);
+        float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
+        Tiles::template rowsByRows<W>(q, k, s);
+        Tiles::template rowsByRows<W>(d, v, dp);
+        weightsAndGradients<Tiles>(call, place, row, key, delta, s, dp);
+        storeScores<Tiles>(p, s);
         __syncthreads();
-        columnsByRows<W>(p, d, gradientV);
+        Tiles::template columnsByRows<W>(p, d, gradientV);
         __syncthreads();
-        storeScores(p, dp);
+        storeScores<Tiles>(p, dp);
         __syncthreads();
-        columnsByRows<W>(p, q, gradientK);
+        Tiles::template columnsByRows<W>(p, q, gradientK);
     }
-    storeRows<W>(dk, call.keyAt(b, h, key), call.stride(), count, call.width, call.scale, gradientK);
-    storeRows<W>(dv, call.keyAt(b, h, key), call.stride(), count, call.width, 1.0f, gradientV);
+    storeRows<Tiles, W>(dk, call.keyAt(b, h, key), call.stride(), count, call.width, call.scale, gradientK);
+    storeRows<Tiles, W>(dv, call.keyAt(b, h, key), call.stride(), count, call.width, 1.0f, gradientV);
 }
 
 /// Adds a tile of dL/d(score) to the buckets of its distances: each diagonal by one thread, then each bucket by one.
 __device__ void addToBuckets(const Call& call, const float* p, int row, int key, float* diagonals, float* buckets) {
-    const int diagonal = threadId();
-    if (diagonal < 2 * kTile - 1) {
+    int diagonal = static_cast<int>(threadIdx.x);
+    for (; diagonal < 2 * kTile - 1; diagonal += static_cast<int>(blockDim.x)) {
         const int offset = diagonal - (kTile - 1);  // column − row within the tile
         float sum = 0;
         for (int i = max(0, -offset); i < min(kTile, kTile - offset); ++i) sum += p[i * kScoreStride + i + offset];
         diagonals[diagonal] = sum;
     }
     __syncthreads();
-    if (threadId() < kBuckets)
+    if (static_cast<int>(threadIdx.x) < kBuckets)
         for (int i = 0; i < 2 * kTile - 1; ++i)
-            if (call.bucket(key - row + i - (kTile - 1)) == threadId()) buckets[threadId()] += diagonals[i];
+            if (call.bucket(key - row + i - (kTile - 1)) == static_cast<int>(threadIdx.x)) buckets[static_cast<int>(threadIdx.x)] += diagonals[i];
 }
 
 /// A block of queries of one head: dQ, and its share of the bias' gradient [B,H,tiles,kBuckets] where that is wanted.
-template <int W>
-__global__ void __launch_bounds__(kSide* kSide)
+template <typename Tiles, int W>
+__global__ void __launch_bounds__(Tiles::kThreads)
     queriesBackwardKernel(Call call, const float* dO, const float* delta, Out dq, float* biasShares) {
     extern __shared__ float shared[];
     __shared__ float diagonals[2 * kTile], buckets[kBuckets];
@@ -225,30 +235,30 @@ __global__ void __launch_bounds__(kSide* kSide)
     const Place place = placeOf(call);
     const auto [b, h, row] = place;
     const int rows = min(kTile, call.queries - row);
-    loadTile<W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
-    loadTile<W>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
-    if (threadId() < kBuckets) buckets[threadId()] = 0;
-    float gradient[kOwn][kColumns<W>] = {};
+    loadTile<Tiles, W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
+    loadTile<Tiles, W>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
+    if (static_cast<int>(threadIdx.x) < kBuckets) buckets[static_cast<int>(threadIdx.x)] = 0;
+    float gradient[Tiles::kRows][Tiles::template kWide<W>] = {};
     for (int key = call.firstKey(row); key < call.lastKey(row); key += kTile) {
         const int count = min(kTile, call.keys - key);
         const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
         __syncthreads();
-        loadTile<W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
-        loadTile<W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+        loadTile<Tiles, W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+        loadTile<Tiles, W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
         __syncthreads();
-        float s[kOwn][kOwn] = {}, dp[kOwn][kOwn] = {};
-        rowsByRows<W>(q, k, s);
-        rowsByRows<W>(d, v, dp);
-        weightsAndGradients(call, place, row, key, delta, s, dp);
-        storeScores(p, dp);
+        float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
+        Tiles::template rowsByRows<W>(q, k, s);
+        Tiles::template rowsByRows<W>(d, v, dp);
+        weightsAndGradients<Tiles>(call, place, row, key, delta, s, dp);
+        storeScores<Tiles>(p, dp);
         __syncthreads();
-        scoresByRows<W>(p, k, gradient);
+        Tiles::template scoresByRows<W>(p, k, gradient);
         if (biasShares != nullptr) addToBuckets(call, p, row, key, diagonals, buckets);
     }
-    storeRows<W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale, gradient);
-    if (biasShares != nullptr && threadId() < kBuckets)
-        biasShares[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kBuckets + threadId()] =
-            buckets[threadId()];
+    storeRows<Tiles, W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale, gradient);
+    if (biasShares != nullptr && static_cast<int>(threadIdx.x) < kBuckets)
+        biasShares[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kBuckets + static_cast<int>(threadIdx.x)] =
+            buckets[static_cast<int>(threadIdx.x)];
 }
 
 /// bias' gradient [H,kBuckets] from the shares of samples and tiles, in order.
@@ -300,7 +310,7 @@ void backward(const Variable& q, const Variable& k, const Variable& v, const Att
     const auto grid = [&](int rows) { return dim3(blocksFor(rows, kTile), static_cast<unsigned>(batch * heads)); };
     if (k.needsGradient() || v.needsGradient()) {
         const Out dk = outOf(k), dv = outOf(v);
-        LINSCOPE_LAUNCH_BY_WIDTH(call.width, keysBackwardKernel, grid(call.keys), kBackwardFloats, stream, call, dO,
+        LINSCOPE_START_TILES(contextOf(q), call.width, keysBackwardKernel, kBackwardFloats, grid(call.keys), call, dO,
                                  delta, dk, dv);
     }
     const bool biased = options.bias && options.bias.needsGradient();
@@ -308,7 +318,7 @@ void backward(const Variable& q, const Variable& k, const Variable& v, const Att
     const std::int64_t tiles = blocksFor(call.queries, kTile);
     float* shares = biased ? arena.tensor({batch, heads, tiles, kBuckets}).onDeviceAs<float>() : nullptr;
     const Out dq = outOf(q);
-    LINSCOPE_LAUNCH_BY_WIDTH(call.width, queriesBackwardKernel, grid(call.queries), kBackwardFloats, stream, call, dO,
+    LINSCOPE_START_TILES(contextOf(q), call.width, queriesBackwardKernel, kBackwardFloats, grid(call.queries), call, dO,
                              delta, dq, shares);
     if (biased) sumBias(options.bias, shares, batch, heads, tiles);
 }
@@ -322,7 +332,7 @@ Variable attend(const Variable& q, const Variable& k, const Variable& v, const A
     const Tensor lse = tape.arena().tensor({q.shape()[0], q.shape()[2], q.shape()[1]});
     const Call call = callOf(q, k, v, options, lse);
     const dim3 grid(blocksFor(call.queries, kTile), static_cast<unsigned>(q.shape()[0] * q.shape()[2]));
-    LINSCOPE_LAUNCH_BY_WIDTH(call.width, forwardKernel, grid, kForwardFloats, streamOf(q), call,
+    LINSCOPE_START_TILES(contextOf(q), call.width, forwardKernel, kForwardFloats, grid, call,
                              o.value().onDeviceAs<float>(), lse.onDeviceAs<float>());
     tape.record(o, [=] { backward(q, k, v, options, o, lse); });
     return o;

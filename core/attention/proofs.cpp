@@ -5,6 +5,7 @@
 
 #include "core/attention/proof_case.h"
 #include "core/base/error.h"
+#include "core/cuda/context.h"
 #include "core/experiment/experiment.h"
 
 namespace linscope {
@@ -15,6 +16,8 @@ using namespace proofs;
 // Single precision against the definition in double, RMS of the error over RMS of the reference. Rounding
 // of 1000-term sums in single precision stays near 1e-6; a wrong term is far above.
 constexpr double kSingleBound = 1e-5;
+// On tensor cores the factors of every product are rounded to 10 bits of fraction (TF32), or to 7 (bfloat16).
+constexpr double kTf32Bound = 5e-3, kBf16Bound = 4e-2;
 // The same algebra in another order, in double.
 constexpr double kDoubleBound = 1e-11;
 // Central differences with h = 1e-5 in double: truncation h² ~ 1e-10, rounding ε/h ~ 1e-11, times the
@@ -25,6 +28,11 @@ constexpr double kDifferenceBound = 1e-7;
 struct Subject {
     const MechanismInfo& info;
     DeviceContext* device = nullptr;
+
+    double bound() const {
+        const Precision precision = device != nullptr ? device->precision() : Precision::Single;
+        return precision == Precision::Single ? kSingleBound : precision == Precision::Tf32 ? kTf32Bound : kBf16Bound;
+    }
 };
 
 class Proof {
@@ -115,8 +123,8 @@ std::vector<float> somePadding(const Case& c) {
 }
 
 void naiveAgainstFused(const Subject& subject, std::vector<ProofResult>& results) {
-    Proof forward(subject, "fused f32 = naive f64, forward", kSingleBound);
-    Proof gradients(subject, "fused f32 = naive f64, gradients", kSingleBound);
+    Proof forward(subject, "fused f32 = naive f64, forward", subject.bound());
+    Proof gradients(subject, "fused f32 = naive f64, gradients", subject.bound());
     Proof wide(subject, "fused f64 = naive f64, all", kDoubleBound);
     std::vector<Case> cases = casesOf(subject, {{1, 32}, {63, 60}, {500, 32}, {1000, 64}}, 2, 2);
     for (Case& c : casesOf(subject, {{63, 60}, {130, 32}}, 2, 2, true))
@@ -209,7 +217,7 @@ ProofResult paddingInvariance(const Subject& subject) {
 
 // A sequence that ends early gives what the same sequence gives alone: no padding in any denominator.
 ProofResult shorterSequences(const Subject& subject) {
-    Proof proof(subject, "padded = shorter sequence", kSingleBound);
+    Proof proof(subject, "padded = shorter sequence", subject.bound());
     for (const Case& c : casesOf(subject, {{63, 32}, {500, 60}}, 1, 2)) {
         const std::int64_t length = c.sizes.length * 2 / 3;
         const std::size_t count = static_cast<std::size_t>(length * c.sizes.heads * c.sizes.headWidth);
@@ -231,7 +239,7 @@ ProofResult shorterSequences(const Subject& subject) {
 
 // A sample's output does not depend on its neighbours in the batch.
 ProofResult batchIndependence(const Subject& subject) {
-    Proof proof(subject, "batch independence", kSingleBound);
+    Proof proof(subject, "batch independence", subject.bound());
     for (const Case& c : casesOf(subject, {{63, 32}, {500, 64}}, 3, 2)) {
         const Inputs inputs = randomInputs(c);
         const Outcome together = run(c, inputs, Form::Fused, DType::F32);

@@ -71,8 +71,11 @@ void check(cublasStatus_t status, const char* what) {
 /// The description of one product, given back at the end of its scope.
 class Description {
 public:
-    Description(const BlasLibrary& library, const Products& p) : m_library(library) {
-        check(library.createOperation(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
+    Description(const BlasLibrary& library, const Products& p, Precision precision) : m_library(library) {
+        const cublasComputeType_t types[] = {CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32,
+                                             CUBLAS_COMPUTE_32F_FAST_16BF};
+        check(library.createOperation(&operation, types[static_cast<int>(precision)], CUDA_R_32F),
+              "describing a product");
         // Row-major matrices are the transposes of column-major ones: Cᵀ = op(B)ᵀ·op(A)ᵀ.
         const cublasOperation_t transposed[2] = {p.transposeB ? CUBLAS_OP_T : CUBLAS_OP_N,
                                                  p.transposeA ? CUBLAS_OP_T : CUBLAS_OP_N};
@@ -156,7 +159,7 @@ const Blas::Algorithm& Blas::algorithmOf(const Form& form, void* operation, void
 
 void Blas::multiply(const Products& p, const float* a, const float* b, float* c) {
     if (p.m == 0 || p.n == 0 || p.batches == 0) return;
-    Description description(*m_library, p);
+    Description description(*m_library, p, m_context.precision());
     const Form form{p.m,   p.n,       p.k,       p.transposeA, p.transposeB, p.lda,          p.ldb,
                     p.ldc, p.batches, p.strideA, p.strideB,    p.strideC,    p.bias != nullptr, p.beta != 0};
     void* const layouts[3] = {description.layouts[0], description.layouts[1], description.layouts[2]};

@@ -22,7 +22,7 @@ struct Products : Product {
     const float* bias = nullptr;  ///< [n] added to every row of the result, or none
 };
 
-/// Matrix products of one stream by cuBLASLt, in single precision (no TF32). The library is half a gigabyte: it is
+/// Matrix products of one stream by cuBLASLt, in the context's precision. The library is half a gigabyte: it is
 /// loaded when the first product is asked for, so that commands that never compute on a device start at once. The
 /// choice of algorithm is remembered for each form.
 class Blas {

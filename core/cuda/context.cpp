@@ -142,6 +142,14 @@ void DeviceContext::replay(const DeviceGraph& graph) {
     check(cudaGraphLaunch(graph.raw(), m_stream), "starting a graph");
 }
 
+void DeviceContext::setPrecision(Precision precision) {
+    int major = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "reading the compute capability");
+    require(precision == Precision::Single || major >= 8, "cuda",
+            "compute capability 8 or more for precision {}, but the device has {}; use fp32", nameOf(precision), major);
+    m_precision = precision;
+}
+
 void DeviceContext::startClock() {
     check(cudaEventRecord(m_start, m_stream), "starting a clock");
 }

@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 
+#include "core/cuda/precision.h"
+
 struct CUstream_st;
 struct CUgraphExec_st;
 struct CUevent_st;
@@ -66,6 +68,11 @@ public:
     CUstream_st* stream() const { return m_stream; }
     /// Matrix products; the library is loaded at the first call.
     cuda::Blas& blas();
+    /// How matrix products are computed. Everything else, sums of products included, is in single precision always.
+    Precision precision() const { return m_precision; }
+    /// Throws Error where the device has no tensor cores for it. Before the first work.
+    void setPrecision(Precision precision);
+    bool tensorCores() const { return m_precision != Precision::Single; }
     /// Multiprocessors of the device, for kernels that choose their own number of blocks.
     int processors() const { return m_processors; }
 
@@ -74,6 +81,7 @@ private:
     CUevent_st *m_start = nullptr, *m_stop = nullptr;
     std::unique_ptr<cuda::Blas> m_blas;
     int m_processors = 1;
+    Precision m_precision = Precision::Single;
 };
 
 }  // namespace linscope

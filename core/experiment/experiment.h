@@ -19,6 +19,7 @@ struct ModelOptions {
     std::int64_t mlpRatio = 4;         ///< hidden width of the MLP over C
     std::string position = "learned";  ///< of kPositionNames
     std::string pool = "first";        ///< of a task with one prediction per sequence: "first" (CLS) or "mean"
+    std::string precision = "fp32";    ///< of kPrecisionNames: what a device rounds factors of products to
     bool causal() const { return kind == "decoder"; }
     void visit(OptionVisitor& visitor);
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/attention/mechanism.h"
+#include "core/cuda/precision.h"
 #include "core/data/task.h"
 
 namespace linscope {
@@ -47,6 +48,10 @@ void ModelOptions::visit(OptionVisitor& visitor) {
                    {kPositionNames.begin(), kPositionNames.end()});
     visitor.choice({"pool", "", "Where one prediction for a sequence is read: at its first token, or from the mean."},
                    pool, {"first", "mean"});
+    visitor.choice({"precision", "",
+                    "What a CUDA device rounds the factors of matrix products to; sums, and all else, are in fp32. The "
+                    "processor has fp32 alone."},
+                   precision, {kPrecisionNames.begin(), kPrecisionNames.end()});
 }
 
 void OptimizerOptions::visit(OptionVisitor& visitor) {

@@ -1,4 +1,5 @@
 #include "core/attention/attend.h"
+#include "core/attention/feature_attention.h"
 #include "core/attention/linformer/compress.h"
 #include "core/no_cuda/absent.h"
 #include "core/ops/cross_entropy.h"
@@ -47,6 +48,10 @@ Variable rotary(const Variable&, bool) {
     absent();
 }
 Variable attend(const Variable&, const Variable&, const Variable&, const AttendOptions&) {
+    absent();
+}
+Variable featureAttention(const FeatureMap&, const Variable&, const Variable&, const Variable&,
+                          const FeatureAttentionOptions&) {
     absent();
 }
 Variable compress(std::span<Parameter* const>, const Variable&) {

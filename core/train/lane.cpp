@@ -104,6 +104,10 @@ Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task, De
     const ModelOptions& model = experiment.model;
     require(model.width % model.heads == 0, "model", "heads must divide width, but width is {} and heads {}",
             model.width, model.heads);
+    const Precision precision = precisionOf(model.precision);
+    require(m_context || precision == Precision::Single, "model.precision",
+            "\"fp32\", which is all that the processor has, but it is \"{}\"; use --device cuda", model.precision);
+    if (m_context) m_context->setPrecision(precision);
     const MechanismInfo& mechanism = findMechanism(m_config.mechanism);
     requireForm(mechanism, m_config.options, experiment.attentionSizes(), device);
     m_mechanism = mechanism.create(m_config.options, experiment.attentionSizes(), m_parameters);

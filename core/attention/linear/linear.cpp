@@ -147,6 +147,12 @@ MechanismInfo linearMechanism() {
                 return {Fit::Refused, "a decay needs an order of the tokens, which sums over both sides do not have"};
             return {Fit::Refused, "a free bias for each distance cannot be split into features of query and key"};
         },
+        .cudaForm =
+            [](const OptionValues& options, const AttentionSizes& sizes) {
+                return sizes.headWidth <= cuda::kMostHeadWidth &&
+                       optionsFrom<LinearOptions>(options, "linear").features != "taylor";
+            },
+        .cudaForms = "all features but taylor with head widths up to 128 have one",
     };
 }
 
