@@ -21,6 +21,7 @@ struct Call {
     int queries, keys, heads, width;
     float scale;
     bool causal;
+    bool shaped;  ///< scores depend on more than the dot product, or keys are hidden by more than causality
     int window;
     float slopes[kMostHeads];
     std::int8_t buckets[2 * kFarthest + 1];
@@ -32,18 +33,21 @@ struct Call {
     __device__ std::int64_t keyAt(int b, int h, int row) const {
         return (static_cast<std::int64_t>(b) * keys + row) * stride() + h * width;
     }
-    __device__ bool sees(int b, int query, int key) const {
-        return query < queries && key < keys && !(causal && key > query) &&
-               !(window > 0 && abs(query - key) >= window) && (keep == nullptr || keep[b * keys + key] != 0.0f);
-    }
     __device__ int bucket(int distance) const {
         return buckets[min(max(distance, -kFarthest), kFarthest) + kFarthest];
     }
-    /// A pair's score from its dot product.
-    __device__ float score(float dot, int h, int query, int key) const {
+    /// A pair's score from its dot product; −∞ where the query does not see the key.
+    __device__ float score(float dot, int b, int h, int query, int key) const {
+        bool seen = (query < queries) & (key < keys) & !(causal & (key > query)) &
+                    !((window > 0) & (abs(query - key) >= window));
+        if (keep != nullptr) seen = seen && keep[b * keys + key] != 0.0f;
         float score = dot * scale - slopes[h] * static_cast<float>(abs(key - query));
         if (bias != nullptr) score += bias[h * kBuckets + bucket(key - query)];
-        return score;
+        return seen ? score : -INFINITY;
+    }
+    /// Whether every query of the tile sees every key of the tile, by its dot product alone.
+    __device__ bool plain(int row, int key) const {
+        return !shaped && row + kTile <= queries && key + kTile <= keys && !(causal && key + kTile - 1 > row);
     }
     /// Keys that the queries [row, row + kTile) may see, in whole tiles; and queries that may see the keys.
     __device__ int firstKey(int row) const { return window > 0 ? max(0, row - window + 1) / kTile * kTile : 0; }
@@ -70,6 +74,23 @@ __device__ Place placeOf(const Call& call) {
     return {head / call.heads, head % call.heads, static_cast<int>(blockIdx.x) * kTile};
 }
 
+/// The scores of a tile from its dot products; `transposed`: rows are keys and columns are queries.
+template <typename Tiles>
+__device__ void placeScores(const Call& call, const Place& place, int row, int key, bool transposed,
+                            float (&s)[Tiles::kRows][Tiles::kColumns]) {
+    const bool plain = call.plain(row, key);
+#pragma unroll
+    for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+        for (int j = 0; j < Tiles::kColumns; ++j)
+            if (plain)
+                s[i][j] *= call.scale;
+            else
+                s[i][j] = call.score(s[i][j], place.b, place.h,
+                                     row + (transposed ? Tiles::column(j) : Tiles::row(i)),
+                                     key + (transposed ? Tiles::row(i) : Tiles::column(j)));
+}
+
 template <int W>
 constexpr int kForwardFloats = 2 * kTileSize<W> + std::max(kTileSize<W>, kScoreSize);
 
@@ -77,8 +98,9 @@ constexpr int kForwardFloats = 2 * kTileSize<W> + std::max(kTileSize<W>, kScoreS
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads) forwardKernel(Call call, float* o, float* lse) {
     extern __shared__ float shared[];
-    float *q = shared, *v = q + kTileSize<W>, *k = v + kTileSize<W>, *p = k;  // weights take the keys' place
-    const auto [b, h, row] = placeOf(call);
+    float *q = shared, *v = q + kTileSize<W>, *k = v + kTileSize<W>;
+    const Place place = placeOf(call);
+    const auto [b, h, row] = place;
     const int rows = min(kTile, call.queries - row);
     loadTile<Tiles, W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
     float out[Tiles::kRows][Tiles::template kWide<W>] = {}, greatest[Tiles::kRows], sum[Tiles::kRows] = {};
@@ -93,22 +115,17 @@ __global__ void __launch_bounds__(Tiles::kThreads) forwardKernel(Call call, floa
         __syncthreads();
         float s[Tiles::kRows][Tiles::kColumns] = {};
         Tiles::template rowsByRows<W>(q, k, s);
+        placeScores<Tiles>(call, place, row, key, false, s);
 #pragma unroll
         for (int i = 0; i < Tiles::kRows; ++i) {
-            const int query = row + Tiles::row(i);
-            float top = greatest[i];
+            float top = greatest[i], part = 0;
 #pragma unroll
-            for (int j = 0; j < Tiles::kColumns; ++j) {
-                const int at = key + Tiles::column(j);
-                s[i][j] = call.sees(b, query, at) ? call.score(s[i][j], h, query, at) : -INFINITY;
-                top = fmaxf(top, s[i][j]);
-            }
+            for (int j = 0; j < Tiles::kColumns; ++j) top = fmaxf(top, s[i][j]);
             top = Tiles::rowMax(top);
-            const float shrink = top == -INFINITY ? 1.0f : expf(greatest[i] - top);
-            float part = 0;
+            const float base = top == -INFINITY ? 0.0f : top, shrink = power(greatest[i] - base);
 #pragma unroll
             for (int j = 0; j < Tiles::kColumns; ++j) {
-                s[i][j] = s[i][j] == -INFINITY ? 0.0f : expf(s[i][j] - top);
+                s[i][j] = power(s[i][j] - base);
                 part += s[i][j];
             }
             sum[i] = sum[i] * shrink + Tiles::rowSum(part);
@@ -116,10 +133,7 @@ __global__ void __launch_bounds__(Tiles::kThreads) forwardKernel(Call call, floa
 #pragma unroll
             for (int c = 0; c < Tiles::template kWide<W>; ++c) out[i][c] *= shrink;
         }
-        __syncthreads();
-        storeScores<Tiles>(p, s);
-        __syncthreads();
-        Tiles::template scoresByRows<W>(p, v, out);
+        Tiles::template ownScoresByRows<W>(s, k, v, out);  // weights take the keys' place
     }
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i) {
@@ -150,64 +164,76 @@ __global__ void deltaKernel(Call call, const float* o, const float* dO, float* d
               token % call.queries] = sum;
 }
 
-/// From dot products s and dp of this thread's part of a tile to the weights p and, in dp, dL/d(score)
-/// (Dao et al. 2022, Algorithm 4).
-template <typename Tiles>
-__device__ void weightsAndGradients(const Call& call, const Place& place, int row, int key, const float* delta,
-                                    float (&s)[Tiles::kRows][Tiles::kColumns], float (&dp)[Tiles::kRows][Tiles::kColumns]) {
-    const std::int64_t rowsAt = static_cast<std::int64_t>(blockIdx.y) * call.queries;
-#pragma unroll
-    for (int i = 0; i < Tiles::kRows; ++i) {
-        const int query = row + Tiles::row(i);
-        const bool there = query < call.queries;
-        const float lse = there ? call.lse[rowsAt + query] : -INFINITY, d = there ? delta[rowsAt + query] : 0.0f;
-#pragma unroll
-        for (int j = 0; j < Tiles::kColumns; ++j) {
-            const int at = key + Tiles::column(j);
-            const bool seen = lse != -INFINITY && call.sees(place.b, query, at);
-            s[i][j] = seen ? expf(call.score(s[i][j], place.h, query, at) - lse) : 0.0f;
-            // The weight of an only key is 1 whatever the score; the difference would be rounding alone.
-            dp[i][j] = seen && call.keys > 1 ? s[i][j] * (dp[i][j] - d) : 0.0f;
-        }
-    }
+/// From a score and dL/d(weight) the weight, and in its place dL/d(score) (Dao et al. 2022, Algorithm 4). lse is +∞ for
+/// queries without a key, which makes both 0. `live` is 0 for an only key, whose weight is 1 whatever the score: the
+/// difference would be rounding alone.
+__device__ inline void weightAndGradient(float lse, float delta, float live, float& s, float& dp) {
+    s = power(s - lse);
+    dp = live * s * (dp - delta);
 }
+
+__device__ inline float liveOf(const Call& call) {
+    return call.keys > 1 ? 1.0f : 0.0f;
+}
+
+__device__ inline float finiteLse(float lse) {
+    return lse == -INFINITY ? INFINITY : lse;
+}
+
+/// Parts of dK and dV: the queries are shared out among so many blocks where there are few keys.
+struct KeyParts {
+    int tiles;          ///< of queries, for each part
+    std::int64_t size;  ///< of one part's gradient
+};
 
 template <int W>
 constexpr int kBackwardFloats = 4 * kTileSize<W> + kScoreSize;
 
-/// A block of keys of one head: dK and dV, over all queries that see them.
+/// A block of keys of one head: dK and dV, over the queries of its part that see them. Rows of its tiles of scores are
+/// keys. Blocks: tiles of keys, heads, parts.
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
-    keysBackwardKernel(Call call, const float* dO, const float* delta, Out dk, Out dv) {
+    keysBackwardKernel(Call call, const float* dO, const float* delta, KeyParts parts, Out dk, Out dv) {
     extern __shared__ float shared[];
+    __shared__ float lses[kTile], deltas[kTile];
     float *k = shared, *v = k + kTileSize<W>, *q = v + kTileSize<W>, *d = q + kTileSize<W>, *p = d + kTileSize<W>;
     const Place place = placeOf(call);
     const auto [b, h, key] = place;
-    const int count = min(kTile, call.keys - key);
+    const int count = min(kTile, call.keys - key), part = static_cast<int>(blockIdx.z);
     const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
+    const std::int64_t rowsAt = static_cast<std::int64_t>(blockIdx.y) * call.queries;
     loadTile<Tiles, W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
     loadTile<Tiles, W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
     float gradientK[Tiles::kRows][Tiles::template kWide<W>] = {}, gradientV[Tiles::kRows][Tiles::template kWide<W>] = {};
-    for (int row = call.firstQuery(key); row < call.lastQuery(key); row += kTile) {
+    const int first = max(call.firstQuery(key), part * parts.tiles * kTile),
+              last = min(call.lastQuery(key), (part + 1) * parts.tiles * kTile);
+    const float live = liveOf(call);
+    for (int row = first; row < last; row += kTile) {
         const int rows = min(kTile, call.queries - row);
         __syncthreads();
         loadTile<Tiles, W>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
         loadTile<Tiles, W>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
+        if (threadIdx.x < kTile) {
+            const int at = static_cast<int>(threadIdx.x);
+            lses[at] = at < rows ? finiteLse(call.lse[rowsAt + row + at]) : INFINITY;
+            deltas[at] = at < rows ? delta[rowsAt + row + at] : 0.0f;
+        }
         __syncthreads();
         float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
-        Tiles::template rowsByRows<W>(q, k, s);
-        Tiles::template rowsByRows<W>(d, v, dp);
-        weightsAndGradients<Tiles>(call, place, row, key, delta, s, dp);
-        storeScores<Tiles>(p, s);
-        __syncthreads();
-        Tiles::template columnsByRows<W>(p, d, gradientV);
-        __syncthreads();
-        storeScores<Tiles>(p, dp);
-        __syncthreads();
-        Tiles::template columnsByRows<W>(p, q, gradientK);
+        Tiles::template rowsByRows<W>(k, q, s);
+        Tiles::template rowsByRows<W>(v, d, dp);
+        placeScores<Tiles>(call, place, row, key, true, s);
+#pragma unroll
+        for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j)
+                weightAndGradient(lses[Tiles::column(j)], deltas[Tiles::column(j)], live, s[i][j], dp[i][j]);
+        Tiles::template ownScoresByRows<W>(s, p, d, gradientV);
+        Tiles::template ownScoresByRows<W>(dp, p, q, gradientK);
     }
-    storeRows<Tiles, W>(dk, call.keyAt(b, h, key), call.stride(), count, call.width, call.scale, gradientK);
-    storeRows<Tiles, W>(dv, call.keyAt(b, h, key), call.stride(), count, call.width, 1.0f, gradientV);
+    const std::int64_t at = part * parts.size + call.keyAt(b, h, key);
+    storeRows<Tiles, W>(dk, at, call.stride(), count, call.width, call.scale, gradientK);
+    storeRows<Tiles, W>(dv, at, call.stride(), count, call.width, 1.0f, gradientV);
 }
 
 /// Adds a tile of dL/d(score) to the buckets of its distances: each diagonal by one thread, then each bucket by one.
@@ -239,6 +265,14 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     loadTile<Tiles, W>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
     if (static_cast<int>(threadIdx.x) < kBuckets) buckets[static_cast<int>(threadIdx.x)] = 0;
     float gradient[Tiles::kRows][Tiles::template kWide<W>] = {};
+    float lse[Tiles::kRows], deltas[Tiles::kRows];
+#pragma unroll
+    for (int i = 0; i < Tiles::kRows; ++i) {
+        const std::int64_t at = static_cast<std::int64_t>(blockIdx.y) * call.queries + row + Tiles::row(i);
+        lse[i] = Tiles::row(i) < rows ? finiteLse(call.lse[at]) : INFINITY;
+        deltas[i] = Tiles::row(i) < rows ? delta[at] : 0.0f;
+    }
+    const float live = liveOf(call);
     for (int key = call.firstKey(row); key < call.lastKey(row); key += kTile) {
         const int count = min(kTile, call.keys - key);
         const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
@@ -249,11 +283,17 @@ __global__ void __launch_bounds__(Tiles::kThreads)
         float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
         Tiles::template rowsByRows<W>(q, k, s);
         Tiles::template rowsByRows<W>(d, v, dp);
-        weightsAndGradients<Tiles>(call, place, row, key, delta, s, dp);
+        placeScores<Tiles>(call, place, row, key, false, s);
+#pragma unroll
+        for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j) weightAndGradient(lse[i], deltas[i], live, s[i][j], dp[i][j]);
+        Tiles::template ownScoresByRows<W>(dp, p, k, gradient);
+        if (biasShares == nullptr) continue;
+        __syncthreads();
         storeScores<Tiles>(p, dp);
         __syncthreads();
-        Tiles::template scoresByRows<W>(p, k, gradient);
-        if (biasShares != nullptr) addToBuckets(call, p, row, key, diagonals, buckets);
+        addToBuckets(call, p, row, key, diagonals, buckets);
     }
     storeRows<Tiles, W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale, gradient);
     if (biasShares != nullptr && static_cast<int>(threadIdx.x) < kBuckets)
@@ -288,11 +328,49 @@ Call callOf(const Variable& q, const Variable& k, const Variable& v, const Atten
     call.width = static_cast<int>(q.shape()[3]);
     call.scale = 1.0f / std::sqrt(static_cast<float>(call.width));
     call.causal = options.causal;
+    call.shaped = !options.keep.empty() || !options.slopes.empty() || options.bias || options.window > 0;
     call.window = static_cast<int>(std::min<std::int64_t>(options.window, 1 << 30));
     for (std::size_t h = 0; h < options.slopes.size(); ++h) call.slopes[h] = static_cast<float>(options.slopes[h]);
     for (int d = -kFarthest; d <= kFarthest; ++d)
         call.buckets[d + kFarthest] = static_cast<std::int8_t>(relativeBucket(d, options.causal));
     return call;
+}
+
+/// out (+)= Σ of the parts [P, size], in order.
+void sumParts(cudaStream_t stream, const float* parts, std::int64_t count, std::int64_t size, const Out& out) {
+    if (out.data == nullptr) return;
+    forEach(stream, size, "attend, parts", [=] __device__(std::int64_t i) {
+        float sum = 0;
+        for (std::int64_t part = 0; part < count; ++part) sum += parts[part * size + i];
+        out.put(i, sum);
+    });
+}
+
+void keysBackward(const Call& call, const Variable& k, const Variable& v, const float* dO, const float* delta) {
+    DeviceContext& context = contextOf(k);
+    Arena& arena = k.tape().arena();
+    const auto heads = static_cast<unsigned>(k.shape()[0] * call.heads);
+    const unsigned keyTiles = blocksFor(call.keys, kTile), queryTiles = blocksFor(call.queries, kTile);
+    // So many parts that every multiprocessor has two blocks.
+    const unsigned wanted = blocksFor(2 * context.processors(), keyTiles * heads);
+    const unsigned tiles = blocksFor(queryTiles, std::clamp(wanted, 1u, queryTiles));
+    const unsigned count = blocksFor(queryTiles, tiles);
+    const KeyParts parts{static_cast<int>(tiles), k.value().elements()};
+    Out dk = outOf(k), dv = outOf(v);
+    const dim3 blocks(keyTiles, heads, count);
+    if (count == 1) {
+        LINSCOPE_START_TILES(context, call.width, keysBackwardKernel, kBackwardFloats, blocks, call, dO, delta, parts, dk,
+                             dv);
+        return;
+    }
+    const auto scratch = [&](const Out& out) {
+        return out.data == nullptr ? Out{} : Out{arena.tensor({count, parts.size}).onDeviceAs<float>()};
+    };
+    const Out partsK = scratch(dk), partsV = scratch(dv);
+    LINSCOPE_START_TILES(context, call.width, keysBackwardKernel, kBackwardFloats, blocks, call, dO, delta, parts, partsK,
+                         partsV);
+    sumParts(context.stream(), partsK.data, count, parts.size, dk);
+    sumParts(context.stream(), partsV.data, count, parts.size, dv);
 }
 
 void backward(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options, const Variable& o,
@@ -308,11 +386,7 @@ void backward(const Variable& q, const Variable& k, const Variable& v, const Att
                                                                     count);
     checkLaunch("attend, backwards");
     const auto grid = [&](int rows) { return dim3(blocksFor(rows, kTile), static_cast<unsigned>(batch * heads)); };
-    if (k.needsGradient() || v.needsGradient()) {
-        const Out dk = outOf(k), dv = outOf(v);
-        LINSCOPE_START_TILES(contextOf(q), call.width, keysBackwardKernel, kBackwardFloats, grid(call.keys), call, dO,
-                                 delta, dk, dv);
-    }
+    if (k.needsGradient() || v.needsGradient()) keysBackward(call, k, v, dO, delta);
     const bool biased = options.bias && options.bias.needsGradient();
     if (!q.needsGradient() && !biased) return;
     const std::int64_t tiles = blocksFor(call.queries, kTile);

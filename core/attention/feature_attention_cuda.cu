@@ -77,15 +77,15 @@ __global__ void __launch_bounds__(Tiles::kThreads) chunkStateKernel(Call call, S
         if (row >= rows)
             weights[row] = 0.0f;
         else if (summand.queries)
-            weights[row] = expf(call.topBefore(bh, chunk) - call.top[rowAt + row]);
+            weights[row] = power(call.topBefore(bh, chunk) - call.top[rowAt + row]);
         else
-            weights[row] = expf(call.logWeights[rowAt + row] - (call.causal ? call.topAfter(bh, chunk) : call.top[rowAt]));
+            weights[row] = power(call.logWeights[rowAt + row] - (call.causal ? call.topAfter(bh, chunk) : call.top[rowAt]));
     }
     loadTile<Tiles, kTile>(p, summand.phi + rowAt * s.features + first, s.features, rows, columns);
     loadTile<Tiles, W>(y, summand.y + s.tokenAt(bh, t), s.stride(), rows, s.width);
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < kTile * kTile; i += Tiles::kThreads)
-        p[i / kTile * kScoreStride + i % kTile] *= weights[i / kTile];
+        p[i / kTile * kScoreStride + i % kTile] = Tiles::rounded(p[i / kTile * kScoreStride + i % kTile] * weights[i / kTile]);
     __syncthreads();
     float state[Tiles::kRows][Tiles::template kWide<W>] = {};
     Tiles::template columnsByRows<W>(p, y, state);
@@ -115,7 +115,7 @@ void scan(cudaStream_t stream, const Call& call, float* numbers, std::int64_t si
                 continue;
             }
             own[chunk * size] = running;
-            running = running * expf(call.topBefore(bh, chunk) - call.topAfter(bh, chunk)) + part;
+            running = running * power(call.topBefore(bh, chunk) - call.topAfter(bh, chunk)) + part;
         }
         if (!call.causal) own[0] = running;
     });
@@ -130,7 +130,7 @@ __device__ void weighAndMask(const Call& call, std::int64_t rowAt, int rows, flo
         for (int j = 0; j < Tiles::kColumns; ++j) {
             const int row = Tiles::row(i), column = Tiles::column(j);
             a[i][j] = column <= row && row < rows
-                          ? a[i][j] * expf(call.logWeights[rowAt + column] - call.top[rowAt + row])
+                          ? a[i][j] * power(call.logWeights[rowAt + column] - call.top[rowAt + row])
                           : 0.0f;
         }
 }
@@ -174,7 +174,7 @@ __global__ void __launch_bounds__(Tiles::kThreads) outputKernel(Call call, float
         const float before = call.topBefore(bh, chunk);
 #pragma unroll
         for (int i = 0; i < Tiles::kRows; ++i) {
-            const float fade = Tiles::row(i) < rows ? expf(before - call.top[rowAt + Tiles::row(i)]) : 0.0f;
+            const float fade = Tiles::row(i) < rows ? power(before - call.top[rowAt + Tiles::row(i)]) : 0.0f;
             divisor[i] *= fade;
 #pragma unroll
             for (int c = 0; c < Tiles::template kWide<W>; ++c) out[i][c] *= fade;
@@ -182,10 +182,9 @@ __global__ void __launch_bounds__(Tiles::kThreads) outputKernel(Call call, float
             for (int j = 0; j < Tiles::kColumns; ++j) divisor[i] += a[i][j];
         }
         __syncthreads();
-        storeScores<Tiles>(p, a);
         loadTile<Tiles, W>(x, call.v + s.tokenAt(bh, t), s.stride(), rows, s.width);
         __syncthreads();
-        Tiles::template scoresByRows<W>(p, x, out);
+        Tiles::template ownScoresByRows<W>(a, p, x, out);
     }
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i) {
@@ -255,7 +254,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     for (int i = 0; i < Tiles::kRows; ++i) {
         const int row = Tiles::row(i);
         if (row >= rows) continue;
-        const float fade = keys ? expf(call.logWeights[rowAt + row] - after) : expf(before - call.top[rowAt + row]);
+        const float fade = keys ? power(call.logWeights[rowAt + row] - after) : power(before - call.top[rowAt + row]);
         const float weight = call.rms ? 0.0f : keys ? 1.0f : up.delta[rowAt + row];
 #pragma unroll
         for (int j = 0; j < Tiles::kColumns; ++j) {
@@ -317,7 +316,7 @@ __global__ void __launch_bounds__(Tiles::kThreads) valuesBackKernel(Call call, U
     const float after = call.causal ? call.topAfter(bh, chunk) : call.top[rowAt];
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i) {
-        const float weight = Tiles::row(i) < rows ? expf(call.logWeights[rowAt + Tiles::row(i)] - after) : 0.0f;
+        const float weight = Tiles::row(i) < rows ? power(call.logWeights[rowAt + Tiles::row(i)] - after) : 0.0f;
 #pragma unroll
         for (int c = 0; c < Tiles::template kWide<W>; ++c) out[i][c] *= weight;
     }

@@ -243,8 +243,9 @@ void mapForward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variab
     const Projections projections = projectionsOf(recipe);
     const dim3 blocks(blocksFor(projections.count, kTile), static_cast<unsigned>(s.chunks()),
                       static_cast<unsigned>(s.batch * s.heads));
-    LINSCOPE_START_TILES(contextOf(x), s.width, projectKernel, kProjectFloats, blocks, s, projections, in,
-                         static_cast<float>(recipe.scale), phi);
+    // In single precision always: an exponential magnifies what rounding does to its exponent, and a ReLU forgets it.
+    LINSCOPE_START_WITH(ExactTiles, contextOf(x), s.width, projectKernel, kProjectFloats, blocks, s, projections, in,
+                        static_cast<float>(recipe.scale), phi);
     activateKernel<<<blocksFor(s.rows(), kRowsOfBlock), dim3(kWarp, kRowsOfBlock), 0, stream>>>(
         s, recipe.kind, projections.count, in, static_cast<float>(recipe.norm * recipe.scale * recipe.scale),
         recipe.kind != Kind::ProjectedRelu, keys != nullptr ? *keys : KeyWeights{}, phi);

@@ -34,6 +34,8 @@ struct ExactTiles {
     }
     /// Whether this thread is the first of those that share its rows.
     __device__ static bool leads() { return x() == 0; }
+    /// What factors are rounded to before they go into a tile.
+    __device__ static float rounded(float value) { return value; }
     /// Over the threads that share a row.
     __device__ static float rowMax(float value) {
         for (int offset = 8; offset > 0; offset /= 2)
@@ -93,6 +95,19 @@ struct ExactTiles {
         }
     }
 
+    /// The same with the threads' own places of p, by way of the shared memory `scratch`.
+    template <int W>
+    __device__ static void ownScoresByRows(const float (&own)[kRows][kColumns], float* scratch, const float* x,
+                                           float (&result)[kRows][kWide<W>]) {
+        __syncthreads();
+#pragma unroll
+        for (int i = 0; i < kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < kColumns; ++j) scratch[row(i) * kScoreStride + column(j)] = own[i][j];
+        __syncthreads();
+        scoresByRows<W>(scratch, x, result);
+    }
+
     /// result[row][w] += Σ_r p[r][row]·x[r][w]
     template <int W>
     __device__ static void columnsByRows(const float* p, const float* x, float (&result)[kRows][kWide<W>]) {
@@ -138,38 +153,42 @@ struct TensorTiles {
         return value;
     }
 
-    __device__ static unsigned rounded(float value) {
-        unsigned bits;
+    __device__ static float rounded(float value) {
 #if __CUDA_ARCH__ >= 800
+        unsigned bits;
         asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(value));
+        return __uint_as_float(bits);
 #else
-        bits = __float_as_uint(value);
+        return value;
 #endif
-        return bits;
+    }
+
+    /// c += a·b of 16×8 and 8×8 factors, of which each thread has four and two numbers.
+    __device__ static void multiply(const float (&a)[4], float b0, float b1, float& c0, float& c1, float& c2,
+                                    float& c3) {
+#if __CUDA_ARCH__ >= 800
+        asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+            : "+f"(c0), "+f"(c1), "+f"(c2), "+f"(c3)
+            : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
+              "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
+#else
+        __trap();  // older devices have no TF32: DeviceContext::setPrecision() refuses it
+#endif
     }
 
     /// result[·][2n], [·][2n+1] += a·b for N columns of eight; left(row, k) and right(k, column) read the factors.
     template <int K, int N, typename Left, typename Right>
     __device__ static void products(const Left& left, const Right& right, float (&result)[kRows][2 * N]) {
-#if __CUDA_ARCH__ >= 800
         const int g = group(), t = inGroup(), first = firstRow();
-#pragma unroll 2
+#pragma unroll 4
         for (int k = 0; k < K; k += 8) {
-            const unsigned a0 = rounded(left(first + g, k + t)), a1 = rounded(left(first + g + 8, k + t)),
-                           a2 = rounded(left(first + g, k + t + 4)), a3 = rounded(left(first + g + 8, k + t + 4));
+            const float a[4] = {left(first + g, k + t), left(first + g + 8, k + t), left(first + g, k + t + 4),
+                                left(first + g + 8, k + t + 4)};
 #pragma unroll
-            for (int n = 0; n < N; ++n) {
-                const unsigned b0 = rounded(right(k + t, n * 8 + g)), b1 = rounded(right(k + t + 4, n * 8 + g));
-                asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-                    "{%0,%1,%2,%3};"
-                    : "+f"(result[0][2 * n]), "+f"(result[0][2 * n + 1]), "+f"(result[1][2 * n]),
-                      "+f"(result[1][2 * n + 1])
-                    : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-            }
+            for (int n = 0; n < N; ++n)
+                multiply(a, right(k + t, n * 8 + g), right(k + t + 4, n * 8 + g), result[0][2 * n],
+                         result[0][2 * n + 1], result[1][2 * n], result[1][2 * n + 1]);
         }
-#else
-        __trap();  // older devices have no TF32; the launch chooses ExactTiles there
-#endif
     }
 
     template <int W>
@@ -182,6 +201,23 @@ struct TensorTiles {
         products<kTile, kWide<W> / 2>([=](int r, int k) { return p[r * kScoreStride + k]; },
                                       [=](int k, int c) { return x[k * kTileStride<W> + c]; }, result);
     }
+    /// Straight from the registers: a sum does not mind the order of its terms, so that the two columns which a thread
+    /// has of each eight take the places in which the instruction wants its factors.
+    template <int W>
+    __device__ static void ownScoresByRows(const float (&own)[kRows][kColumns], float*, const float* x,
+                                           float (&result)[kRows][kWide<W>]) {
+        const int g = group(), t = inGroup();
+#pragma unroll
+        for (int k = 0; k < kColumns / 2; ++k) {
+            const float a[4] = {rounded(own[0][2 * k]), rounded(own[1][2 * k]), rounded(own[0][2 * k + 1]),
+                                rounded(own[1][2 * k + 1])};
+            const float* rows = x + (8 * k + 2 * t) * kTileStride<W> + g;
+#pragma unroll
+            for (int n = 0; n < kWide<W> / 2; ++n)
+                multiply(a, rows[8 * n], rows[kTileStride<W> + 8 * n], result[0][2 * n], result[0][2 * n + 1],
+                         result[1][2 * n], result[1][2 * n + 1]);
+        }
+    }
     template <int W>
     __device__ static void columnsByRows(const float* p, const float* x, float (&result)[kRows][kWide<W>]) {
         products<kTile, kWide<W> / 2>([=](int r, int k) { return p[k * kScoreStride + r]; },
@@ -193,10 +229,22 @@ struct TensorTiles {
 template <typename Tiles, int W>
 __device__ void loadTile(float* tile, const float* x, std::int64_t stride, int rows, int width,
                          const float* keep = nullptr) {
+    // Whole tiles by four numbers at a time.
+    if (rows == kTile && width == W && stride % 4 == 0 && keep == nullptr &&
+        reinterpret_cast<std::uintptr_t>(x) % 16 == 0) {
+#pragma unroll
+        for (int i = static_cast<int>(threadIdx.x); i < kTile * W / 4; i += Tiles::kThreads) {
+            const int row = i / (W / 4), column = i % (W / 4) * 4;
+            float4 four = *reinterpret_cast<const float4*>(x + row * stride + column);
+            four = {Tiles::rounded(four.x), Tiles::rounded(four.y), Tiles::rounded(four.z), Tiles::rounded(four.w)};
+            *reinterpret_cast<float4*>(tile + row * kTileStride<W> + column) = four;
+        }
+        return;
+    }
     for (int i = static_cast<int>(threadIdx.x); i < kTile * W; i += Tiles::kThreads) {
         const int row = i / W, column = i % W;
         const bool there = row < rows && column < width && (keep == nullptr || keep[row] != 0.0f);
-        tile[row * kTileStride<W> + column] = there ? x[row * stride + column] : 0.0f;
+        tile[row * kTileStride<W> + column] = there ? Tiles::rounded(x[row * stride + column]) : 0.0f;
     }
 }
 
@@ -206,7 +254,13 @@ __device__ void storeScores(float* p, const float (&own)[Tiles::kRows][Tiles::kC
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i)
 #pragma unroll
-        for (int j = 0; j < Tiles::kColumns; ++j) p[Tiles::row(i) * kScoreStride + Tiles::column(j)] = own[i][j];
+        for (int j = 0; j < Tiles::kColumns; ++j)
+            p[Tiles::row(i) * kScoreStride + Tiles::column(j)] = Tiles::rounded(own[i][j]);
+}
+
+/// e^x
+__device__ inline float power(float x) {
+    return exp2f(x * 1.4426950408889634f);
 }
 
 /// Writes rows [0, rows) of a result of `width` ≤ W columns, times a factor, where rows are `stride` apart.
@@ -233,22 +287,23 @@ void startTiles(void (*kernel)(Parameters...), const char* name, dim3 blocks, in
     checkLaunch(name);
 }
 
-/// The same for the least W of 32, 64 and 128 that holds `width`, with the context's tiles.
-#define LINSCOPE_START_TILES(context, width, kernel, floatsOf, blocks, ...)                                          \
-    do {                                                                                                             \
-        const auto withTiles = [&]<typename Tiles>(Tiles) {                                                          \
-            if ((width) <= 32)                                                                                       \
-                startTiles<Tiles>(kernel<Tiles, 32>, #kernel, blocks, floatsOf<32>, (context).stream(), __VA_ARGS__); \
-            else if ((width) <= 64)                                                                                  \
-                startTiles<Tiles>(kernel<Tiles, 64>, #kernel, blocks, floatsOf<64>, (context).stream(), __VA_ARGS__); \
-            else                                                                                                     \
-                startTiles<Tiles>(kernel<Tiles, 128>, #kernel, blocks, floatsOf<128>, (context).stream(),            \
-                                  __VA_ARGS__);                                                                      \
-        };                                                                                                           \
-        if ((context).tensorCores())                                                                                 \
-            withTiles(TensorTiles{});                                                                                \
-        else                                                                                                         \
-            withTiles(ExactTiles{});                                                                                 \
+/// The same for the least W of 32, 64 and 128 that holds `width`, with the given tiles and `floatsOf<W>` numbers.
+#define LINSCOPE_START_WITH(Tiles, context, width, kernel, floatsOf, blocks, ...)                                     \
+    do {                                                                                                              \
+        if ((width) <= 32)                                                                                            \
+            startTiles<Tiles>(kernel<Tiles, 32>, #kernel, blocks, floatsOf<32>, (context).stream(), __VA_ARGS__);     \
+        else if ((width) <= 64)                                                                                       \
+            startTiles<Tiles>(kernel<Tiles, 64>, #kernel, blocks, floatsOf<64>, (context).stream(), __VA_ARGS__);     \
+        else                                                                                                          \
+            startTiles<Tiles>(kernel<Tiles, 128>, #kernel, blocks, floatsOf<128>, (context).stream(), __VA_ARGS__);   \
+    } while (false)
+/// The same with the tiles of the context's precision.
+#define LINSCOPE_START_TILES(context, width, kernel, floatsOf, blocks, ...)                                           \
+    do {                                                                                                              \
+        if ((context).tensorCores())                                                                                  \
+            LINSCOPE_START_WITH(TensorTiles, context, width, kernel, floatsOf, blocks, __VA_ARGS__);                  \
+        else                                                                                                          \
+            LINSCOPE_START_WITH(ExactTiles, context, width, kernel, floatsOf, blocks, __VA_ARGS__);                   \
     } while (false)
 
 }  // namespace linscope::cuda

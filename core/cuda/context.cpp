@@ -21,6 +21,10 @@ void check(cudaError_t status, std::string_view what) {
 
 using cuda::check;
 
+namespace {
+constexpr std::int64_t kCounters = 1 << 14;
+}  // namespace
+
 bool cudaAvailable() {
     int count = 0;
     const bool found = cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
@@ -58,10 +62,13 @@ DeviceContext::DeviceContext() {
     check(cudaEventCreate(&m_start), "making an event");
     check(cudaEventCreate(&m_stop), "making an event");
     check(cudaDeviceGetAttribute(&m_processors, cudaDevAttrMultiProcessorCount, 0), "reading the multiprocessors");
+    m_counters = static_cast<unsigned*>(allocate(kCounters * sizeof(unsigned)));
+    fill(m_counters, 0, kCounters * sizeof(unsigned));
 }
 
 DeviceContext::~DeviceContext() {
     cudaStreamSynchronize(m_stream);
+    cudaFree(m_counters);
     m_blas.reset();
     cudaEventDestroy(m_start);
     cudaEventDestroy(m_stop);
@@ -163,6 +170,11 @@ double DeviceContext::milliseconds() {
     float time = 0;
     check(cudaEventElapsedTime(&time, m_start, m_stop), "reading a clock");
     return static_cast<double>(time);
+}
+
+unsigned* DeviceContext::counters(std::int64_t count) {
+    require(count <= kCounters, "cuda", "at most {} counters, but got {}", kCounters, count);
+    return m_counters;
 }
 
 cuda::Blas& DeviceContext::blas() {

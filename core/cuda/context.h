@@ -65,6 +65,8 @@ public:
     void stopClock();
     double milliseconds();
 
+    /// At least `count` numbers on the device that are 0 whenever a kernel starts: whoever counts there puts them back.
+    unsigned* counters(std::int64_t count);
     CUstream_st* stream() const { return m_stream; }
     /// Matrix products; the library is loaded at the first call.
     cuda::Blas& blas();
@@ -81,6 +83,7 @@ private:
     CUevent_st *m_start = nullptr, *m_stop = nullptr;
     std::unique_ptr<cuda::Blas> m_blas;
     int m_processors = 1;
+    unsigned* m_counters = nullptr;
     Precision m_precision = Precision::Single;
 };
 

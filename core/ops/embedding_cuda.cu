@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/cuda/launch.cuh"
 #include "core/ops/embedding.h"
 
@@ -6,13 +8,17 @@ namespace {
 
 constexpr int kTokens = 1024;  // looked through at a time
 
-/// dTable[v] (+)= Σ of the rows of dy [N,C] whose token is v, in the tokens' order: one block for each v, whose threads
-/// have a column each, so that the sum does not depend on who comes first.
-__global__ void tableGradientKernel(const std::int32_t* tokens, const float* dy, std::int64_t count, int width,
-                                    Out out) {
+/// partial [P,V,C]: of each part of the tokens and each v, the sum of the rows of dy [N,C] whose token is v, in the
+/// tokens' order: one block for each, whose threads have a column each, so that the sum does not depend on who comes
+/// first.
+__global__ void tableGradientKernel(const std::int32_t* tokens, const float* dy, std::int64_t all, std::int64_t ofPart,
+                                    int width, float* partial) {
     __shared__ std::int32_t found[kTokens];
     __shared__ int matches;
     const auto word = static_cast<std::int32_t>(blockIdx.x);
+    const std::int64_t start = static_cast<std::int64_t>(blockIdx.y) * ofPart, count = min(all - start, ofPart);
+    tokens += start;
+    dy += start * width;
     for (int column = 0; column < width; column += static_cast<int>(blockDim.x)) {
         const int c = column + static_cast<int>(threadIdx.x);
         float sum = 0;
@@ -35,8 +41,26 @@ __global__ void tableGradientKernel(const std::int32_t* tokens, const float* dy,
                 for (int i = 0; i < matches; ++i) sum += dy[(begin + found[i]) * width + c];
             __syncthreads();
         }
-        if (c < width) out.put(static_cast<std::int64_t>(word) * width + c, sum);
+        if (c < width) partial[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + word) * width + c] = sum;
     }
+}
+
+void tableBackward(const Variable& table, const Variable& y, const std::int32_t* tokens) {
+    const Out out = outOf(table);
+    const std::int64_t words = table.shape()[0], width = table.shape()[1], size = words * width;
+    const std::int64_t count = y.value().elements() / width;
+    // Texts repeat some tokens often; parts share their rows out. Large tables have rare tokens.
+    const std::int64_t parts = size <= (1 << 18) ? std::min<std::int64_t>(16, (count + 255) / 256) : 1;
+    float* partial = y.tape().arena().tensor({parts, words, width}).onDeviceAs<float>();
+    const unsigned threads = static_cast<unsigned>(width < 256 ? (width + 31) / 32 * 32 : 256);
+    tableGradientKernel<<<dim3(static_cast<unsigned>(words), static_cast<unsigned>(parts)), threads, 0, streamOf(y)>>>(
+        tokens, y.gradient().onDeviceAs<float>(), count, (count + parts - 1) / parts, static_cast<int>(width), partial);
+    checkLaunch("embed, backwards");
+    forEach(streamOf(y), size, "embed, backwards", [=] __device__(std::int64_t i) {
+        float sum = 0;
+        for (std::int64_t part = 0; part < parts; ++part) sum += partial[part * size + i];
+        out.put(i, sum);
+    });
 }
 
 void positionsBackward(const Variable& positions, const Variable& y) {
@@ -90,12 +114,7 @@ Variable embed(std::span<const std::int32_t> tokens, std::int64_t batch, std::in
         out[i] = places != nullptr ? word + places[i % size] : word;
     });
     tape.record(y, [=] {
-        if (table.needsGradient()) {
-            const unsigned threads = static_cast<unsigned>(width < 256 ? (width + 31) / 32 * 32 : 256);
-            tableGradientKernel<<<static_cast<unsigned>(table.shape()[0]), threads, 0, streamOf(y)>>>(
-                words, y.gradient().onDeviceAs<float>(), batch * length, static_cast<int>(width), outOf(table));
-            checkLaunch("embed, backwards");
-        }
+        if (table.needsGradient()) tableBackward(table, y, words);
         if (positions && positions.needsGradient()) positionsBackward(positions, y);
     });
     return y;
