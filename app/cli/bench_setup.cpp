@@ -67,9 +67,10 @@ position = "learned"
                                    text.string(), shape.length, shape.batch, shape.layers, shape.width, shape.heads);
     for (const std::string& name : mechanisms)
         toml += name == "linformer"
-                    ? fmt::format("[[lane]]\nname = \"linformer k={0}\"\nattention = {{ mechanism = \"linformer\", k = "
-                                  "{0}, sharing = \"layerwise\" }}\n",
-                                  shape.slots)
+                    ? fmt::format(
+                          "[[lane]]\nname = \"linformer k={0}\"\nattention = {{ mechanism = \"linformer\", k = "
+                          "{0}, sharing = \"layerwise\" }}\n",
+                          shape.slots)
                     : fmt::format("[[lane]]\nname = \"{0}\"\nattention = {{ mechanism = \"{0}\" }}\n", name);
     return Experiment::fromToml(toml, "bench");
 }

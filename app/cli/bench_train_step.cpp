@@ -69,7 +69,7 @@ struct LaneTime {
     std::string lane;
     double medianMs = 0, fastestMs = 0;
     double deviceMs = 0;  ///< median by the device's clock, without what the processor does
-    double boundMs = 0;  ///< the step's matrix products at the measured rate of one
+    double boundMs = 0;   ///< the step's matrix products at the measured rate of one
     double tokensPerSecond = 0;
 };
 
@@ -155,15 +155,16 @@ Json timeJson(const LaneTime& time) {
 
 void printTable(const std::vector<LaneTime>& times, Device device) {
     const bool onDevice = device != Device::Cpu;
-    fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12}{:>13}{:>12}{:>12}\n", "lane", "layers", "width", "heads", "length",
-               "batch", "median ms", "fastest ms", onDevice ? "device ms" : "bound ms", "tokens/s");
+    fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12}{:>13}{:>12}{:>12}\n", "lane", "layers", "width", "heads",
+               "length", "batch", "median ms", "fastest ms", onDevice ? "device ms" : "bound ms", "tokens/s");
     for (const LaneTime& time : times)
         fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12.3f}{:>13.3f}{:>12.3f}{:>12.0f}\n", time.lane,
                    time.shape.layers, time.shape.width, time.shape.heads, time.shape.length, time.shape.batch,
                    time.medianMs, time.fastestMs, onDevice ? time.deviceMs : time.boundMs, time.tokensPerSecond);
-    fmt::print("\n{}\n", onDevice ? "device ms: the median by the device's clock; median ms is the whole call"
-                                  : "bound: the step's matrix products alone (3 × forward), at the rate that one product "
-                                    "of the MLP's shape reaches here");
+    fmt::print("\n{}\n", onDevice
+                             ? "device ms: the median by the device's clock; median ms is the whole call"
+                             : "bound: the step's matrix products alone (3 × forward), at the rate that one product "
+                               "of the MLP's shape reaches here");
 }
 
 }  // namespace
@@ -181,8 +182,8 @@ int runBenchTrainStep(const BenchTrainStepArguments& arguments) {
         for (LaneTime& time : measure(shape, setting, progress)) times.push_back(std::move(time));
     progress.finish();
 
-    const std::string where = setting.device == Device::Cuda ? cudaDescription()
-                                                             : fmt::format("{} threads", threadCount());
+    const std::string where =
+        setting.device == Device::Cuda ? cudaDescription() : fmt::format("{} threads", threadCount());
     if (!arguments.json) {
         fmt::print("one training step (forward, backward, AdamW), {}, {}, median of {} after {} for warm-up\n\n",
                    setting.precision, where, arguments.repeat, kWarmUpSteps);

@@ -25,16 +25,20 @@ std::vector<const MechanismInfo*> chosenMechanisms(const std::string& name) {
 }
 
 Json resultJson(const ProofResult& result) {
-    return {{"mechanism", result.mechanism},     {"device", nameOf(result.device)}, {"proof", result.proof},   {"worst", jsonNumber(result.worst)},
-            {"bound", jsonNumber(result.bound)}, {"passed", result.passed}, {"cases", result.cases},
+    return {{"mechanism", result.mechanism},
+            {"device", nameOf(result.device)},
+            {"proof", result.proof},
+            {"worst", jsonNumber(result.worst)},
+            {"bound", jsonNumber(result.bound)},
+            {"passed", result.passed},
+            {"cases", result.cases},
             {"worst_case", result.worstCase}};
 }
 
 void printTable(const std::vector<ProofResult>& results) {
     std::size_t wide = 5;
     for (const ProofResult& result : results) wide = std::max(wide, result.proof.size());
-    fmt::print("{:<18}{:<8}{:<{}}{:>7}{:>12}{:>12}\n", "mechanism", "device", "proof", wide, "cases", "worst",
-               "bound");
+    fmt::print("{:<18}{:<8}{:<{}}{:>7}{:>12}{:>12}\n", "mechanism", "device", "proof", wide, "cases", "worst", "bound");
     for (const ProofResult& result : results)
         fmt::print("{:<18}{:<8}{:<{}}{:>7}{:>12.2e}{:>12.2e}  {}\n", result.mechanism, nameOf(result.device),
                    result.proof, wide, result.cases, result.worst, result.bound,
@@ -69,7 +73,8 @@ int runCheck(const CheckArguments& arguments) {
     if (arguments.json) {
         Json list = Json::array();
         for (const ProofResult& result : results) list.push_back(resultJson(result));
-        printJson({{"device", arguments.device}, {"passed", failed == 0}, {"failed", failed}, {"proofs", std::move(list)}});
+        printJson(
+            {{"device", arguments.device}, {"passed", failed == 0}, {"failed", failed}, {"proofs", std::move(list)}});
     } else {
         printTable(results);
         fmt::print("{} of {} proofs passed\n", results.size() - failed, results.size());

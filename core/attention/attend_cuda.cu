@@ -33,9 +33,7 @@ struct Call {
     __device__ std::int64_t keyAt(int b, int h, int row) const {
         return (static_cast<std::int64_t>(b) * keys + row) * stride() + h * width;
     }
-    __device__ int bucket(int distance) const {
-        return buckets[min(max(distance, -kFarthest), kFarthest) + kFarthest];
-    }
+    __device__ int bucket(int distance) const { return buckets[min(max(distance, -kFarthest), kFarthest) + kFarthest]; }
     /// A pair's score from its dot product; −∞ where the query does not see the key.
     __device__ float score(float dot, int b, int h, int query, int key) const {
         bool seen = (query < queries) & (key < keys) & !(causal & (key > query)) &
@@ -86,8 +84,7 @@ __device__ void placeScores(const Call& call, const Place& place, int row, int k
             if (plain)
                 s[i][j] *= call.scale;
             else
-                s[i][j] = call.score(s[i][j], place.b, place.h,
-                                     row + (transposed ? Tiles::column(j) : Tiles::row(i)),
+                s[i][j] = call.score(s[i][j], place.b, place.h, row + (transposed ? Tiles::column(j) : Tiles::row(i)),
                                      key + (transposed ? Tiles::row(i) : Tiles::column(j)));
 }
 
@@ -204,7 +201,8 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     const std::int64_t rowsAt = static_cast<std::int64_t>(blockIdx.y) * call.queries;
     loadTile<Tiles, W>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
     loadTile<Tiles, W>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
-    float gradientK[Tiles::kRows][Tiles::template kWide<W>] = {}, gradientV[Tiles::kRows][Tiles::template kWide<W>] = {};
+    float gradientK[Tiles::kRows][Tiles::template kWide<W>] = {},
+                                                  gradientV[Tiles::kRows][Tiles::template kWide<W>] = {};
     const int first = max(call.firstQuery(key), part * parts.tiles * kTile),
               last = min(call.lastQuery(key), (part + 1) * parts.tiles * kTile);
     const float live = liveOf(call);
@@ -248,7 +246,8 @@ __device__ void addToBuckets(const Call& call, const float* p, int row, int key,
     __syncthreads();
     if (static_cast<int>(threadIdx.x) < kBuckets)
         for (int i = 0; i < 2 * kTile - 1; ++i)
-            if (call.bucket(key - row + i - (kTile - 1)) == static_cast<int>(threadIdx.x)) buckets[static_cast<int>(threadIdx.x)] += diagonals[i];
+            if (call.bucket(key - row + i - (kTile - 1)) == static_cast<int>(threadIdx.x))
+                buckets[static_cast<int>(threadIdx.x)] += diagonals[i];
 }
 
 /// A block of queries of one head: dQ, and its share of the bias' gradient [B,H,tiles,kBuckets] where that is wanted.
@@ -297,8 +296,8 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     }
     storeRows<Tiles, W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale, gradient);
     if (biasShares != nullptr && static_cast<int>(threadIdx.x) < kBuckets)
-        biasShares[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kBuckets + static_cast<int>(threadIdx.x)] =
-            buckets[static_cast<int>(threadIdx.x)];
+        biasShares[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kBuckets +
+                   static_cast<int>(threadIdx.x)] = buckets[static_cast<int>(threadIdx.x)];
 }
 
 /// bias' gradient [H,kBuckets] from the shares of samples and tiles, in order.
@@ -359,16 +358,16 @@ void keysBackward(const Call& call, const Variable& k, const Variable& v, const 
     Out dk = outOf(k), dv = outOf(v);
     const dim3 blocks(keyTiles, heads, count);
     if (count == 1) {
-        LINSCOPE_START_TILES(context, call.width, keysBackwardKernel, kBackwardFloats, blocks, call, dO, delta, parts, dk,
-                             dv);
+        LINSCOPE_START_TILES(context, call.width, keysBackwardKernel, kBackwardFloats, blocks, call, dO, delta, parts,
+                             dk, dv);
         return;
     }
     const auto scratch = [&](const Out& out) {
         return out.data == nullptr ? Out{} : Out{arena.tensor({count, parts.size}).onDeviceAs<float>()};
     };
     const Out partsK = scratch(dk), partsV = scratch(dv);
-    LINSCOPE_START_TILES(context, call.width, keysBackwardKernel, kBackwardFloats, blocks, call, dO, delta, parts, partsK,
-                         partsV);
+    LINSCOPE_START_TILES(context, call.width, keysBackwardKernel, kBackwardFloats, blocks, call, dO, delta, parts,
+                         partsK, partsV);
     sumParts(context.stream(), partsK.data, count, parts.size, dk);
     sumParts(context.stream(), partsV.data, count, parts.size, dv);
 }
@@ -393,7 +392,7 @@ void backward(const Variable& q, const Variable& k, const Variable& v, const Att
     float* shares = biased ? arena.tensor({batch, heads, tiles, kBuckets}).onDeviceAs<float>() : nullptr;
     const Out dq = outOf(q);
     LINSCOPE_START_TILES(contextOf(q), call.width, queriesBackwardKernel, kBackwardFloats, grid(call.queries), call, dO,
-                             delta, dq, shares);
+                         delta, dq, shares);
     if (biased) sumBias(options.bias, shares, batch, heads, tiles);
 }
 
@@ -407,7 +406,7 @@ Variable attend(const Variable& q, const Variable& k, const Variable& v, const A
     const Call call = callOf(q, k, v, options, lse);
     const dim3 grid(blocksFor(call.queries, kTile), static_cast<unsigned>(q.shape()[0] * q.shape()[2]));
     LINSCOPE_START_TILES(contextOf(q), call.width, forwardKernel, kForwardFloats, grid, call,
-                             o.value().onDeviceAs<float>(), lse.onDeviceAs<float>());
+                         o.value().onDeviceAs<float>(), lse.onDeviceAs<float>());
     tape.record(o, [=] { backward(q, k, v, options, o, lse); });
     return o;
 }

@@ -39,8 +39,8 @@ Variable featureAttention(const FeatureMap& map, const Variable& q, const Variab
                           const FeatureAttentionOptions& options);
 
 namespace cuda {
-/// The same by chunks of 64 tokens; featureAttention() comes here with tensors of a device, checked. The map must have a
-/// recipe().
+/// The same by chunks of 64 tokens; featureAttention() comes here with tensors of a device, checked. The map must have
+/// a recipe().
 Variable featureAttention(const FeatureMap& map, const Variable& q, const Variable& k, const Variable& v,
                           const FeatureAttentionOptions& options);
 }  // namespace cuda

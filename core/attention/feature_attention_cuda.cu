@@ -79,13 +79,15 @@ __global__ void __launch_bounds__(Tiles::kThreads) chunkStateKernel(Call call, S
         else if (summand.queries)
             weights[row] = power(call.topBefore(bh, chunk) - call.top[rowAt + row]);
         else
-            weights[row] = power(call.logWeights[rowAt + row] - (call.causal ? call.topAfter(bh, chunk) : call.top[rowAt]));
+            weights[row] =
+                power(call.logWeights[rowAt + row] - (call.causal ? call.topAfter(bh, chunk) : call.top[rowAt]));
     }
     loadTile<Tiles, kTile>(p, summand.phi + rowAt * s.features + first, s.features, rows, columns);
     loadTile<Tiles, W>(y, summand.y + s.tokenAt(bh, t), s.stride(), rows, s.width);
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < kTile * kTile; i += Tiles::kThreads)
-        p[i / kTile * kScoreStride + i % kTile] = Tiles::rounded(p[i / kTile * kScoreStride + i % kTile] * weights[i / kTile]);
+        p[i / kTile * kScoreStride + i % kTile] =
+            Tiles::rounded(p[i / kTile * kScoreStride + i % kTile] * weights[i / kTile]);
     __syncthreads();
     float state[Tiles::kRows][Tiles::template kWide<W>] = {};
     Tiles::template columnsByRows<W>(p, y, state);
@@ -103,27 +105,29 @@ __global__ void __launch_bounds__(Tiles::kThreads) chunkStateKernel(Call call, S
 /// the first one's place. One thread for each number of a head's state; `size` of them.
 void scan(cudaStream_t stream, const Call& call, float* numbers, std::int64_t size, bool backwards) {
     const FeatureSizes s = call.s;
-    forEach(stream, static_cast<std::int64_t>(s.batch) * s.heads * size, "feature attention", [=] __device__(std::int64_t i) {
-        const int bh = static_cast<int>(i / size), chunks = s.chunks();
-        float* own = numbers + static_cast<std::int64_t>(bh) * chunks * size + i % size;
-        float running = 0;
-        for (int n = 0; n < chunks; ++n) {
-            const int chunk = backwards && call.causal ? chunks - 1 - n : n;
-            const float part = own[chunk * size];
-            if (!call.causal) {
-                running += part;
-                continue;
-            }
-            own[chunk * size] = running;
-            running = running * power(call.topBefore(bh, chunk) - call.topAfter(bh, chunk)) + part;
-        }
-        if (!call.causal) own[0] = running;
-    });
+    forEach(stream, static_cast<std::int64_t>(s.batch) * s.heads * size, "feature attention",
+            [=] __device__(std::int64_t i) {
+                const int bh = static_cast<int>(i / size), chunks = s.chunks();
+                float* own = numbers + static_cast<std::int64_t>(bh) * chunks * size + i % size;
+                float running = 0;
+                for (int n = 0; n < chunks; ++n) {
+                    const int chunk = backwards && call.causal ? chunks - 1 - n : n;
+                    const float part = own[chunk * size];
+                    if (!call.causal) {
+                        running += part;
+                        continue;
+                    }
+                    own[chunk * size] = running;
+                    running = running * power(call.topBefore(bh, chunk) - call.topAfter(bh, chunk)) + part;
+                }
+                if (!call.causal) own[0] = running;
+            });
 }
 
 /// a_ij·e^(c_j − top_i) of this thread's places, and 0 for keys of the future.
 template <typename Tiles>
-__device__ void weighAndMask(const Call& call, std::int64_t rowAt, int rows, float (&a)[Tiles::kRows][Tiles::kColumns]) {
+__device__ void weighAndMask(const Call& call, std::int64_t rowAt, int rows,
+                             float (&a)[Tiles::kRows][Tiles::kColumns]) {
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i)
 #pragma unroll
@@ -157,9 +161,8 @@ __global__ void __launch_bounds__(Tiles::kThreads) outputKernel(Call call, float
         loadTile<Tiles, W>(x, call.state + (stateAt * s.features + first) * s.width, s.width, columns, s.width);
         if (call.causal) loadTile<Tiles, kTile>(k, call.phiK + rowAt * s.features + first, s.features, rows, columns);
         if (threadIdx.x < kTile)
-            sums[threadIdx.x] = static_cast<int>(threadIdx.x) < columns
-                                    ? call.sum[stateAt * s.features + first + threadIdx.x]
-                                    : 0.0f;
+            sums[threadIdx.x] =
+                static_cast<int>(threadIdx.x) < columns ? call.sum[stateAt * s.features + first + threadIdx.x] : 0.0f;
         __syncthreads();
         Tiles::template scoresByRows<W>(p, x, out);
         if (call.causal) Tiles::template rowsByRows<kTile>(p, k, a);
@@ -214,7 +217,8 @@ __global__ void rowGradientsKernel(Call call, const float* o, const float* dO, f
     if (row >= s.rows()) return;
     const std::int64_t at = s.tokenAt(static_cast<int>(row / s.length), static_cast<int>(row % s.length));
     float along = 0;
-    for (int d = static_cast<int>(threadIdx.x); d < s.width; d += static_cast<int>(kWarp)) along += o[at + d] * dO[at + d];
+    for (int d = static_cast<int>(threadIdx.x); d < s.width; d += static_cast<int>(kWarp))
+        along += o[at + d] * dO[at + d];
     along = warpSum(along);
     const float by = call.divisor[row], inverse = by != 0.0f ? 1.0f / by : 0.0f;
     for (int d = static_cast<int>(threadIdx.x); d < s.width; d += static_cast<int>(kWarp))
@@ -224,8 +228,8 @@ __global__ void rowGradientsKernel(Call call, const float* o, const float* dO, f
 
 /// What the backward kernels read beside the call.
 struct Upstream {
-    const float *g, *delta;     // [B,T,H,D], [B,H,T]
-    const float *state, *sum;   // R and its sum: of the queries after each chunk, laid out as the call's state
+    const float *g, *delta;    // [B,T,H,D], [B,H,T]
+    const float *state, *sum;  // R and its sum: of the queries after each chunk, laid out as the call's state
 };
 
 template <int W>
@@ -267,7 +271,8 @@ __global__ void __launch_bounds__(Tiles::kThreads)
         __syncthreads();
         loadTile<Tiles, W>(keys ? y : x, up.g + s.tokenAt(bh, t), s.stride(), rows, s.width);
         loadTile<Tiles, W>(keys ? x : y, call.v + s.tokenAt(bh, t), s.stride(), rows, s.width);
-        loadTile<Tiles, kTile>(f, (keys ? call.phiQ : call.phiK) + rowAt * s.features + first, s.features, rows, columns);
+        loadTile<Tiles, kTile>(f, (keys ? call.phiQ : call.phiK) + rowAt * s.features + first, s.features, rows,
+                               columns);
         __syncthreads();
         float da[Tiles::kRows][Tiles::kColumns] = {};
         Tiles::template rowsByRows<W>(keys ? y : x, keys ? x : y, da);
@@ -361,8 +366,8 @@ void backward(const Kept& kept) {
     rowGradientsKernel<<<blocksFor(s.rows(), 8), dim3(kWarp, 8), 0, context.stream()>>>(call, o, dO, g, delta);
     checkLaunch("feature attention, backwards");
     float *state = take({heads, chunks, s.features, s.width}), *sum = take({heads, chunks, s.features});
-    sumStates(context, call,
-              {.phi = call.phiQ, .y = g, .delta = delta, .queries = true, .state = state, .sum = sum}, true);
+    sumStates(context, call, {.phi = call.phiQ, .y = g, .delta = delta, .queries = true, .state = state, .sum = sum},
+              true);
     const Upstream up{g, delta, state, sum};
     const dim3 tiles(static_cast<unsigned>(chunks), static_cast<unsigned>(heads), blocksFor(s.features, kTile)),
         rows(static_cast<unsigned>(chunks), static_cast<unsigned>(heads));

@@ -34,7 +34,7 @@ struct FeatureRecipe {
         ProjectedRelu,
     };
     Kind kind = Kind::None;
-    double scale = 1, norm = 0;                     ///< as ProjectedFeatures has them
+    double scale = 1, norm = 0;                    ///< as ProjectedFeatures has them
     std::span<Parameter* const> projections = {};  // [H] W [P,D], of the maps that project
 };
 

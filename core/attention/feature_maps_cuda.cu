@@ -34,7 +34,7 @@ void elementwise(cudaStream_t stream, Kind kind, const FeatureSizes& s, const fl
         const int t = static_cast<int>(row % s.length), bh = static_cast<int>(row / s.length);
         const float value = x[s.tokenAt(bh, t) + d];
         const bool there = keep == nullptr || keep[bh / s.heads * s.length + t] != 0.0f;
-        phi[i] = !there ? 0.0f
+        phi[i] = !there               ? 0.0f
                  : kind == Kind::Relu ? fmaxf(value, 0.0f) + static_cast<float>(kReluFloor)
                                       : (value >= 0.0f ? value + 1.0f : expf(value));
     });

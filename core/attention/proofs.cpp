@@ -16,8 +16,9 @@ using namespace proofs;
 // Single precision against the definition in double, RMS of the error over RMS of the reference. Rounding
 // of 1000-term sums in single precision stays near 1e-6; a wrong term is far above.
 constexpr double kSingleBound = 1e-5;
-// On tensor cores the factors of every product are rounded to 10 bits of fraction (TF32), or to 7 (bfloat16).
-constexpr double kTf32Bound = 5e-3, kBf16Bound = 4e-2;
+// On tensor cores the factors of every product are rounded to 10 bits of fraction (TF32), or to 7 (bfloat16): errors of
+// 1e-3 and 1e-2. The worst case has one token, whose gradients are differences of products that ought to be equal.
+constexpr double kTf32Bound = 2e-2, kBf16Bound = 4e-2;
 // The same algebra in another order, in double.
 constexpr double kDoubleBound = 1e-11;
 // Central differences with h = 1e-5 in double: truncation h² ~ 1e-10, rounding ε/h ~ 1e-11, times the

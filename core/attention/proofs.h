@@ -12,8 +12,8 @@ namespace linscope {
 struct ProofResult {
     std::string mechanism;
     Device device = Device::Cpu;  ///< where the fused form ran
-    std::string proof;  ///< "naive = fused, forward", …
-    double worst = 0;   ///< NaN when something that is to be a number was none
+    std::string proof;            ///< "naive = fused, forward", …
+    double worst = 0;             ///< NaN when something that is to be a number was none
     double bound = 0;
     bool passed = false;
     int cases = 0;

@@ -4,8 +4,8 @@
 
 // Products of tiles that the attention kernels are made of, in two ways with one face, so that a kernel is written
 // once: ExactTiles in single precision, TensorTiles on the tensor cores with factors rounded to TF32. A tile is kTile
-// rows in shared memory, padded so that neighbouring threads meet in few banks. Each thread has some places of a result:
-// place (i, j) of a tile of scores [kTile,kTile] is row(i), column(j); place (i, c) of a tile W wide is row(i),
+// rows in shared memory, padded so that neighbouring threads meet in few banks. Each thread has some places of a
+// result: place (i, j) of a tile of scores [kTile,kTile] is row(i), column(j); place (i, c) of a tile W wide is row(i),
 // wide<W>(c). Everything is summed by one thread in one order: the same bits every time.
 
 namespace linscope::cuda {
@@ -15,7 +15,7 @@ inline constexpr int kScoreStride = kTile + 4;
 template <int W>
 inline constexpr int kTileStride = W + 4;
 template <int W>
-inline constexpr int kTileSize = kTile * kTileStride<W>;
+inline constexpr int kTileSize = kTile* kTileStride<W>;
 inline constexpr int kScoreSize = kTile * kScoreStride;
 
 /// 16×16 threads of 4×4 scores each.
@@ -54,8 +54,7 @@ struct ExactTiles {
         for (int d = 0; d < W; d += 4) {
             float4 left[kRows], right[kColumns];
 #pragma unroll
-            for (int i = 0; i < kRows; ++i)
-                left[i] = *reinterpret_cast<const float4*>(a + row(i) * kTileStride<W> + d);
+            for (int i = 0; i < kRows; ++i) left[i] = *reinterpret_cast<const float4*>(a + row(i) * kTileStride<W> + d);
 #pragma unroll
             for (int j = 0; j < kColumns; ++j)
                 right[j] = *reinterpret_cast<const float4*>(b + column(j) * kTileStride<W> + d);
@@ -79,8 +78,7 @@ struct ExactTiles {
         for (int s = 0; s < kTile; s += 4) {
             float4 left[kRows];
 #pragma unroll
-            for (int i = 0; i < kRows; ++i)
-                left[i] = *reinterpret_cast<const float4*>(p + row(i) * kScoreStride + s);
+            for (int i = 0; i < kRows; ++i) left[i] = *reinterpret_cast<const float4*>(p + row(i) * kScoreStride + s);
 #pragma unroll
             for (int l = 0; l < 4; ++l)
 #pragma unroll
@@ -144,8 +142,7 @@ struct TensorTiles {
     }
     __device__ static bool leads() { return inGroup() == 0; }
     __device__ static float rowMax(float value) {
-        for (int offset = 2; offset > 0; offset /= 2)
-            value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, offset));
+        for (int offset = 2; offset > 0; offset /= 2) value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, offset));
         return value;
     }
     __device__ static float rowSum(float value) {
@@ -288,22 +285,22 @@ void startTiles(void (*kernel)(Parameters...), const char* name, dim3 blocks, in
 }
 
 /// The same for the least W of 32, 64 and 128 that holds `width`, with the given tiles and `floatsOf<W>` numbers.
-#define LINSCOPE_START_WITH(Tiles, context, width, kernel, floatsOf, blocks, ...)                                     \
-    do {                                                                                                              \
-        if ((width) <= 32)                                                                                            \
-            startTiles<Tiles>(kernel<Tiles, 32>, #kernel, blocks, floatsOf<32>, (context).stream(), __VA_ARGS__);     \
-        else if ((width) <= 64)                                                                                       \
-            startTiles<Tiles>(kernel<Tiles, 64>, #kernel, blocks, floatsOf<64>, (context).stream(), __VA_ARGS__);     \
-        else                                                                                                          \
-            startTiles<Tiles>(kernel<Tiles, 128>, #kernel, blocks, floatsOf<128>, (context).stream(), __VA_ARGS__);   \
+#define LINSCOPE_START_WITH(Tiles, context, width, kernel, floatsOf, blocks, ...)                                   \
+    do {                                                                                                            \
+        if ((width) <= 32)                                                                                          \
+            startTiles<Tiles>(kernel<Tiles, 32>, #kernel, blocks, floatsOf<32>, (context).stream(), __VA_ARGS__);   \
+        else if ((width) <= 64)                                                                                     \
+            startTiles<Tiles>(kernel<Tiles, 64>, #kernel, blocks, floatsOf<64>, (context).stream(), __VA_ARGS__);   \
+        else                                                                                                        \
+            startTiles<Tiles>(kernel<Tiles, 128>, #kernel, blocks, floatsOf<128>, (context).stream(), __VA_ARGS__); \
     } while (false)
 /// The same with the tiles of the context's precision.
-#define LINSCOPE_START_TILES(context, width, kernel, floatsOf, blocks, ...)                                           \
-    do {                                                                                                              \
-        if ((context).tensorCores())                                                                                  \
-            LINSCOPE_START_WITH(TensorTiles, context, width, kernel, floatsOf, blocks, __VA_ARGS__);                  \
-        else                                                                                                          \
-            LINSCOPE_START_WITH(ExactTiles, context, width, kernel, floatsOf, blocks, __VA_ARGS__);                   \
+#define LINSCOPE_START_TILES(context, width, kernel, floatsOf, blocks, ...)                          \
+    do {                                                                                             \
+        if ((context).tensorCores())                                                                 \
+            LINSCOPE_START_WITH(TensorTiles, context, width, kernel, floatsOf, blocks, __VA_ARGS__); \
+        else                                                                                         \
+            LINSCOPE_START_WITH(ExactTiles, context, width, kernel, floatsOf, blocks, __VA_ARGS__);  \
     } while (false)
 
 }  // namespace linscope::cuda

@@ -54,6 +54,7 @@ void Tape::backward(const Variable& output, const Tensor& seed) {
         else
             device->copy(sink.tensor.raw(), seed.onDeviceAs<float>(), bytes);
         runBack();
+        device->join();
         return;
     }
     dispatchReal(output.type(), [&](auto zero) {

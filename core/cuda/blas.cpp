@@ -126,7 +126,7 @@ struct Blas::Algorithm {
 };
 
 Blas::Blas(DeviceContext& context) : m_context(context), m_library(std::make_shared<BlasLibrary>()) {
-    m_workspace = context.allocate(kWorkspace);
+    for (void*& workspace : m_workspaces) workspace = context.allocate(kWorkspace);
     cublasLtHandle_t handle = nullptr;
     check(m_library->create(&handle), "starting cuBLASLt");
     m_handle = handle;
@@ -134,7 +134,7 @@ Blas::Blas(DeviceContext& context) : m_context(context), m_library(std::make_sha
 
 Blas::~Blas() {
     m_library->destroy(static_cast<cublasLtHandle_t>(m_handle));
-    m_context.release(m_workspace);
+    for (void* workspace : m_workspaces) m_context.release(workspace);
 }
 
 const Blas::Algorithm& Blas::algorithmOf(const Form& form, void* operation, void* const layouts[3]) {
@@ -160,14 +160,15 @@ const Blas::Algorithm& Blas::algorithmOf(const Form& form, void* operation, void
 void Blas::multiply(const Products& p, const float* a, const float* b, float* c) {
     if (p.m == 0 || p.n == 0 || p.batches == 0) return;
     Description description(*m_library, p, m_context.precision());
-    const Form form{p.m,   p.n,       p.k,       p.transposeA, p.transposeB, p.lda,          p.ldb,
-                    p.ldc, p.batches, p.strideA, p.strideB,    p.strideC,    p.bias != nullptr, p.beta != 0};
+    const Form form{p.m,       p.n,       p.k,       p.transposeA, p.transposeB,      p.lda,      p.ldb, p.ldc,
+                    p.batches, p.strideA, p.strideB, p.strideC,    p.bias != nullptr, p.beta != 0};
     void* const layouts[3] = {description.layouts[0], description.layouts[1], description.layouts[2]};
     const Algorithm& algorithm = algorithmOf(form, description.operation, layouts);
     const auto alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
     check(m_library->matmul(static_cast<cublasLtHandle_t>(m_handle), description.operation, &alpha, b,
                             description.layouts[0], a, description.layouts[1], &beta, c, description.layouts[2], c,
-                            description.layouts[2], &algorithm.algorithm, m_workspace, kWorkspace, m_context.stream()),
+                            description.layouts[2], &algorithm.algorithm, m_workspaces[m_context.isBeside() ? 1 : 0],
+                            kWorkspace, m_context.stream()),
           "a matrix product");
 }
 

@@ -16,7 +16,8 @@ namespace linscope::cuda {
 
 struct BlasLibrary;
 
-/// One product or several of one form: the matrices of the next one lie `strideA`, `strideB`, `strideC` numbers further.
+/// One product or several of one form: the matrices of the next one lie `strideA`, `strideB`, `strideC` numbers
+/// further.
 struct Products : Product {
     std::int64_t batches = 1, strideA = 0, strideB = 0, strideC = 0;
     const float* bias = nullptr;  ///< [n] added to every row of the result, or none
@@ -43,7 +44,7 @@ private:
     DeviceContext& m_context;
     std::shared_ptr<const BlasLibrary> m_library;
     void* m_handle = nullptr;
-    void* m_workspace = nullptr;
+    void* m_workspaces[2] = {};  ///< of the stream, and of the one beside it
     std::map<Form, std::unique_ptr<Algorithm>> m_algorithms;
 };
 

@@ -59,19 +59,22 @@ DeviceGraph::~DeviceGraph() {
 DeviceContext::DeviceContext() {
     requireCuda();
     check(cudaStreamCreateWithFlags(&m_stream, cudaStreamNonBlocking), "making a stream");
-    check(cudaEventCreate(&m_start), "making an event");
-    check(cudaEventCreate(&m_stop), "making an event");
+    check(cudaStreamCreateWithFlags(&m_side, cudaStreamNonBlocking), "making a stream");
+    for (cudaEvent_t* event : {&m_start, &m_stop}) check(cudaEventCreate(event), "making an event");
+    for (cudaEvent_t* event : {&m_forked, &m_joined})
+        check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "making an event");
     check(cudaDeviceGetAttribute(&m_processors, cudaDevAttrMultiProcessorCount, 0), "reading the multiprocessors");
     m_counters = static_cast<unsigned*>(allocate(kCounters * sizeof(unsigned)));
     fill(m_counters, 0, kCounters * sizeof(unsigned));
 }
 
 DeviceContext::~DeviceContext() {
+    cudaStreamSynchronize(m_side);
     cudaStreamSynchronize(m_stream);
     cudaFree(m_counters);
     m_blas.reset();
-    cudaEventDestroy(m_start);
-    cudaEventDestroy(m_stop);
+    for (cudaEvent_t event : {m_start, m_stop, m_forked, m_joined}) cudaEventDestroy(event);
+    cudaStreamDestroy(m_side);
     cudaStreamDestroy(m_stream);
 }
 
@@ -107,23 +110,36 @@ void DeviceContext::releasePinned(void* memory) {
 }
 
 void DeviceContext::fill(void* memory, int byte, std::size_t bytes) {
-    check(cudaMemsetAsync(memory, byte, bytes, m_stream), "filling memory");
+    check(cudaMemsetAsync(memory, byte, bytes, stream()), "filling memory");
 }
 
 void DeviceContext::toDevice(void* to, const void* from, std::size_t bytes) {
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, m_stream), "copying to the device");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream()), "copying to the device");
 }
 
 void DeviceContext::toHost(void* to, const void* from, std::size_t bytes) {
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, m_stream), "copying from the device");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "copying from the device");
 }
 
 void DeviceContext::copy(void* to, const void* from, std::size_t bytes) {
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, m_stream), "copying on the device");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "copying on the device");
 }
 
 void DeviceContext::wait() {
     check(cudaStreamSynchronize(m_stream), "the device's work");
+}
+
+DeviceContext::Beside::Beside(DeviceContext& context) : m_context(context) {
+    check(cudaEventRecord(context.m_forked, context.m_stream), "going beside");
+    check(cudaStreamWaitEvent(context.m_side, context.m_forked, 0), "going beside");
+    context.m_beside = context.m_pending = true;
+}
+
+void DeviceContext::join() {
+    if (!m_pending) return;
+    m_pending = false;
+    check(cudaEventRecord(m_joined, m_side), "coming together");
+    check(cudaStreamWaitEvent(m_stream, m_joined, 0), "coming together");
 }
 
 std::unique_ptr<DeviceGraph> DeviceContext::capture(const std::function<void()>& work) {
@@ -132,6 +148,7 @@ std::unique_ptr<DeviceGraph> DeviceContext::capture(const std::function<void()>&
     try {
         work();
     } catch (...) {
+        m_pending = false;
         cudaStreamEndCapture(m_stream, &graph);
         if (graph != nullptr) cudaGraphDestroy(graph);
         cudaGetLastError();

@@ -67,7 +67,27 @@ public:
 
     /// At least `count` numbers on the device that are 0 whenever a kernel starts: whoever counts there puts them back.
     unsigned* counters(std::int64_t count);
-    CUstream_st* stream() const { return m_stream; }
+    /// Where work is put now: this context's stream, or while a Beside lives a second one.
+    CUstream_st* stream() const { return m_beside ? m_side : m_stream; }
+    bool isBeside() const { return m_beside; }
+    /// What is asked for from here on waits for all that was done beside.
+    void join();
+
+    /// While it lives, work is put beside the rest: it waits for what has been asked for so far, and nothing waits for
+    /// it before join(). For gradients of parameters, which a backward pass computes but does not need: kernels of
+    /// small models leave most of a device idle, and these fill it. What it writes, nobody else may write before
+    /// join().
+    class Beside {
+    public:
+        explicit Beside(DeviceContext& context);
+        ~Beside() { m_context.m_beside = false; }
+        Beside(const Beside&) = delete;
+        Beside& operator=(const Beside&) = delete;
+
+    private:
+        DeviceContext& m_context;
+    };
+
     /// Matrix products; the library is loaded at the first call.
     cuda::Blas& blas();
     /// How matrix products are computed. Everything else, sums of products included, is in single precision always.
@@ -79,8 +99,9 @@ public:
     int processors() const { return m_processors; }
 
 private:
-    CUstream_st* m_stream = nullptr;
-    CUevent_st *m_start = nullptr, *m_stop = nullptr;
+    CUstream_st *m_stream = nullptr, *m_side = nullptr;
+    CUevent_st *m_start = nullptr, *m_stop = nullptr, *m_forked = nullptr, *m_joined = nullptr;
+    bool m_beside = false, m_pending = false;  ///< work goes beside now; some of it has not been waited for
     std::unique_ptr<cuda::Blas> m_blas;
     int m_processors = 1;
     unsigned* m_counters = nullptr;

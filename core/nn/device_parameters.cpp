@@ -15,10 +15,8 @@ struct Part {
     Tensor Parameter::*host;
     std::int64_t index;
 };
-constexpr Part kParts[] = {{&Parameter::value, 0},
-                           {&Parameter::gradient, 1},
-                           {&Parameter::firstMoment, 2},
-                           {&Parameter::secondMoment, 3}};
+constexpr Part kParts[] = {
+    {&Parameter::value, 0}, {&Parameter::gradient, 1}, {&Parameter::firstMoment, 2}, {&Parameter::secondMoment, 3}};
 
 }  // namespace
 

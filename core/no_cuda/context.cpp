@@ -53,6 +53,9 @@ void DeviceContext::copy(void*, const void*, std::size_t) {
 void DeviceContext::wait() {
     absent();
 }
+void DeviceContext::join() {
+    absent();
+}
 std::unique_ptr<DeviceGraph> DeviceContext::capture(const std::function<void()>&) {
     absent();
 }

@@ -8,8 +8,8 @@
 namespace linscope {
 
 struct CrossEntropy {
-    Variable loss;        ///< [1] mean of −log softmax(logits)[target], nats
-    double accuracy = 0;  ///< share of rows whose greatest logit is the target's
+    Variable loss;              ///< [1] mean of −log softmax(logits)[target], nats
+    double accuracy = 0;        ///< share of rows whose greatest logit is the target's
     Tensor accuracyOnDevice{};  ///< [1] the same where logits are on a device, which nobody has waited for
 };
 

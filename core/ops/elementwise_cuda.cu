@@ -53,9 +53,7 @@ Variable scaleRows(const Variable& x, std::span<const float> factors) {
     const std::int64_t width = x.shape()[-1], rows = x.value().elements() / width;
     const float* data = factors.data();
     scaleRowsInto(streamOf(y), x.value().onDeviceAs<float>(), data, {y.value().onDeviceAs<float>()}, rows, width);
-    tape.record(y, [=] {
-        scaleRowsInto(streamOf(y), y.gradient().onDeviceAs<float>(), data, outOf(x), rows, width);
-    });
+    tape.record(y, [=] { scaleRowsInto(streamOf(y), y.gradient().onDeviceAs<float>(), data, outOf(x), rows, width); });
     return y;
 }
 

@@ -103,8 +103,8 @@ Variable embed(std::span<const std::int32_t> tokens, std::int64_t batch, std::in
     const std::int64_t width = table.shape()[1], size = length * width;
     Tape& tape = table.tape();
     const Shape shape{batch, length, width};
-    const Variable y = positions ? tape.result(shape, table.type(), table, positions)
-                                 : tape.result(shape, table.type(), table);
+    const Variable y =
+        positions ? tape.result(shape, table.type(), table, positions) : tape.result(shape, table.type(), table);
     const std::int32_t* words = tokens.data();
     const float* rows = table.value().onDeviceAs<float>();
     const float* places = positions ? positions.value().onDeviceAs<float>() : nullptr;

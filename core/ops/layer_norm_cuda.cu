@@ -61,6 +61,13 @@ Variable layerNorm(const Variable& x, const Variable& gain, const Variable& bias
     checkLaunch("layerNorm");
     tape.record(y, [=] {
         const float* dy = y.gradient().onDeviceAs<float>();
+        if (x.needsGradient()) {
+            backwardKernel<<<blocksFor(rows, kRows), dim3(kWarp, kRows), 0, streamOf(y)>>>(
+                x.value().onDeviceAs<float>(), gain.value().onDeviceAs<float>(), dy, mean.onDeviceAs<float>(),
+                scale.onDeviceAs<float>(), rows, static_cast<int>(width), outOf(x));
+            checkLaunch("layerNorm, backwards");
+        }
+        const DeviceContext::Beside beside(contextOf(y));
         sumColumns(y.tape().arena(),
                    {.x = x.value().onDeviceAs<float>(),
                     .dy = dy,
@@ -69,11 +76,6 @@ Variable layerNorm(const Variable& x, const Variable& gain, const Variable& bias
                     .rows = rows,
                     .columns = width},
                    gain, bias);
-        if (!x.needsGradient()) return;
-        backwardKernel<<<blocksFor(rows, kRows), dim3(kWarp, kRows), 0, streamOf(y)>>>(
-            x.value().onDeviceAs<float>(), gain.value().onDeviceAs<float>(), dy, mean.onDeviceAs<float>(),
-            scale.onDeviceAs<float>(), rows, static_cast<int>(width), outOf(x));
-        checkLaunch("layerNorm, backwards");
     });
     return y;
 }

@@ -55,6 +55,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
                 {{.m = rows, .n = in, .k = out, .lda = out, .ldb = in, .ldc = in, .beta = dx.add ? 1.0 : 0.0}},
                 gradient, weight.value().onDeviceAs<float>(), dx.data);
         }
+        const DeviceContext::Beside beside(contextOf(y));
         if (weight.needsGradient()) {
             const Out dw = outOf(weight);
             products.multiply({{.m = out,

@@ -37,9 +37,7 @@ Variable rotary(const Variable& x, bool inverse) {
     });
     const float sign = inverse ? -1.0f : 1.0f;
     turn(streamOf(y), x.shape(), x.value().onDeviceAs<float>(), angles, sign, {y.value().onDeviceAs<float>()});
-    tape.record(y, [=] {
-        turn(streamOf(y), x.shape(), y.gradient().onDeviceAs<float>(), angles, -sign, outOf(x));
-    });
+    tape.record(y, [=] { turn(streamOf(y), x.shape(), y.gradient().onDeviceAs<float>(), angles, -sign, outOf(x)); });
     return y;
 }
 

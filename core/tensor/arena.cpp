@@ -33,8 +33,7 @@ void Arena::clear(Blocks& blocks, DeviceContext* device) {
 }
 
 void Arena::addBlock(Blocks& blocks, DeviceContext* device, std::size_t bytes) {
-    void* memory =
-        device != nullptr ? device->allocate(bytes) : ::operator new[](bytes, std::align_val_t(kAlignment));
+    void* memory = device != nullptr ? device->allocate(bytes) : ::operator new[](bytes, std::align_val_t(kAlignment));
     blocks.all.push_back({static_cast<std::byte*>(memory), bytes});
     blocks.offset = 0;
     ++m_heapAllocations;

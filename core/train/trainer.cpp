@@ -26,7 +26,8 @@ struct Trainer::Work {
     std::int64_t protectedStep = -1;  ///< the last checkpoint before a lane diverged: never removed
 };
 
-Trainer::Trainer(Experiment experiment, Device device) : m_experiment(std::move(experiment)), m_work(std::make_unique<Work>()) {
+Trainer::Trainer(Experiment experiment, Device device)
+    : m_experiment(std::move(experiment)), m_work(std::make_unique<Work>()) {
     m_experiment.validate();
     m_task = findTask(m_experiment.task.name)
                  .create(m_experiment.task.options, static_cast<std::uint64_t>(m_experiment.seed));

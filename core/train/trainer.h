@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/experiment/experiment.h"
-#include "core/train/command.h"
 #include "core/tensor/tensor.h"
+#include "core/train/command.h"
 #include "core/train/event.h"
 
 namespace linscope {

@@ -60,9 +60,7 @@ ElementwiseFeatures::ElementwiseFeatures(Elementwise kind, std::int64_t width)
 
 FeatureRecipe ElementwiseFeatures::recipe() const {
     using Kind = FeatureRecipe::Kind;
-    return {.kind = m_kind == Elementwise::Elu    ? Kind::Elu
-                    : m_kind == Elementwise::Relu ? Kind::Relu
-                                                  : Kind::None};
+    return {.kind = m_kind == Elementwise::Elu ? Kind::Elu : m_kind == Elementwise::Relu ? Kind::Relu : Kind::None};
 }
 
 template <typename T>

@@ -62,6 +62,7 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x) {
                                s.length * width},
                               all[part]->onDevice.value.onDeviceAs<float>(), dy + at, dx.data + at);
             if (!all[part]->trained()) continue;
+            const DeviceContext::Beside beside(contextOf(y));
             float* partial = arena.tensor({s.batch, s.slots, s.length}).onDeviceAs<float>();
             blas.multiply({{.m = s.slots,
                             .n = s.length,

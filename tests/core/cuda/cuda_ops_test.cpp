@@ -136,12 +136,10 @@ TEST_F(CudaOps, EmbeddingsAgreeWithTheProcessor) {
     Random random(5, "words");
     for (int i = 0; i < 3 * 700; ++i) lists.words.push_back(static_cast<std::int32_t>(random.below(11)));
     for (const std::int64_t width : {5, 40, 300}) {
-        compare("embed", {{11, width}}, lists, [](const auto& in, const auto& l) {
-            return embed(l.words, 3, 700, in[0], {});
-        });
-        compare("embed with positions", {{11, width}, {800, width}}, lists, [](const auto& in, const auto& l) {
-            return embed(l.words, 3, 700, in[0], in[1]);
-        });
+        compare("embed", {{11, width}}, lists,
+                [](const auto& in, const auto& l) { return embed(l.words, 3, 700, in[0], {}); });
+        compare("embed with positions", {{11, width}, {800, width}}, lists,
+                [](const auto& in, const auto& l) { return embed(l.words, 3, 700, in[0], in[1]); });
     }
     compare("meanTokens", {{2, 3, 5}}, {.factors = {1, 0, 1, 1, 1, 0}},
             [](const auto& in, const auto& l) { return meanTokens(in[0], l.factors); });
@@ -159,8 +157,7 @@ TEST_F(CudaOps, AccuracyCountsTheFirstOfSeveralGreatest) {
     Tape tape(arena, false);
     const std::vector<std::int32_t> targets{1, 1, 0, 2};
     const Numbers logits{0, 2, 2, /**/ 0, 1, 2, /**/ 5, 5, 5, /**/ 0, 0, 1};
-    const CrossEntropy result =
-        crossEntropy(tape.constant(toTensor(arena, {4, 3}, logits)), toSpan(arena, targets));
+    const CrossEntropy result = crossEntropy(tape.constant(toTensor(arena, {4, 3}, logits)), toSpan(arena, targets));
     EXPECT_EQ(toNumbers(result.accuracyOnDevice, &device), Numbers{0.75f});
 }
 

@@ -49,7 +49,8 @@ public:
             for (const double x : {validation->loss, validation->accuracy}) values.push_back(x);
         if (const auto* snapshot = std::get_if<SnapshotEvent>(&event))
             for (const LayerSnapshot& layer : snapshot->snapshot->layers)
-                for (const auto* part : {&layer.q, &layer.k, &layer.v}) values.insert(values.end(), part->begin(), part->end());
+                for (const auto* part : {&layer.q, &layer.k, &layer.v})
+                    values.insert(values.end(), part->begin(), part->end());
     }
     std::vector<double> values;
 };
@@ -178,8 +179,7 @@ TEST_F(CudaTrain, WithoutMemoryALaneFailsAndTheOthersGoOn) {
     }
     DeviceContext hog;
     std::vector<void*> taken;
-    for (std::size_t size = std::size_t{64} << 30; size >= std::size_t{16} << 20; size /= 2)
-        try {
+    for (std::size_t size = std::size_t{64} << 30; size >= std::size_t{16} << 20; size /= 2) try {
             for (;;) taken.push_back(hog.allocate(size));
         } catch (const Error&) {  // no more of that size
         }
