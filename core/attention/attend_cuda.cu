@@ -162,13 +162,14 @@ __global__ void deltaKernel(Call call, const float* o, const float* dO, float* d
 }
 
 /// From a score and dL/d(weight) the weight, and in its place dL/d(score) (Dao et al. 2022, Algorithm 4). lse is +∞ for
-/// queries without a key, which makes both 0. `live` is 0 for an only key, whose weight is 1 whatever the score: the
-/// difference would be rounding alone.
-__device__ inline void weightAndGradient(float lse, float delta, float live, float& s, float& dp) {
+/// queries without a key, which makes both 0.
+__device__ inline void weightAndGradient(float lse, float delta, float& s, float& dp) {
     s = power(s - lse);
-    dp = live * s * (dp - delta);
+    dp = s * (dp - delta);
 }
 
+/// What gradients of scores are times at the end. 0 for an only key, whose weight is 1 whatever the score: the
+/// difference would be rounding alone.
 __device__ inline float liveOf(const Call& call) {
     return call.keys > 1 ? 1.0f : 0.0f;
 }
@@ -205,7 +206,6 @@ __global__ void __launch_bounds__(Tiles::kThreads)
                                                   gradientV[Tiles::kRows][Tiles::template kWide<W>] = {};
     const int first = max(call.firstQuery(key), part * parts.tiles * kTile),
               last = min(call.lastQuery(key), (part + 1) * parts.tiles * kTile);
-    const float live = liveOf(call);
     for (int row = first; row < last; row += kTile) {
         const int rows = min(kTile, call.queries - row);
         __syncthreads();
@@ -225,12 +225,12 @@ __global__ void __launch_bounds__(Tiles::kThreads)
         for (int i = 0; i < Tiles::kRows; ++i)
 #pragma unroll
             for (int j = 0; j < Tiles::kColumns; ++j)
-                weightAndGradient(lses[Tiles::column(j)], deltas[Tiles::column(j)], live, s[i][j], dp[i][j]);
+                weightAndGradient(lses[Tiles::column(j)], deltas[Tiles::column(j)], s[i][j], dp[i][j]);
         Tiles::template ownScoresByRows<W>(s, p, d, gradientV);
         Tiles::template ownScoresByRows<W>(dp, p, q, gradientK);
     }
     const std::int64_t at = part * parts.size + call.keyAt(b, h, key);
-    storeRows<Tiles, W>(dk, at, call.stride(), count, call.width, call.scale, gradientK);
+    storeRows<Tiles, W>(dk, at, call.stride(), count, call.width, call.scale * liveOf(call), gradientK);
     storeRows<Tiles, W>(dv, at, call.stride(), count, call.width, 1.0f, gradientV);
 }
 
@@ -271,7 +271,6 @@ __global__ void __launch_bounds__(Tiles::kThreads)
         lse[i] = Tiles::row(i) < rows ? finiteLse(call.lse[at]) : INFINITY;
         deltas[i] = Tiles::row(i) < rows ? delta[at] : 0.0f;
     }
-    const float live = liveOf(call);
     for (int key = call.firstKey(row); key < call.lastKey(row); key += kTile) {
         const int count = min(kTile, call.keys - key);
         const float* keep = call.keep == nullptr ? nullptr : call.keep + b * call.keys + key;
@@ -286,7 +285,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 #pragma unroll
         for (int i = 0; i < Tiles::kRows; ++i)
 #pragma unroll
-            for (int j = 0; j < Tiles::kColumns; ++j) weightAndGradient(lse[i], deltas[i], live, s[i][j], dp[i][j]);
+            for (int j = 0; j < Tiles::kColumns; ++j) weightAndGradient(lse[i], deltas[i], s[i][j], dp[i][j]);
         Tiles::template ownScoresByRows<W>(dp, p, k, gradient);
         if (biasShares == nullptr) continue;
         __syncthreads();
@@ -294,10 +293,11 @@ __global__ void __launch_bounds__(Tiles::kThreads)
         __syncthreads();
         addToBuckets(call, p, row, key, diagonals, buckets);
     }
-    storeRows<Tiles, W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale, gradient);
+    storeRows<Tiles, W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale * liveOf(call),
+                        gradient);
     if (biasShares != nullptr && static_cast<int>(threadIdx.x) < kBuckets)
         biasShares[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kBuckets +
-                   static_cast<int>(threadIdx.x)] = buckets[static_cast<int>(threadIdx.x)];
+                   static_cast<int>(threadIdx.x)] = liveOf(call) * buckets[static_cast<int>(threadIdx.x)];
 }
 
 /// bias' gradient [H,kBuckets] from the shares of samples and tiles, in order.

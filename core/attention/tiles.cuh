@@ -255,9 +255,11 @@ __device__ void storeScores(float* p, const float (&own)[Tiles::kRows][Tiles::kC
             p[Tiles::row(i) * kScoreStride + Tiles::column(j)] = Tiles::rounded(own[i][j]);
 }
 
-/// e^x
+/// e^x by the hardware's power of two, whose relative error is below 2⁻²²; what would be denormal is 0.
 __device__ inline float power(float x) {
-    return exp2f(x * 1.4426950408889634f);
+    float result;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x * 1.4426950408889634f));
+    return result;
 }
 
 /// Writes rows [0, rows) of a result of `width` ≤ W columns, times a factor, where rows are `stride` apart.

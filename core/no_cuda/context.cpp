@@ -1,5 +1,6 @@
 #include "core/cuda/context.h"
 
+#include "core/cuda/blas.h"
 #include "core/cuda/device.h"
 #include "core/no_cuda/absent.h"
 
@@ -8,8 +9,24 @@
 namespace linscope {
 
 namespace cuda {
-class Blas {};
+
+struct Blas::Algorithm {};
+Blas::Blas(DeviceContext& context) : m_context(context) {
+    absent();
+}
+Blas::~Blas() = default;
+void Blas::multiply(const Products&, const float*, const float*, float*) {
+    absent();
+}
+
 }  // namespace cuda
+
+cuda::Blas& DeviceContext::blas() {
+    absent();
+}
+unsigned* DeviceContext::counters(std::int64_t) {
+    absent();
+}
 
 bool cudaAvailable() {
     return false;
