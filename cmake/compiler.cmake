@@ -16,20 +16,23 @@ endif()
 
 add_library(linscope_flags INTERFACE)
 target_include_directories(linscope_flags INTERFACE "${PROJECT_SOURCE_DIR}")
-target_compile_options(linscope_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor
-                                                -fno-math-errno -fno-trapping-math)
-# Designated initialisers leave members at their defaults on purpose.
-target_compile_options(linscope_flags INTERFACE -Wno-missing-field-initializers)
+# nvcc has words of its own; its sources take the few flags below.
+set(cxx "$<COMPILE_LANGUAGE:C,CXX>")
+set(flags -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -fno-math-errno -fno-trapping-math
+          -Wno-missing-field-initializers)  # designated initialisers leave members at their defaults on purpose
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(linscope_flags INTERFACE -Wno-restrict)  # false alarm on std::string, GCC bug 105329
+  list(APPEND flags -Wno-restrict)  # false alarm on std::string, GCC bug 105329
 endif()
 if(LINSCOPE_WERROR)
-  target_compile_options(linscope_flags INTERFACE -Werror)
+  list(APPEND flags -Werror)
 endif()
 if(LINSCOPE_NATIVE)
-  target_compile_options(linscope_flags INTERFACE -march=native)
+  list(APPEND flags -march=native)
 endif()
 if(LINSCOPE_SANITIZE)
-  target_compile_options(linscope_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer)
+  list(APPEND flags -fsanitize=address,undefined -fno-omit-frame-pointer)
   target_link_options(linscope_flags INTERFACE -fsanitize=address,undefined)
 endif()
+target_compile_options(linscope_flags INTERFACE "$<${cxx}:${flags}>")
+target_compile_options(linscope_flags INTERFACE
+  "$<$<COMPILE_LANGUAGE:CUDA>:--expt-extended-lambda;-Xcompiler=-Wall;-Xcudafe;--display_error_number>")

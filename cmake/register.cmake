@@ -4,6 +4,10 @@
 
 function(_linscope_register target kind name)
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp")
+  if(LINSCOPE_HAS_CUDA)
+    file(GLOB cuda_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cu")
+    list(APPEND sources ${cuda_sources})
+  endif()
   target_sources(${target} PRIVATE ${sources})
   set_property(TARGET ${target} APPEND PROPERTY LINSCOPE_${kind}_NAMES ${name})
 endfunction()

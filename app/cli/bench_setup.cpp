@@ -45,10 +45,11 @@ ScratchFolder::~ScratchFolder() {
     fs::remove_all(m_path, ignored);
 }
 
-Experiment benchExperiment(const BenchShape& shape, const fs::path& folder) {
+Experiment benchExperiment(const BenchShape& shape, const fs::path& folder,
+                           const std::vector<std::string>& mechanisms) {
     const fs::path text = folder / "text.txt";
     writeText(text, std::max<std::int64_t>(1'000'000, 64 * shape.length));
-    const std::string toml = fmt::format(R"(title = "bench"
+    std::string toml = fmt::format(R"(title = "bench"
 seed = 1
 steps = 1000000
 [task]
@@ -62,15 +63,15 @@ layers = {}
 width = {}
 heads = {}
 position = "learned"
-[[lane]]
-name = "full"
-attention = {{ mechanism = "full" }}
-[[lane]]
-name = "linformer k={}"
-attention = {{ mechanism = "linformer", k = {}, sharing = "layerwise" }}
 )",
-                                         text.string(), shape.length, shape.batch, shape.layers, shape.width,
-                                         shape.heads, shape.slots, shape.slots);
+                                   text.string(), shape.length, shape.batch, shape.layers, shape.width, shape.heads);
+    for (const std::string& name : mechanisms)
+        toml += name == "linformer"
+                    ? fmt::format(
+                          "[[lane]]\nname = \"linformer k={0}\"\nattention = {{ mechanism = \"linformer\", k = "
+                          "{0}, sharing = \"layerwise\" }}\n",
+                          shape.slots)
+                    : fmt::format("[[lane]]\nname = \"{0}\"\nattention = {{ mechanism = \"{0}\" }}\n", name);
     return Experiment::fromToml(toml, "bench");
 }
 

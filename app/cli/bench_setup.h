@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "core/experiment/experiment.h"
@@ -29,8 +30,10 @@ struct BenchShape {
     std::int64_t slots = 64;    // K
 };
 
-/// Full attention beside Linformer, learning masked bytes of a generated text that is written to `folder`.
-Experiment benchExperiment(const BenchShape& shape, const std::filesystem::path& folder);
+/// A lane for each of the mechanisms, learning masked bytes of a generated text that is written to `folder`. Linformer
+/// has the shape's slots, the others have their own defaults.
+Experiment benchExperiment(const BenchShape& shape, const std::filesystem::path& folder,
+                           const std::vector<std::string>& mechanisms = {"full", "linformer"});
 
 /// Middle value; of an even number, the mean of the two in the middle. `values` must not be empty.
 double median(std::vector<double> values);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "app/cli/progress.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/cuda/device.h"
 #include "core/data/task.h"
 #include "core/ops/gemm.h"
 #include "core/train/lane.h"
@@ -27,7 +29,10 @@ double millisecondsSince(std::chrono::steady_clock::time_point start) {
 
 /// Floating-point operations that one training step cannot do without: the matrix products of the
 /// forward pass, and twice as many backwards.
-double stepFlops(const BenchShape& shape, bool linformer, const Batch& batch, std::int64_t vocabulary) {
+/// NaN for a mechanism that has products of its own.
+double stepFlops(const BenchShape& shape, const std::string& mechanism, const Batch& batch, std::int64_t vocabulary) {
+    const bool linformer = mechanism == "linformer";
+    if (!linformer && mechanism != "full") return std::numeric_limits<double>::quiet_NaN();
     const auto tokens = static_cast<double>(shape.batch * shape.length);
     const auto width = static_cast<double>(shape.width);
     const double columns = static_cast<double>(linformer ? shape.slots : shape.length);
@@ -63,44 +68,57 @@ struct LaneTime {
     BenchShape shape;
     std::string lane;
     double medianMs = 0, fastestMs = 0;
-    double boundMs = 0;  ///< the step's matrix products at the measured rate of one
+    double deviceMs = 0;  ///< median by the device's clock, without what the processor does
+    double boundMs = 0;   ///< the step's matrix products at the measured rate of one
     double tokensPerSecond = 0;
 };
 
-/// Both lanes in turn, so that a machine that slows down slows both.
-std::vector<LaneTime> measure(const BenchShape& shape, std::int64_t repeat, ProgressLine& progress) {
+/// What is measured beside the shape.
+struct Setting {
+    std::vector<std::string> mechanisms;
+    std::int64_t repeat = 1;
+    Device device = Device::Cpu;
+    std::string precision;
+};
+
+/// All lanes in turn, so that a machine that slows down slows all.
+std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, ProgressLine& progress) {
     const ScratchFolder folder;
-    const Experiment experiment = benchExperiment(shape, folder.path());
+    Experiment experiment = benchExperiment(shape, folder.path(), setting.mechanisms);
+    experiment.model.precision = setting.precision;
+    const std::int64_t repeat = setting.repeat;
     const std::unique_ptr<Task> task =
         findTask(experiment.task.name).create(experiment.task.options, static_cast<std::uint64_t>(experiment.seed));
     std::vector<std::unique_ptr<Lane>> lanes;
     for (std::size_t i = 0; i < experiment.lanes.size(); ++i)
-        lanes.push_back(std::make_unique<Lane>(experiment, i, *task));
+        lanes.push_back(std::make_unique<Lane>(experiment, i, *task, setting.device));
 
     Batch batch;
-    std::vector<std::vector<double>> times(lanes.size());
+    std::vector<std::vector<double>> times(lanes.size()), deviceTimes(lanes.size());
     for (std::int64_t step = 1; step <= kWarmUpSteps + repeat; ++step) {
         progress.update(
             fmt::format("layers {} length {}: step {}/{}", shape.layers, shape.length, step, kWarmUpSteps + repeat));
         task->nextBatch(batch);
         for (std::size_t i = 0; i < lanes.size(); ++i) {
             const auto start = std::chrono::steady_clock::now();
-            lanes[i]->step(batch, step);
+            const LaneStep result = lanes[i]->step(batch, step);
             const double time = millisecondsSince(start);
             require(lanes[i]->state() == LaneState::Running, "bench", "a lane that trains was required, but {}",
                     lanes[i]->message());
-            if (step > kWarmUpSteps) times[i].push_back(time);
+            if (step <= kWarmUpSteps) continue;
+            times[i].push_back(time);
+            deviceTimes[i].push_back(result.milliseconds);
         }
     }
 
-    const double rate = productRate(shape);
+    const double rate = setting.device == Device::Cpu ? productRate(shape) : std::numeric_limits<double>::quiet_NaN();
     std::vector<LaneTime> results;
     for (std::size_t i = 0; i < lanes.size(); ++i) {
         LaneTime result{.shape = shape, .lane = lanes[i]->config().name};
         result.medianMs = median(times[i]);
         result.fastestMs = *std::min_element(times[i].begin(), times[i].end());
-        const bool linformer = lanes[i]->config().mechanism == "linformer";
-        result.boundMs = stepFlops(shape, linformer, batch, task->vocabulary()) / rate * 1e3;
+        result.deviceMs = median(deviceTimes[i]);
+        result.boundMs = stepFlops(shape, lanes[i]->config().mechanism, batch, task->vocabulary()) / rate * 1e3;
         result.tokensPerSecond = static_cast<double>(shape.batch * shape.length) / result.medianMs * 1e3;
         results.push_back(result);
     }
@@ -130,42 +148,54 @@ Json timeJson(const LaneTime& time) {
             {"k", time.shape.slots},
             {"median_ms", time.medianMs},
             {"fastest_ms", time.fastestMs},
-            {"bound_ms", time.boundMs},
+            {"device_ms", time.deviceMs},
+            {"bound_ms", jsonNumber(time.boundMs)},
             {"tokens_per_second", time.tokensPerSecond}};
 }
 
-void printTable(const std::vector<LaneTime>& times) {
-    fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12}{:>13}{:>10}{:>12}\n", "lane", "layers", "width", "heads",
-               "length", "batch", "median ms", "fastest ms", "bound ms", "tokens/s");
+void printTable(const std::vector<LaneTime>& times, Device device) {
+    const bool onDevice = device != Device::Cpu;
+    fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12}{:>13}{:>12}{:>12}\n", "lane", "layers", "width", "heads",
+               "length", "batch", "median ms", "fastest ms", onDevice ? "device ms" : "bound ms", "tokens/s");
     for (const LaneTime& time : times)
-        fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12.2f}{:>13.2f}{:>10.2f}{:>12.0f}\n", time.lane,
+        fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12.3f}{:>13.3f}{:>12.3f}{:>12.0f}\n", time.lane,
                    time.shape.layers, time.shape.width, time.shape.heads, time.shape.length, time.shape.batch,
-                   time.medianMs, time.fastestMs, time.boundMs, time.tokensPerSecond);
-    fmt::print(
-        "\nbound: the step's matrix products alone (3 × forward), at the rate that one product of the MLP's "
-        "shape reaches here\n");
+                   time.medianMs, time.fastestMs, onDevice ? time.deviceMs : time.boundMs, time.tokensPerSecond);
+    fmt::print("\n{}\n", onDevice
+                             ? "device ms: the median by the device's clock; median ms is the whole call"
+                             : "bound: the step's matrix products alone (3 × forward), at the rate that one product "
+                               "of the MLP's shape reaches here");
 }
 
 }  // namespace
 
 int runBenchTrainStep(const BenchTrainStepArguments& arguments) {
     if (arguments.threads) setThreadCount(static_cast<int>(*arguments.threads));
+    Setting setting{.mechanisms = arguments.mechanisms, .repeat = arguments.repeat};
+    setting.precision = arguments.precision;
+    if (setting.mechanisms.empty()) setting.mechanisms = {"full", "linformer"};
+    if (arguments.device == "cuda") requireCuda();
+    if (arguments.device != "cpu" && cudaAvailable()) setting.device = Device::Cuda;
     ProgressLine progress;
     std::vector<LaneTime> times;
     for (const BenchShape& shape : shapesOf(arguments))
-        for (LaneTime& time : measure(shape, arguments.repeat, progress)) times.push_back(std::move(time));
+        for (LaneTime& time : measure(shape, setting, progress)) times.push_back(std::move(time));
     progress.finish();
 
+    const std::string where =
+        setting.device == Device::Cuda ? cudaDescription() : fmt::format("{} threads", threadCount());
     if (!arguments.json) {
-        fmt::print(
-            "one training step (forward, backward, AdamW), fp32, {} threads, median of {} after {} for warm-up\n\n",
-            threadCount(), arguments.repeat, kWarmUpSteps);
-        printTable(times);
+        fmt::print("one training step (forward, backward, AdamW), {}, {}, median of {} after {} for warm-up\n\n",
+                   setting.precision, where, arguments.repeat, kWarmUpSteps);
+        printTable(times, setting.device);
         return 0;
     }
     Json results = Json::array();
     for (const LaneTime& time : times) results.push_back(timeJson(time));
     printJson({{"bench", "train-step"},
+               {"device", nameOf(setting.device)},
+               {"where", where},
+               {"precision", setting.precision},
                {"threads", threadCount()},
                {"repeat", arguments.repeat},
                {"results", std::move(results)}});

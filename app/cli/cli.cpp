@@ -12,6 +12,7 @@
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
 #include "core/cuda/device.h"
+#include "core/cuda/precision.h"
 
 namespace linscope::app {
 namespace {
@@ -31,6 +32,12 @@ CLI::App* command(CLI::App& parent, Action& chosen, const std::string& name, con
 void addDevice(CLI::App& app, std::string& device) {
     app.add_option("--device", device, "where to compute")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+        ->capture_default_str();
+}
+
+void addPrecision(CLI::App& app, std::string& precision) {
+    app.add_option("--precision", precision, "what a CUDA device rounds factors of matrix products to")
+        ->check(CLI::IsMember(std::vector<std::string>(kPrecisionNames.begin(), kPrecisionNames.end())))
         ->capture_default_str();
 }
 
@@ -100,6 +107,7 @@ void addCheck(CLI::App& parent, Action& chosen) {
     for (const MechanismInfo& mechanism : mechanisms()) names.emplace_back(mechanism.name);
     app->add_option("--mechanism", arguments->mechanism, "only this one")->check(CLI::IsMember(names));
     addDevice(*app, arguments->device);
+    addPrecision(*app, arguments->precision);
     addJson(*app, arguments->json);
 }
 
@@ -156,6 +164,9 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     trainStep->add_option("--k", step->slots, "slots of the Linformer lane")->check(CLI::PositiveNumber);
     trainStep->add_option("--repeat", step->repeat, "timed steps")->check(CLI::PositiveNumber)->capture_default_str();
     trainStep->add_option("--threads", step->threads)->check(CLI::PositiveNumber);
+    trainStep->add_option("--mechanism", step->mechanisms, "lanes to time (default: full and linformer)");
+    addDevice(*trainStep, step->device);
+    addPrecision(*trainStep, step->precision);
     addJson(*trainStep, step->json);
 
     std::shared_ptr<BenchProbesArguments> probes;
@@ -229,8 +240,19 @@ std::string oneLine(std::string text) {
 
 }  // namespace
 
-void requireDevice(const std::string& device) {
+Device chosenDevice(const std::string& device, const Experiment& experiment) {
+    if (device == "cpu") return Device::Cpu;
     if (device == "cuda") requireCuda();
+    if (!cudaAvailable()) return Device::Cpu;
+    for (const LaneConfig& lane : experiment.lanes) {
+        try {
+            requireForm(findMechanism(lane.mechanism), lane.options, experiment.attentionSizes(), Device::Cuda);
+        } catch (const Error&) {
+            if (device == "cuda") throw;
+            return Device::Cpu;
+        }
+    }
+    return Device::Cuda;
 }
 
 int runCli(int argc, char** argv, const CliHooks& hooks) {

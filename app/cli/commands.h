@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "app/cli/bench_canvas.h"
+#include "core/experiment/experiment.h"
+#include "core/tensor/tensor.h"
 
 namespace linscope::app {
 
@@ -41,6 +43,7 @@ struct MechanismsArguments {
 struct CheckArguments {
     std::string mechanism;  ///< empty: all
     std::string device = "auto";
+    std::string precision = "fp32";  ///< on a device
     bool json = false;
 };
 
@@ -67,6 +70,9 @@ struct BenchTrainStepArguments {
     std::optional<std::int64_t> layers, width, heads, length, batch, slots;  ///< any given: one shape only
     std::int64_t repeat = 15;
     std::optional<std::int64_t> threads;
+    std::string device = "cpu";
+    std::string precision = "fp32";
+    std::vector<std::string> mechanisms;  ///< a lane each; empty: full and linformer
     bool json = false;
 };
 
@@ -113,7 +119,8 @@ int runBenchCanvas(const BenchCanvasArguments& arguments, const MeasureCanvas& m
 /// The names that `render --view` takes; empty where this build has no views.
 std::vector<std::string> viewNames();
 
-/// Throws Error when the device cannot be had: "cuda" in a build or on a machine without it.
-void requireDevice(const std::string& device);
+/// The device that "cpu", "cuda" or "auto" stands for. "auto" is the CUDA device where there is one and every lane has
+/// a form for it. Throws Error where "cuda" cannot be had: in a build, on a machine or for a lane without it.
+Device chosenDevice(const std::string& device, const Experiment& experiment);
 
 }  // namespace linscope::app

@@ -10,6 +10,7 @@
 #include "app/cli/signals.h"
 #include "app/cli/train_console.h"
 #include "core/base/error.h"
+#include "core/cuda/device.h"
 #include "core/train/lane.h"
 #include "core/train/runner.h"
 #include "core/train/trainer.h"
@@ -55,14 +56,16 @@ bool anyLaneRuns(Trainer& trainer) {
 }  // namespace
 
 int runTrain(const TrainArguments& arguments) {
-    requireDevice(arguments.device);
+    if (arguments.device == "cuda") requireCuda();
     CommandQueue commands;
     // First of all, so that the threads of the parallel loops inherit the blocked signals.
     const StopSignals signals([&commands] { commands.post({.kind = CommandKind::Stop, .target = {}}); });
 
     const RunPlan plan = planRun(arguments);
-    Trainer trainer(plan.experiment);
+    const Device device = chosenDevice(arguments.device, plan.experiment);
+    Trainer trainer(plan.experiment, device);
     fmt::print(stderr, "{}\n", trainer.task().description());
+    if (device == Device::Cuda) fmt::print(stderr, "on {}\n", cudaDescription());
     trainer.setCheckpointFolder(plan.checkpoints);
 
     const std::unique_ptr<RunFileWriter> writer = openRunFile(plan, trainer);

@@ -117,6 +117,7 @@ Variable attend(const Variable& q, const Variable& k, const Variable& v, const A
     require(!options.bias || options.bias.shape() == Shape{s.heads, kRelativeBuckets}, "attend",
             "a bias [H,{}] with H = {}, but got {}", kRelativeBuckets, s.heads,
             options.bias ? options.bias.shape().text() : "");
+    if (q.value().onDevice()) return cuda::attend(q, k, v, options);
     Tape& tape = q.tape();
     const Variable o = options.bias ? tape.result(q.shape(), q.type(), q, k, v, options.bias)
                                     : tape.result(q.shape(), q.type(), q, k, v);

@@ -22,7 +22,14 @@ struct AttendOptions {
 /// statistics.
 ///
 /// q [B,T,H,D], k and v [B,S,H,D] → [B,T,H,D]. A query without any key gives 0. What the spans refer to must
-/// outlive the tape.
+/// outlive the tape; on a device, `keep` is there.
 Variable attend(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options = {});
+
+namespace cuda {
+/// The greatest head width D that the kernels below and those of the features have tiles for.
+inline constexpr std::int64_t kMostHeadWidth = 128;
+/// The same by tiles of 64 queries and 64 keys; attend() comes here with tensors of a device, checked.
+Variable attend(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options);
+}  // namespace cuda
 
 }  // namespace linscope

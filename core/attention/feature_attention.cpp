@@ -136,6 +136,11 @@ Variable featureAttention(const FeatureMap& map, const Variable& q, const Variab
             "a mask [B,T] of {} values, but got {}", s[0] * s[1], options.keep.size());
     require(options.slopes.empty() || options.causal, "feature attention",
             "a decay in the causal form, but the form is bidirectional");
+    if (q.value().onDevice()) {
+        require(map.recipe().kind != FeatureRecipe::Kind::None, "feature attention",
+                "a feature map with a CUDA form, but this one has none yet; use --device cpu");
+        return cuda::featureAttention(map, q, k, v, options);
+    }
     Tape& tape = q.tape();
     Arena& arena = tape.arena();
     const DType type = q.type();

@@ -38,6 +38,13 @@ struct FeatureAttentionOptions {
 Variable featureAttention(const FeatureMap& map, const Variable& q, const Variable& k, const Variable& v,
                           const FeatureAttentionOptions& options);
 
+namespace cuda {
+/// The same by chunks of 64 tokens; featureAttention() comes here with tensors of a device, checked. The map must have
+/// a recipe().
+Variable featureAttention(const FeatureMap& map, const Variable& q, const Variable& k, const Variable& v,
+                          const FeatureAttentionOptions& options);
+}  // namespace cuda
+
 /// The same in plain operations, the map stored whole, from plain weights a_ij ≥ 0 or signed.
 /// weights [B,H,T,T], v [B,T,H,D] → [B,T,H,D]
 Variable kernelAverage(const Variable& weights, const Variable& v, const FeatureAttentionOptions& options);

@@ -22,6 +22,22 @@ struct FeatureBlock {
     T* parameterGradient = nullptr;  // [parameter's shape] is added to; null: not wanted
 };
 
+/// A map in so many words, for its CUDA form (core/attention/feature_maps_cuda.cu).
+struct FeatureRecipe {
+    enum class Kind {
+        None,  ///< there is no CUDA form
+        Elu,
+        Relu,
+        Positive,
+        Hyperbolic,
+        Trigonometric,
+        ProjectedRelu,
+    };
+    Kind kind = Kind::None;
+    double scale = 1, norm = 0;                    ///< as ProjectedFeatures has them
+    std::span<Parameter* const> projections = {};  // [H] W [P,D], of the maps that project
+};
+
 /// φ of kernel attention, row by row. The features of a key are φ(k) = e^c·φ̃(k): forward() writes φ̃, scaled so that
 /// neither it nor a sum over tokens overflows, and the log weight c of each key. Of a query φ̃ is enough, since a
 /// factor of its own cancels in the quotient. backward() treats c as a constant (e^c·φ̃ is the same function whatever
@@ -41,6 +57,8 @@ public:
     virtual void backward(const FeatureBlock<double>& block) const = 0;
     /// One matrix for each head that the map learns; empty where it learns nothing.
     virtual std::span<Parameter* const> parameters() const { return {}; }
+
+    virtual FeatureRecipe recipe() const { return {}; }
 
     std::int64_t features() const { return m_features; }
     bool weighted() const { return m_weighted; }

@@ -125,6 +125,9 @@ struct MechanismInfo {
     Matrix (*compressedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
     /// The token map it implies, same rows of [T, T], where that is known in closed form; null: impliedMap() finds it.
     Matrix (*liftedMap)(const HeadView& head, std::int64_t rowBegin, std::int64_t rowEnd) = nullptr;
+    /// Whether forward() has a form for CUDA devices with these options at these sizes; null: it has none.
+    bool (*cudaForm)(const OptionValues& options, const AttentionSizes& sizes) = nullptr;
+    std::string_view cudaForms = {};  ///< in words, where cudaForm() says no to some: "head widths up to 128"
     /// Whether these options make the token map signed where traits.signedMap does not say so; null: they never do.
     bool (*signedMap)(const OptionValues& options) = nullptr;
     /// Why no token map acts on the values with these options, o = M·v with an M that does not depend on v: a clause
@@ -137,6 +140,9 @@ PositionFit positionFit(const MechanismInfo& info, Position position, bool causa
 /// Throws Error with the reason when the mechanism cannot be had at these sizes: no causal or no bidirectional form,
 /// a position scheme that it refuses, or options that info.validate() refuses.
 void checkAttention(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes);
+
+/// Throws Error `a form for … was required, but …` where the mechanism cannot be had on that device.
+void requireForm(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes, Device device);
 
 /// All registered mechanisms, in the order of their CMake lines (`linscope_add_mechanism(NAME)`).
 const std::vector<MechanismInfo>& mechanisms();

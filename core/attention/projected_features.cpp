@@ -25,6 +25,15 @@ ProjectedFeatures::ProjectedFeatures(Projected kind, std::vector<Parameter*> pro
       m_scale(scale),
       m_norm(norm) {}
 
+FeatureRecipe ProjectedFeatures::recipe() const {
+    using Kind = FeatureRecipe::Kind;
+    const Kind kind = m_kind == Projected::Positive        ? Kind::Positive
+                      : m_kind == Projected::Hyperbolic    ? Kind::Hyperbolic
+                      : m_kind == Projected::Trigonometric ? Kind::Trigonometric
+                                                           : Kind::ProjectedRelu;
+    return {kind, m_scale, m_norm, m_projections};
+}
+
 template <typename T>
 void ProjectedFeatures::map(const FeatureBlock<T>& b) const {
     const std::int64_t P = rows(), M = features();

@@ -28,6 +28,8 @@ public:
         return m_projections[0]->buffer ? std::span<Parameter* const>{} : m_projections;
     }
 
+    FeatureRecipe recipe() const override;
+
     template <typename T>
     void map(const FeatureBlock<T>& block) const;
     template <typename T>

@@ -7,20 +7,33 @@
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
+#include "core/nn/device_parameters.h"
 
 namespace linscope::proofs {
 namespace {
 
 Tensor toTensor(Arena& arena, const Shape& shape, DType type, const Numbers& numbers) {
-    const Tensor tensor = arena.tensor(shape, type);
+    Arena here;
+    const Tensor tensor = (arena.context() != nullptr ? here : arena).tensor(shape, type);
     dispatchReal(type, [&](auto zero) {
         using T = decltype(zero);
         for (std::size_t i = 0; i < numbers.size(); ++i) tensor.as<T>()[i] = static_cast<T>(numbers[i]);
     });
-    return tensor;
+    if (arena.context() == nullptr) return tensor;
+    const Tensor there = arena.tensor(shape, type);
+    arena.context()->toDevice(there.raw(), tensor.raw(), static_cast<std::size_t>(tensor.bytes()));
+    arena.context()->wait();
+    return there;
 }
 
-Numbers toNumbers(const Tensor& tensor) {
+Numbers toNumbers(const Tensor& tensor, DeviceContext* device) {
+    if (tensor.onDevice()) {
+        Arena here;
+        const Tensor copy = here.tensor(tensor.shape(), tensor.type());
+        device->toHost(copy.raw(), tensor.raw(), static_cast<std::size_t>(copy.bytes()));
+        device->wait();
+        return toNumbers(copy, nullptr);
+    }
     Numbers numbers(static_cast<std::size_t>(tensor.elements()));
     dispatchReal(tensor.type(), [&](auto zero) {
         using T = decltype(zero);
@@ -53,25 +66,39 @@ Inputs randomInputs(const Case& c) {
 
 Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
             const std::function<void(ParameterStore&)>& change) {
+    DeviceContext* device = form == Form::Fused && type == DType::F32 ? c.device : nullptr;
     ParameterStore parameters(3, type);
     const auto mechanism = c.info->create(c.options, c.sizes, parameters);
     if (change) change(parameters);
-    Arena arena(true);
+    const auto onDevice = device != nullptr ? std::make_unique<DeviceParameters>(*device, parameters) : nullptr;
+    Arena arena(device, true);
     Tape tape(arena);
     const Shape shape{c.batch, inputs.length, c.sizes.heads, c.sizes.headWidth};
     const auto leaf = [&](const Numbers& numbers) {
         return tape.leaf(toTensor(arena, shape, type, numbers), arena.zeros(shape, type));
     };
     const Variable q = leaf(inputs.q), k = leaf(inputs.k), v = leaf(inputs.v);
-    const AttentionInput input{
-        .layer = static_cast<int>(c.sizes.layers - 1), .q = q, .k = k, .v = v, .keep = inputs.keep};
+    std::span<const float> keep = inputs.keep;
+    if (device != nullptr && !keep.empty()) {
+        const Numbers numbers(keep.begin(), keep.end());
+        const Tensor there = toTensor(arena, {static_cast<std::int64_t>(keep.size())}, DType::F32, numbers);
+        keep = {there.onDeviceAs<float>(), keep.size()};
+    }
+    const AttentionInput input{.layer = static_cast<int>(c.sizes.layers - 1), .q = q, .k = k, .v = v, .keep = keep};
     const Variable o = form == Form::Naive ? mechanism->naive(input) : mechanism->forward(input);
     require(o.shape() == shape, "proof", "an output of shape {}, but got {}", shape.text(), o.shape().text());
     tape.backward(o, toTensor(arena, shape, type, inputs.upstream));
-    Outcome outcome{
-        toNumbers(o.value()), toNumbers(q.gradient()), toNumbers(k.gradient()), toNumbers(v.gradient()), {}};
+    Outcome outcome{toNumbers(o.value(), device),
+                    toNumbers(q.gradient(), device),
+                    toNumbers(k.gradient(), device),
+                    toNumbers(v.gradient(), device),
+                    {}};
+    if (onDevice) {
+        onDevice->stepped();
+        onDevice->currentOnHost();
+    }
     for (const Parameter& p : parameters.all())
-        outcome.dParameters.push_back(p.trained() ? toNumbers(p.gradient) : Numbers{});
+        outcome.dParameters.push_back(p.trained() ? toNumbers(p.gradient, nullptr) : Numbers{});
     return outcome;
 }
 

@@ -14,6 +14,7 @@ struct Case {
     AttentionSizes sizes;
     std::int64_t batch = 1;
     OptionValues options;
+    DeviceContext* device = nullptr;  ///< where the fused form in single precision runs; nullptr: the processor
     std::string text() const;
 };
 
@@ -36,7 +37,8 @@ struct Outcome {
 
 enum class Form { Naive, Fused };
 
-/// Runs forward and backward in `type` on memory filled with NaN. `change` may alter the parameters first.
+/// Runs forward and backward in `type` on memory filled with NaN, on the case's device if it is the fused form in
+/// single precision. `change` may alter the parameters first.
 Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
             const std::function<void(ParameterStore&)>& change = {});
 

@@ -5,6 +5,7 @@
 
 #include "core/attention/proof_case.h"
 #include "core/base/error.h"
+#include "core/cuda/context.h"
 #include "core/experiment/experiment.h"
 
 namespace linscope {
@@ -15,16 +16,31 @@ using namespace proofs;
 // Single precision against the definition in double, RMS of the error over RMS of the reference. Rounding
 // of 1000-term sums in single precision stays near 1e-6; a wrong term is far above.
 constexpr double kSingleBound = 1e-5;
+// On tensor cores the factors of every product are rounded to 10 bits of fraction (TF32), or to 7 (bfloat16): errors of
+// 1e-3 and 1e-2. The worst case has one token, whose gradients are differences of products that ought to be equal.
+constexpr double kTf32Bound = 2e-2, kBf16Bound = 4e-2;
 // The same algebra in another order, in double.
 constexpr double kDoubleBound = 1e-11;
 // Central differences with h = 1e-5 in double: truncation h² ~ 1e-10, rounding ε/h ~ 1e-11, times the
 // third derivatives' size.
 constexpr double kDifferenceBound = 1e-7;
 
+/// A mechanism and where its fused form is proved: on a device, or with nullptr on the processor.
+struct Subject {
+    const MechanismInfo& info;
+    DeviceContext* device = nullptr;
+
+    double bound() const {
+        const Precision precision = device != nullptr ? device->precision() : Precision::Single;
+        return precision == Precision::Single ? kSingleBound : precision == Precision::Tf32 ? kTf32Bound : kBf16Bound;
+    }
+};
+
 class Proof {
 public:
-    Proof(const MechanismInfo& info, std::string name, double bound) {
-        m_result.mechanism = info.name;
+    Proof(const Subject& subject, std::string name, double bound) {
+        m_result.mechanism = subject.info.name;
+        m_result.device = subject.device != nullptr ? Device::Cuda : Device::Cpu;
         m_result.proof = std::move(name);
         m_result.bound = bound;
     }
@@ -53,15 +69,17 @@ std::vector<bool> formsOf(const MechanismInfo& info) {
 
 using Sizes = std::vector<std::pair<std::int64_t, std::int64_t>>;  // length, head width
 
-void addCases(std::vector<Case>& cases, const MechanismInfo& info, const Sizes& sizes, std::int64_t batch,
+void addCases(std::vector<Case>& cases, const Subject& subject, const Sizes& sizes, std::int64_t batch,
               std::int64_t heads, bool causal, Position position) {
     for (const auto& [length, width] : sizes) {
         Case c{
-            &info,
+            &subject.info,
             {.layers = 2, .heads = heads, .headWidth = width, .length = length, .causal = causal, .position = position},
             batch,
-            {}};
-        for (OptionValues& options : info.variants(c.sizes)) {
+            {},
+            subject.device};
+        for (OptionValues& options : subject.info.variants(c.sizes)) {
+            if (subject.device != nullptr && !subject.info.cudaForm(options, c.sizes)) continue;
             c.options = std::move(options);
             cases.push_back(c);
         }
@@ -70,15 +88,15 @@ void addCases(std::vector<Case>& cases, const MechanismInfo& info, const Sizes& 
 
 /// Every variant in every form at the sizes. With `placed`, the two position schemes that a mechanism itself sees
 /// to (and rotary, which some undo for a while) come on top at the first and the last but one size.
-std::vector<Case> casesOf(const MechanismInfo& info, const Sizes& sizes, std::int64_t batch, std::int64_t heads,
+std::vector<Case> casesOf(const Subject& subject, const Sizes& sizes, std::int64_t batch, std::int64_t heads,
                           bool placed = false) {
     std::vector<Case> cases;
-    for (const bool causal : formsOf(info)) {
-        addCases(cases, info, sizes, batch, heads, causal, Position::None);
+    for (const bool causal : formsOf(subject.info)) {
+        addCases(cases, subject, sizes, batch, heads, causal, Position::None);
         if (!placed) continue;
         for (const Position position : {Position::Rotary, Position::Alibi, Position::RelativeBias})
-            if (positionFit(info, position, causal).fit != Fit::Refused)
-                addCases(cases, info, {sizes.front(), sizes[sizes.size() / 2]}, batch, heads, causal, position);
+            if (positionFit(subject.info, position, causal).fit != Fit::Refused)
+                addCases(cases, subject, {sizes.front(), sizes[sizes.size() / 2]}, batch, heads, causal, position);
     }
     return cases;
 }
@@ -105,12 +123,12 @@ std::vector<float> somePadding(const Case& c) {
     return keep;
 }
 
-void naiveAgainstFused(const MechanismInfo& info, std::vector<ProofResult>& results) {
-    Proof forward(info, "fused f32 = naive f64, forward", kSingleBound);
-    Proof gradients(info, "fused f32 = naive f64, gradients", kSingleBound);
-    Proof wide(info, "fused f64 = naive f64, all", kDoubleBound);
-    std::vector<Case> cases = casesOf(info, {{1, 32}, {63, 60}, {500, 32}, {1000, 64}}, 2, 2);
-    for (Case& c : casesOf(info, {{63, 60}, {130, 32}}, 2, 2, true))
+void naiveAgainstFused(const Subject& subject, std::vector<ProofResult>& results) {
+    Proof forward(subject, "fused f32 = naive f64, forward", subject.bound());
+    Proof gradients(subject, "fused f32 = naive f64, gradients", subject.bound());
+    Proof wide(subject, "fused f64 = naive f64, all", kDoubleBound);
+    std::vector<Case> cases = casesOf(subject, {{1, 32}, {63, 60}, {500, 32}, {1000, 64}}, 2, 2);
+    for (Case& c : casesOf(subject, {{63, 60}, {130, 32}}, 2, 2, true))
         if (c.sizes.position != Position::None) cases.push_back(std::move(c));
     for (const Case& c : cases) {
         for (const bool padded : {false, true}) {
@@ -120,11 +138,13 @@ void naiveAgainstFused(const MechanismInfo& info, std::vector<ProofResult>& resu
             const Outcome fused = run(c, inputs, Form::Fused, DType::F32);
             forward.add(relativeError(fused.o, reference.o), c);
             gradients.add(worstGradient(fused, reference), c);
+            if (subject.device != nullptr) continue;  // devices compute in single precision
             const Outcome fusedWide = run(c, inputs, Form::Fused, DType::F64);
             wide.add(std::max(relativeError(fusedWide.o, reference.o), worstGradient(fusedWide, reference)), c);
         }
     }
-    for (Proof* proof : {&forward, &gradients, &wide}) results.push_back(proof->finish());
+    for (Proof* proof : {&forward, &gradients}) results.push_back(proof->finish());
+    if (subject.device == nullptr) results.push_back(wide.finish());
 }
 
 double weightedSum(const Outcome& outcome, const Inputs& inputs) {
@@ -133,10 +153,10 @@ double weightedSum(const Outcome& outcome, const Inputs& inputs) {
     return sum;
 }
 
-ProofResult finiteDifferences(const MechanismInfo& info) {
+ProofResult finiteDifferences(const Subject& subject) {
     constexpr double h = 1e-5;
-    Proof proof(info, "finite differences f64", kDifferenceBound);
-    for (const Case& c : casesOf(info, {{6, 3}}, 2, 2, true)) {
+    Proof proof(subject, "finite differences f64", kDifferenceBound);
+    for (const Case& c : casesOf(subject, {{6, 3}}, 2, 2, true)) {
         Inputs inputs = randomInputs(c);
         const Outcome analytic = run(c, inputs, Form::Fused, DType::F64);
         const auto difference = [&](double& place) {
@@ -172,9 +192,9 @@ ProofResult finiteDifferences(const MechanismInfo& info) {
 }
 
 // What a padded position holds changes nothing at all, NaN and huge numbers included, forward and backward.
-ProofResult paddingInvariance(const MechanismInfo& info) {
-    Proof proof(info, "padding changes nothing", 0.0);
-    for (const Case& c : casesOf(info, {{63, 32}, {500, 60}}, 3, 2)) {
+ProofResult paddingInvariance(const Subject& subject) {
+    Proof proof(subject, "padding changes nothing", 0.0);
+    for (const Case& c : casesOf(subject, {{63, 32}, {500, 60}}, 3, 2)) {
         Inputs inputs = randomInputs(c);
         inputs.keep = somePadding(c);
         const Outcome clean = run(c, inputs, Form::Fused, DType::F32);
@@ -197,9 +217,9 @@ ProofResult paddingInvariance(const MechanismInfo& info) {
 }
 
 // A sequence that ends early gives what the same sequence gives alone: no padding in any denominator.
-ProofResult shorterSequences(const MechanismInfo& info) {
-    Proof proof(info, "padded = shorter sequence", kSingleBound);
-    for (const Case& c : casesOf(info, {{63, 32}, {500, 60}}, 1, 2)) {
+ProofResult shorterSequences(const Subject& subject) {
+    Proof proof(subject, "padded = shorter sequence", subject.bound());
+    for (const Case& c : casesOf(subject, {{63, 32}, {500, 60}}, 1, 2)) {
         const std::int64_t length = c.sizes.length * 2 / 3;
         const std::size_t count = static_cast<std::size_t>(length * c.sizes.heads * c.sizes.headWidth);
         Inputs padded = randomInputs(c);
@@ -219,9 +239,9 @@ ProofResult shorterSequences(const MechanismInfo& info) {
 }
 
 // A sample's output does not depend on its neighbours in the batch.
-ProofResult batchIndependence(const MechanismInfo& info) {
-    Proof proof(info, "batch independence", kSingleBound);
-    for (const Case& c : casesOf(info, {{63, 32}, {500, 64}}, 3, 2)) {
+ProofResult batchIndependence(const Subject& subject) {
+    Proof proof(subject, "batch independence", subject.bound());
+    for (const Case& c : casesOf(subject, {{63, 32}, {500, 64}}, 3, 2)) {
         const Inputs inputs = randomInputs(c);
         const Outcome together = run(c, inputs, Form::Fused, DType::F32);
         const std::size_t count = inputs.q.size() / 3;
@@ -245,11 +265,11 @@ ProofResult batchIndependence(const MechanismInfo& info) {
 }
 
 // What comes later changes nothing at all: ∂o_i/∂x_j = 0 for j > i, with NaN and huge numbers in the future's place.
-ProofResult causality(const MechanismInfo& info) {
-    Proof proof(info, "the future changes nothing", 0.0);
+ProofResult causality(const Subject& subject) {
+    Proof proof(subject, "the future changes nothing", 0.0);
     for (const auto& [length, width] : Sizes{{63, 32}, {500, 60}}) {
         std::vector<Case> cases;
-        addCases(cases, info, {{length, width}}, 1, 2, true, Position::None);
+        addCases(cases, subject, {{length, width}}, 1, 2, true, Position::None);
         for (const Case& c : cases) {
             const Inputs inputs = randomInputs(c);
             const Outcome whole = run(c, inputs, Form::Fused, DType::F32);
@@ -274,13 +294,13 @@ ProofResult causality(const MechanismInfo& info) {
 }
 
 // Token by token gives what the whole sequence gives, also when the state is saved and loaded half-way.
-ProofResult decoding(const MechanismInfo& info) {
-    Proof proof(info, "token by token = whole sequence", kSingleBound);
+ProofResult decoding(const Subject& subject) {
+    Proof proof(subject, "token by token = whole sequence", kSingleBound);
     std::vector<Case> cases;
-    addCases(cases, info, {{1, 32}, {63, 60}, {200, 32}}, 1, 2, true, Position::None);
+    addCases(cases, subject, {{1, 32}, {63, 60}, {200, 32}}, 1, 2, true, Position::None);
     for (const Position position : {Position::Rotary, Position::Alibi, Position::RelativeBias})
-        if (positionFit(info, position, true).fit != Fit::Refused)
-            addCases(cases, info, {{130, 32}}, 1, 2, true, position);
+        if (positionFit(subject.info, position, true).fit != Fit::Refused)
+            addCases(cases, subject, {{130, 32}}, 1, 2, true, position);
     for (const Case& c : cases) {
         const Inputs inputs = randomInputs(c);
         const Outcome whole = run(c, inputs, Form::Naive, DType::F64);
@@ -289,15 +309,15 @@ ProofResult decoding(const MechanismInfo& info) {
     return proof.finish();
 }
 
-ProofResult optionsRoundTrip(const MechanismInfo& info) {
-    Proof proof(info, "options to TOML and back", 0.0);
-    for (const Case& c : casesOf(info, {{64, 32}}, 1, 2)) {
+ProofResult optionsRoundTrip(const Subject& subject) {
+    Proof proof(subject, "options to TOML and back", 0.0);
+    for (const Case& c : casesOf(subject, {{64, 32}}, 1, 2)) {
         Experiment experiment;
         experiment.model.layers = c.sizes.layers;
         experiment.model.heads = c.sizes.heads;
         experiment.model.width = c.sizes.heads * c.sizes.headWidth;
         experiment.model.kind = c.sizes.causal ? "decoder" : "encoder";  // some mechanisms have one form alone
-        experiment.lanes = {{.name = "proof", .mechanism = std::string(info.name), .options = c.options}};
+        experiment.lanes = {{.name = "proof", .mechanism = std::string(subject.info.name), .options = c.options}};
         const Experiment read = Experiment::fromToml(experiment.toToml(), "proof");
         const OptionValues& back = read.lanes.at(0).options;
         double differences = 0;
@@ -305,7 +325,7 @@ ProofResult optionsRoundTrip(const MechanismInfo& info) {
             const OptionValue* found = findValue(back, name);
             if (found == nullptr || *found != value) ++differences;
         }
-        info.validate(back, c.sizes);
+        subject.info.validate(back, c.sizes);
         proof.add(differences, c);
     }
     return proof.finish();
@@ -313,25 +333,35 @@ ProofResult optionsRoundTrip(const MechanismInfo& info) {
 
 }  // namespace
 
-std::vector<ProofResult> runProofs(const MechanismInfo& info, const std::function<void(const std::string&)>& progress) {
+std::vector<ProofResult> runProofs(const MechanismInfo& info, const std::function<void(const std::string&)>& progress,
+                                   DeviceContext* device) {
+    struct Named {
+        const char* name;
+        ProofResult (*prove)(const Subject&);
+        bool onDevices;  ///< finite differences need double precision; options and decoding are the processor's
+        bool causal;
+    };
+    static constexpr Named kProofs[] = {{"finite differences", &finiteDifferences, false, false},
+                                        {"padding", &paddingInvariance, true, false},
+                                        {"shorter sequences", &shorterSequences, true, false},
+                                        {"batch independence", &batchIndependence, true, false},
+                                        {"options", &optionsRoundTrip, false, false},
+                                        {"causality", &causality, true, true},
+                                        {"decoding", &decoding, false, true}};
+    require(device == nullptr || info.cudaForm != nullptr, info.name,
+            "a CUDA form of {} was required, but it has none yet; use --device cpu", info.name);
+    const Subject subject{info, device};
     std::vector<ProofResult> results;
     const auto announce = [&](const char* name) {
         if (progress) progress(name);
     };
     announce("naive against fused");
-    naiveAgainstFused(info, results);
-    for (const auto& [name, proof] :
-         {std::pair{"finite differences", &finiteDifferences}, std::pair{"padding", &paddingInvariance},
-          std::pair{"shorter sequences", &shorterSequences}, std::pair{"batch independence", &batchIndependence},
-          std::pair{"options", &optionsRoundTrip}}) {
-        announce(name);
-        results.push_back(proof(info));
+    naiveAgainstFused(subject, results);
+    for (const Named& proof : kProofs) {
+        if ((device != nullptr && !proof.onDevices) || (proof.causal && !info.traits.causal)) continue;
+        announce(proof.name);
+        results.push_back(proof.prove(subject));
     }
-    if (info.traits.causal)
-        for (const auto& [name, proof] : {std::pair{"causality", &causality}, std::pair{"decoding", &decoding}}) {
-            announce(name);
-            results.push_back(proof(info));
-        }
     return results;
 }
 

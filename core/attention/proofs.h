@@ -11,8 +11,9 @@ namespace linscope {
 /// One thing shown of one mechanism: the worst error over all cases against its bound.
 struct ProofResult {
     std::string mechanism;
-    std::string proof;  ///< "naive = fused, forward", …
-    double worst = 0;   ///< NaN when something that is to be a number was none
+    Device device = Device::Cpu;  ///< where the fused form ran
+    std::string proof;            ///< "naive = fused, forward", …
+    double worst = 0;             ///< NaN when something that is to be a number was none
     double bound = 0;
     bool passed = false;
     int cases = 0;
@@ -25,8 +26,11 @@ struct ProofResult {
 /// finite differences in double, padding invariance, batch independence, shorter sequences,
 /// options → TOML → options; for causal forms, that the future changes nothing and that decoding token by token
 /// gives what the whole sequence gives. Fresh memory is filled with NaN throughout.
+/// On a device the fused form in single precision runs there, and is compared with the same definition on the
+/// processor by the same bounds; options without a CUDA form are left out. Throws Error where the mechanism has none.
 /// `progress` is called before each proof with its name.
 std::vector<ProofResult> runProofs(const MechanismInfo& info,
-                                   const std::function<void(const std::string&)>& progress = {});
+                                   const std::function<void(const std::string&)>& progress = {},
+                                   DeviceContext* device = nullptr);
 
 }  // namespace linscope

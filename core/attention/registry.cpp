@@ -46,4 +46,14 @@ void checkAttention(const MechanismInfo& info, const OptionValues& options, cons
     if (info.validate != nullptr) info.validate(options, sizes);
 }
 
+void requireForm(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes, Device device) {
+    if (device == Device::Cpu) return;
+    require(info.cudaForm != nullptr, info.name,
+            "a CUDA form of {} was required for --device cuda, but it has none yet; use --device cpu", info.name);
+    require(info.cudaForm(options, sizes), info.name,
+            "a CUDA form of {} with these options was required for --device cuda, but it has none yet ({}); use "
+            "--device cpu",
+            info.name, info.cudaForms);
+}
+
 }  // namespace linscope

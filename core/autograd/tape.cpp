@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/cuda/context.h"
 
 namespace linscope {
 
@@ -12,6 +13,14 @@ Variable::Sink Variable::gradientSink() const {
     const bool accumulate = state.hasGradient;
     state.hasGradient = true;
     return {state.gradient, accumulate};
+}
+
+bool Variable::adoptGradient(const Tensor& gradient) const {
+    VariableState& state = *m_state;
+    if (state.hasGradient || !state.gradient.empty()) return false;
+    state.gradient = gradient.reshaped(state.value.shape());
+    state.hasGradient = true;
+    return true;
 }
 
 Variable Tape::make(const Tensor& value, bool needsGradient) {
@@ -38,6 +47,16 @@ Variable Tape::leaf(const Tensor& value, const Tensor& gradient) {
 void Tape::backward(const Variable& output, const Tensor& seed) {
     require(m_recording, "backward", "a recording tape, but this one does not record");
     const auto sink = output.gradientSink();
+    if (DeviceContext* device = m_arena.context(); device != nullptr) {
+        const auto bytes = static_cast<std::size_t>(sink.tensor.bytes());
+        if (seed.empty())
+            device->fillNumbers(sink.tensor.onDeviceAs<float>(), 1.0f, sink.tensor.elements());
+        else
+            device->copy(sink.tensor.raw(), seed.onDeviceAs<float>(), bytes);
+        runBack();
+        device->join();
+        return;
+    }
     dispatchReal(output.type(), [&](auto zero) {
         using Real = decltype(zero);
         auto gradient = sink.tensor.span<Real>();
@@ -46,6 +65,10 @@ void Tape::backward(const Variable& output, const Tensor& seed) {
         else
             std::ranges::copy(seed.span<Real>(), gradient.begin());
     });
+    runBack();
+}
+
+void Tape::runBack() {
     for (Node* node = m_last; node != nullptr; node = node->previous)
         if (node->output->hasGradient) node->run(node);
     m_last = nullptr;

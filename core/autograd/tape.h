@@ -47,7 +47,7 @@ public:
         m_last = node;
     }
 
-    /// Sets dL/d(output) = `seed` (of output's shape; ones when empty) and runs the tape backwards.
+    /// Sets dL/d(output) = `seed` (of output's shape and device; ones when empty) and runs the tape backwards.
     void backward(const Variable& output, const Tensor& seed = {});
 
     bool recording() const { return m_recording; }
@@ -59,6 +59,9 @@ private:
         void (*run)(Node*) = nullptr;
         Node* previous = nullptr;
     };
+    /// Calls the nodes' functions, the newest first.
+    void runBack();
+
     Arena& m_arena;
     Node* m_last = nullptr;
     bool m_recording;

@@ -38,6 +38,9 @@ public:
         bool accumulate;
     };
     Sink gradientSink() const;
+    /// Takes over memory that nobody else reads any more as this value's gradient, in place of a copy; false where it
+    /// has memory of its own, to which the gradient is to be added.
+    bool adoptGradient(const Tensor& gradient) const;
 
     VariableState* state() const { return m_state; }
 

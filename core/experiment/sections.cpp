@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/attention/mechanism.h"
+#include "core/cuda/precision.h"
 #include "core/data/task.h"
 
 namespace linscope {
@@ -51,6 +52,10 @@ void ModelOptions::visit(OptionVisitor& visitor) {
                      "Of a depthwise convolution along the tokens that begins each block, so that a key knows its "
                      "neighbours; 0: none. In an encoder it is centred, and odd."},
                     shortConvolution, {0, 16});
+    visitor.choice({"precision", "",
+                    "What a CUDA device rounds the factors of matrix products to; sums, and all else, are in fp32. The "
+                    "processor has fp32 alone."},
+                   precision, {kPrecisionNames.begin(), kPrecisionNames.end()});
 }
 
 void OptimizerOptions::visit(OptionVisitor& visitor) {

@@ -10,6 +10,8 @@
 namespace linscope {
 
 Variable leafOf(Tape& tape, const Parameter& p) {
+    if (tape.arena().device() == Device::Cuda)
+        return p.trained() ? tape.leaf(p.onDevice.value, p.onDevice.gradient) : tape.constant(p.onDevice.value);
     return p.trained() ? tape.leaf(p.value, p.gradient) : tape.constant(p.value);
 }
 

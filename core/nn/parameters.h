@@ -21,9 +21,13 @@ struct Parameter {
     bool buffer = false;      ///< saved with the others, but never trained: random features
     bool frozen = false;      ///< gets no step
     bool trained() const { return !buffer && !frozen; }
+    /// Where the device has the same, or empty (core/nn/device_parameters.h).
+    struct OnDevice {
+        Tensor value, gradient;
+    } onDevice;
 };
 
-/// The parameter as a leaf of the tape: a constant unless it is trained.
+/// The parameter as a leaf of the tape, on the tape's device: a constant unless it is trained.
 Variable leafOf(Tape& tape, const Parameter& parameter);
 
 /// Owns the parameters of one lane.

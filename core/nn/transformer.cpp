@@ -49,6 +49,7 @@ void show(TensorObserver* observer, int layer, std::string_view name, const Vari
 Transformer::Transformer(const ModelOptions& options, const ModelShape& shape, const Mechanism& mechanism,
                          ParameterStore& parameters)
     : m_options(options),
+      m_shape(shape),
       m_position(positionOf(options.position)),
       m_meanPooled(shape.pooled && options.pool == "mean"),
       m_mechanism(mechanism) {

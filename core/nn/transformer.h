@@ -53,6 +53,7 @@ public:
         std::span<const std::int32_t> tokens;    // [B,T]
         std::span<const std::int64_t> selected;  // [N] flat places whose logits are wanted
         std::span<const float> keep = {};        // [B,T] 0 for padding, or empty
+        // All of them in the memory of the tape's device.
         TensorObserver* observer = nullptr;
     };
     /// Logits [N, outputs] of the selected places; with mean pooling [B, outputs] of the sequences. What `input`
@@ -66,6 +67,7 @@ public:
     /// with learned positions. `tape` must not record.
     Variable forwardToken(Tape& tape, std::int32_t token, std::int64_t place, std::span<LayerMemory> layers) const;
 
+    const ModelShape& shape() const { return m_shape; }
     /// Learned positions end with T; the other schemes have a place for every token.
     bool placesEnd() const { return m_position == Position::Learned; }
 
@@ -86,6 +88,7 @@ private:
     Variable positionRow(Tape& tape, std::int64_t place) const;
 
     ModelOptions m_options;
+    ModelShape m_shape;
     Position m_position;
     bool m_meanPooled;
     const Mechanism& m_mechanism;

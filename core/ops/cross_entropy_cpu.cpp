@@ -13,6 +13,7 @@ CrossEntropy crossEntropy(const Variable& logits, std::span<const std::int32_t> 
     const std::int64_t rows = logits.shape()[0], width = logits.shape()[1];
     require(rows > 0 && static_cast<std::int64_t>(targets.size()) == rows, "crossEntropy",
             "a target for each of {} rows (at least one), but got {}", rows, targets.size());
+    if (logits.value().onDevice()) return cuda::crossEntropy(logits, targets);
     for (std::int32_t target : targets)
         require(target >= 0 && target < width, "crossEntropy", "targets below {}, but got {}", width, target);
     Tape& tape = logits.tape();
@@ -60,7 +61,7 @@ CrossEntropy crossEntropy(const Variable& logits, std::span<const std::int32_t> 
             });
         });
     });
-    return {loss, accuracy};
+    return {.loss = loss, .accuracy = accuracy};
 }
 
 }  // namespace linscope

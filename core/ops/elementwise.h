@@ -28,4 +28,13 @@ Variable stack(std::span<const Variable> parts);
 /// The first `count` columns of the last axis. x [..., C] → [..., count]
 Variable firstColumns(const Variable& x, std::int64_t count);
 
+// The same on a CUDA device; the functions above come here with tensors of one, checked.
+namespace cuda {
+Variable add(const Variable& a, const Variable& b);
+Variable scale(const Variable& x, double factor);
+Variable scaleRows(const Variable& x, std::span<const float> factors);
+/// Adds y's gradient to x's, of as many elements.
+void addGradient(const Variable& x, const Variable& y);
+}  // namespace cuda
+
 }  // namespace linscope

@@ -48,6 +48,7 @@ Variable map(const Variable& x, const Shape& shape, Forward forward, Backward ba
 Variable add(const Variable& a, const Variable& b) {
     require(a.shape() == b.shape(), "add", "two tensors of one shape, but got {} and {}", a.shape().text(),
             b.shape().text());
+    if (a.value().onDevice()) return cuda::add(a, b);
     Tape& tape = a.tape();
     const Variable y = tape.result(a.shape(), a.type(), a, b);
     dispatchReal(a.type(), [&](auto zero) {
@@ -67,6 +68,7 @@ Variable add(const Variable& a, const Variable& b) {
 }
 
 Variable scale(const Variable& x, double factor) {
+    if (x.value().onDevice()) return cuda::scale(x, factor);
     const auto times = [factor](const auto* in, std::int64_t i) {
         return in[i] * static_cast<std::remove_cvref_t<decltype(*in)>>(factor);
     };
@@ -77,6 +79,7 @@ Variable scaleRows(const Variable& x, std::span<const float> factors) {
     const std::int64_t width = x.shape()[-1];
     require(static_cast<std::int64_t>(factors.size()) * width == x.value().elements(), "scaleRows",
             "a factor for each of {} rows, but got {}", x.value().elements() / width, factors.size());
+    if (x.value().onDevice()) return cuda::scaleRows(x, factors);
     const float* data = factors.data();
     const auto times = [data, width](const auto* in, std::int64_t i) {
         using T = std::remove_cvref_t<decltype(*in)>;
@@ -90,6 +93,8 @@ Variable reshape(const Variable& x, const Shape& shape) {
     Tape& tape = x.tape();
     const Variable y = tape.make(x.value().reshaped(shape), x.needsGradient());
     tape.record(y, [=] {
+        if (x.adoptGradient(y.gradient())) return;
+        if (x.value().onDevice()) return cuda::addGradient(x, y);
         dispatchReal(x.type(), [&](auto zero) {
             using T = decltype(zero);
             const T* gradient = y.gradient().as<T>();

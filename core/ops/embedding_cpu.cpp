@@ -15,6 +15,7 @@ Variable embed(std::span<const std::int32_t> tokens, std::int64_t batch, std::in
             batch * length, tokens.size());
     require(!positions || (positions.shape()[0] >= length && positions.shape()[1] == width), "embed",
             "positions of at least [{}, {}], but got {}", length, width, positions ? positions.shape().text() : "");
+    if (table.value().onDevice()) return cuda::embed(tokens, batch, length, table, positions);
     for (std::int32_t token : tokens)
         require(token >= 0 && token < vocabulary, "embed", "tokens below {}, but got {}", vocabulary, token);
     Tape& tape = table.tape();
@@ -57,6 +58,7 @@ Variable embed(std::span<const std::int32_t> tokens, std::int64_t batch, std::in
 }
 
 Variable meanTokens(const Variable& x, std::span<const float> keep) {
+    if (x.value().onDevice()) return cuda::meanTokens(x, keep);
     const Shape& s = x.shape();
     const std::int64_t batch = s[0], length = s[1], width = s[2];
     Tape& tape = x.tape();
@@ -97,6 +99,7 @@ Variable meanTokens(const Variable& x, std::span<const float> keep) {
 }
 
 Variable selectRows(const Variable& x, std::span<const std::int64_t> rows) {
+    if (x.value().onDevice()) return cuda::selectRows(x, rows);
     const std::int64_t width = x.shape()[-1], available = x.value().elements() / width;
     for (std::int64_t row : rows)
         require(row >= 0 && row < available, "selectRows", "rows below {}, but got {}", available, row);

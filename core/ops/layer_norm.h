@@ -8,4 +8,9 @@ namespace linscope {
 /// x [..., C], gain [C], bias [C] → [..., C].
 Variable layerNorm(const Variable& x, const Variable& gain, const Variable& bias);
 
+// The same on a CUDA device; the functions above come here with tensors of one, checked.
+namespace cuda {
+Variable layerNorm(const Variable& x, const Variable& gain, const Variable& bias);
+}  // namespace cuda
+
 }  // namespace linscope

@@ -82,6 +82,7 @@ Variable layerNorm(const Variable& x, const Variable& gain, const Variable& bias
     require(gain.shape() == Shape{width} && bias.shape() == Shape{width}, "layerNorm",
             "x [..., C], gain [C], bias [C], but got {}, {}, {}", x.shape().text(), gain.shape().text(),
             bias.shape().text());
+    if (x.value().onDevice()) return cuda::layerNorm(x, gain, bias);
     Tape& tape = x.tape();
     const Variable y = tape.result(x.shape(), x.type(), x, gain, bias);
     const Tensor mean = tape.arena().tensor({rows}, x.type()), scale = tape.arena().tensor({rows}, x.type());

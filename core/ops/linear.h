@@ -14,4 +14,11 @@ enum class Activation {
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
                 Activation activation = Activation::None);
 
+// The same on a CUDA device; the functions above come here with tensors of one, checked.
+namespace cuda {
+/// `shape` is the result's.
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation,
+                const Shape& shape);
+}  // namespace cuda
+
 }  // namespace linscope

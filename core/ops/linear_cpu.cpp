@@ -89,6 +89,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
         bias.shape().text());
     const std::int64_t rows = x.shape().product(0, x.shape().rank() - 1), out = weight.shape()[0];
     const Shape shape = x.shape().rank() == 3 ? Shape{x.shape()[0], x.shape()[1], out} : Shape{rows, out};
+    if (x.value().onDevice()) return cuda::linear(x, weight, bias, activation, shape);
     Tape& tape = x.tape();
     const Variable y = tape.result(shape, x.type(), x, weight, bias);
     const Tensor pre = activation == Activation::None ? Tensor{} : tape.arena().tensor(shape, x.type());

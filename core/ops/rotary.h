@@ -14,4 +14,9 @@ Variable rotary(const Variable& x, bool inverse = false);
 /// The same for the one token at place `position`, in place. x [H,D]
 void rotateToken(float* x, std::int64_t heads, std::int64_t width, std::int64_t position);
 
+// The same on a CUDA device; the functions above come here with tensors of one, checked.
+namespace cuda {
+Variable rotary(const Variable& x, bool inverse);
+}  // namespace cuda
+
 }  // namespace linscope

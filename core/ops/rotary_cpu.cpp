@@ -47,6 +47,7 @@ void turnAll(const Tensor& x, const Tensor& out, bool add, const Tensor& cosine,
 
 Variable rotary(const Variable& x, bool inverse) {
     require(x.shape().rank() == 4, "rotary", "x [B,T,H,D], but got {}", x.shape().text());
+    if (x.value().onDevice()) return cuda::rotary(x, inverse);
     const std::int64_t length = x.shape()[1], width = x.shape()[3], half = width / 2;
     Tape& tape = x.tape();
     const Shape table{length, std::max<std::int64_t>(half, 1)};

@@ -27,4 +27,9 @@ Variable shortConvolution(const Variable& x, const Variable& weight, const Convo
 /// tokens before it as they came, the newest first, zeros at the start; x goes in and the oldest out.
 void convolveToken(std::span<float> x, std::span<const float> weight, std::span<float> recent);
 
+// The same on a CUDA device; shortConvolution() comes here with tensors of one, checked.
+namespace cuda {
+Variable shortConvolution(const Variable& x, const Variable& weight, const ConvolutionReach& reach);
+}  // namespace cuda
+
 }  // namespace linscope

@@ -110,6 +110,7 @@ Variable shortConvolution(const Variable& x, const Variable& weight, const Convo
     const std::int64_t rows = shape[0] * shape[1];
     require(reach.keep.empty() || static_cast<std::int64_t>(reach.keep.size()) == rows, kWhere,
             "a mask of {} places was required, but got {}", rows, reach.keep.size());
+    if (x.value().onDevice()) return cuda::shortConvolution(x, weight, reach);
     const Places places{.length = shape[1],
                         .taps = taps[0],
                         .ahead = reach.centred ? (taps[0] - 1) / 2 : 0,

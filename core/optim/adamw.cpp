@@ -35,6 +35,14 @@ double gradientNorm(const ParameterStore& parameters) {
     return std::sqrt(sum);
 }
 
+AdamwNumbers adamwNumbers(const OptimizerOptions& options, double rate, std::int64_t step) {
+    const double correct1 = 1 - std::pow(options.beta1, static_cast<double>(step));
+    const double correct2 = 1 - std::pow(options.beta2, static_cast<double>(step));
+    return {.stepSize = static_cast<float>(rate / correct1),
+            .root = static_cast<float>(1 / std::sqrt(correct2)),
+            .keep = static_cast<float>(1 - rate * options.weightDecay)};
+}
+
 void adamwStep(ParameterStore& parameters, const OptimizerOptions& options, double rate, std::int64_t step,
                double gradientScale) {
     const double correct1 = 1 - std::pow(options.beta1, static_cast<double>(step));

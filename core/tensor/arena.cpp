@@ -5,64 +5,98 @@
 #include <limits>
 #include <new>
 
+#include "core/cuda/context.h"
+
 namespace linscope {
 namespace {
-constexpr std::size_t kAlignment = 64;  // a cache line, and what vector loads like
-constexpr std::size_t kFirstBlock = 1 << 20;
+// A cache line, and what vector loads like; on the device, what its copies and matrix products like.
+constexpr std::size_t kAlignment = 64, kDeviceAlignment = 256;
+constexpr std::size_t kFirstBlock = 1 << 20, kFirstDeviceBlock = 1 << 25;
 
-std::size_t aligned(std::size_t bytes) {
-    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+std::size_t aligned(std::size_t bytes, std::size_t alignment) {
+    return (std::max<std::size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
 }
 }  // namespace
 
-void Arena::AlignedDelete::operator()(std::byte* memory) const {
-    ::operator delete[](memory, std::align_val_t(kAlignment));
+Arena::~Arena() {
+    clear(m_host, nullptr);
+    clear(m_onDevice, m_device);
 }
 
-void Arena::addBlock(std::size_t bytes) {
-    Block block;
-    block.memory.reset(static_cast<std::byte*>(::operator new[](bytes, std::align_val_t(kAlignment))));
-    block.size = bytes;
-    m_blocks.push_back(std::move(block));
-    m_offset = 0;
+void Arena::clear(Blocks& blocks, DeviceContext* device) {
+    for (const Block& block : blocks.all)
+        if (device != nullptr)
+            device->release(block.memory);
+        else
+            ::operator delete[](block.memory, std::align_val_t(kAlignment));
+    blocks.all.clear();
+}
+
+void Arena::addBlock(Blocks& blocks, DeviceContext* device, std::size_t bytes) {
+    void* memory = device != nullptr ? device->allocate(bytes) : ::operator new[](bytes, std::align_val_t(kAlignment));
+    blocks.all.push_back({static_cast<std::byte*>(memory), bytes});
+    blocks.offset = 0;
     ++m_heapAllocations;
 }
 
-void* Arena::allocate(std::size_t bytes) {
-    const std::size_t size = aligned(std::max<std::size_t>(bytes, 1));
-    if (m_blocks.empty() || m_offset + size > m_blocks.back().size)
-        addBlock(std::max({size, kFirstBlock, m_blocks.empty() ? 0 : m_blocks.back().size}));
-    std::byte* memory = m_blocks.back().memory.get() + m_offset;
-    m_offset += size;
+std::byte* Arena::take(Blocks& blocks, DeviceContext* device, std::size_t bytes) {
+    const std::size_t size = aligned(bytes, device != nullptr ? kDeviceAlignment : kAlignment);
+    if (blocks.all.empty() || blocks.offset + size > blocks.all.back().size)
+        addBlock(blocks, device,
+                 std::max({size, device != nullptr ? kFirstDeviceBlock : kFirstBlock,
+                           blocks.all.empty() ? 0 : blocks.all.back().size}));
+    std::byte* memory = blocks.all.back().memory + blocks.offset;
+    blocks.offset += size;
+    blocks.used += size;
+    blocks.peak = std::max(blocks.peak, blocks.used);
     m_used += size;
     m_peak = std::max(m_peak, m_used);
     return memory;
 }
 
+void* Arena::allocate(std::size_t bytes) {
+    return take(m_host, nullptr, bytes);
+}
+
+void* Arena::tensorMemory(std::size_t bytes) {
+    return m_device != nullptr ? take(m_onDevice, m_device, bytes) : take(m_host, nullptr, bytes);
+}
+
 Tensor Arena::tensor(const Shape& shape, DType type) {
-    const std::int64_t elements = shape.elements();
-    Tensor tensor(allocate(static_cast<std::size_t>(elements * byteSize(type))), shape, type);
-    if (m_poison) {
-        if (type == DType::F32)
-            std::ranges::fill(tensor.span<float>(), std::numeric_limits<float>::quiet_NaN());
-        else if (type == DType::F64)
-            std::ranges::fill(tensor.span<double>(), std::numeric_limits<double>::quiet_NaN());
-    }
+    const auto bytes = static_cast<std::size_t>(shape.elements() * byteSize(type));
+    const Tensor tensor(tensorMemory(bytes), shape, type, device());
+    if (!m_poison || type == DType::I32) return tensor;
+    if (m_device != nullptr)
+        m_device->fill(tensor.raw(), 0xFF, bytes);  // all bits set: a NaN
+    else if (type == DType::F32)
+        std::ranges::fill(tensor.span<float>(), std::numeric_limits<float>::quiet_NaN());
+    else
+        std::ranges::fill(tensor.span<double>(), std::numeric_limits<double>::quiet_NaN());
     return tensor;
 }
 
 Tensor Arena::zeros(const Shape& shape, DType type) {
-    Tensor tensor(allocate(static_cast<std::size_t>(shape.elements() * byteSize(type))), shape, type);
-    std::memset(tensor.raw(), 0, static_cast<std::size_t>(tensor.bytes()));
+    const auto bytes = static_cast<std::size_t>(shape.elements() * byteSize(type));
+    const Tensor tensor(tensorMemory(bytes), shape, type, device());
+    if (m_device != nullptr)
+        m_device->fill(tensor.raw(), 0, bytes);
+    else
+        std::memset(tensor.raw(), 0, bytes);
     return tensor;
 }
 
-void Arena::reset() {
-    if (m_blocks.size() > 1) {
-        m_blocks.clear();
-        addBlock(aligned(m_peak));
+void Arena::reset(Blocks& blocks, DeviceContext* device) {
+    if (blocks.all.size() > 1) {
+        clear(blocks, device);
+        addBlock(blocks, device, aligned(blocks.peak, kDeviceAlignment));
     }
-    m_offset = 0;
+    blocks.offset = 0;
+    blocks.used = 0;
+}
+
+void Arena::reset() {
+    reset(m_host, nullptr);
+    reset(m_onDevice, m_device);
     m_used = 0;
 }
 

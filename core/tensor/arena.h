@@ -11,19 +11,29 @@
 
 namespace linscope {
 
+class DeviceContext;
+
 /// Hands out memory that is given back all at once. A training step takes its activations, gradients
 /// and tape nodes from one; after the first step reset() has kept one block large enough for all of it,
 /// and later steps take nothing from the heap.
+///
+/// With a device, tensors are in the device's memory and everything else (tape nodes, what allocate() gives) stays in
+/// the processor's: two runs of blocks under one roof, so that no operation has to know. As later steps repeat the
+/// first, each of their tensors is where it was: what a captured graph relies on (core/train/device_step.h).
 class Arena {
 public:
-    /// With `poison`, fresh memory is filled with NaN, so that a kernel that skips an element is found.
+    /// With `poison`, fresh tensors are filled with NaN, so that a kernel that skips an element is found.
     explicit Arena(bool poison = false) : m_poison(poison) {}
+    /// Tensors in the memory of `device`, which must outlive the arena.
+    explicit Arena(DeviceContext* device, bool poison = false) : m_device(device), m_poison(poison) {}
+    ~Arena();
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
 
     /// Uninitialised (or NaN) tensor.
     Tensor tensor(const Shape& shape, DType type = DType::F32);
     Tensor zeros(const Shape& shape, DType type = DType::F32);
+    /// In the processor's memory, whatever the device.
     void* allocate(std::size_t bytes);
 
     /// An object that is never destroyed: its type must not need it.
@@ -36,23 +46,34 @@ public:
     /// Takes all memory back; if it came in several blocks, they become one.
     void reset();
 
+    Device device() const { return m_device != nullptr ? Device::Cuda : Device::Cpu; }
+    /// What the operations on this arena's tensors run on; nullptr: the processor.
+    DeviceContext* context() const { return m_device; }
+
     std::size_t usedBytes() const { return m_used; }
     std::size_t peakBytes() const { return m_peak; }
-    /// How often memory was taken from the heap since the arena was made.
+    /// How often memory was taken from the heap or the device since the arena was made.
     std::int64_t heapAllocations() const { return m_heapAllocations; }
 
 private:
-    struct AlignedDelete {
-        void operator()(std::byte* memory) const;
-    };
     struct Block {
-        std::unique_ptr<std::byte[], AlignedDelete> memory;
+        std::byte* memory = nullptr;
         std::size_t size = 0;
     };
-    void addBlock(std::size_t bytes);
+    /// One kind of memory: blocks, of which the last is being handed out.
+    struct Blocks {
+        std::vector<Block> all;
+        std::size_t offset = 0;  // in the last block
+        std::size_t used = 0, peak = 0;
+    };
+    std::byte* take(Blocks& blocks, DeviceContext* device, std::size_t bytes);
+    void addBlock(Blocks& blocks, DeviceContext* device, std::size_t bytes);
+    void clear(Blocks& blocks, DeviceContext* device);
+    void reset(Blocks& blocks, DeviceContext* device);
+    void* tensorMemory(std::size_t bytes);
 
-    std::vector<Block> m_blocks;
-    std::size_t m_offset = 0;  // in the last block
+    DeviceContext* m_device = nullptr;
+    Blocks m_host, m_onDevice;
     std::size_t m_used = 0, m_peak = 0;
     std::int64_t m_heapAllocations = 0;
     bool m_poison = false;

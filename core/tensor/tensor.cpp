@@ -41,12 +41,13 @@ std::string Shape::text() const {
 
 Tensor Tensor::reshaped(const Shape& shape) const {
     require(shape.elements() == elements(), "tensor", "a shape of {} elements, but got {}", elements(), shape.text());
-    return {m_data, shape, m_type};
+    return {m_data, shape, m_type, m_device};
 }
 
-void Tensor::throwWrongType(DType wanted) const {
-    const auto name = [](DType type) { return type == DType::F32 ? "f32" : type == DType::F64 ? "f64" : "i32"; };
-    fail("tensor", "elements of type {} were required, but the tensor holds {}", name(wanted), name(m_type));
+void Tensor::throwOther(DType type, Device device) const {
+    const auto name = [](DType t) { return t == DType::F32 ? "f32" : t == DType::F64 ? "f64" : "i32"; };
+    fail("tensor", "{} in the memory of {} was required, but the tensor holds {} in that of {}", name(type),
+         nameOf(device), name(m_type), nameOf(m_device));
 }
 
 }  // namespace linscope

@@ -9,6 +9,11 @@
 namespace linscope {
 
 enum class DType : std::uint8_t { F32, F64, I32 };
+/// Whose memory numbers are in, and so who computes with them.
+enum class Device : std::uint8_t { Cpu, Cuda };
+constexpr const char* nameOf(Device device) {
+    return device == Device::Cpu ? "cpu" : "cuda";
+}
 std::int64_t byteSize(DType type);
 
 template <typename T>
@@ -44,18 +49,27 @@ private:
 class Tensor {
 public:
     Tensor() = default;
-    Tensor(void* data, const Shape& shape, DType type) : m_data(data), m_shape(shape), m_type(type) {}
+    Tensor(void* data, const Shape& shape, DType type, Device device = Device::Cpu)
+        : m_data(data), m_shape(shape), m_type(type), m_device(device) {}
 
     const Shape& shape() const { return m_shape; }
     DType type() const { return m_type; }
+    Device device() const { return m_device; }
+    bool onDevice() const { return m_device != Device::Cpu; }
     std::int64_t elements() const { return m_shape.elements(); }
     std::int64_t bytes() const { return elements() * byteSize(m_type); }
     bool empty() const { return m_data == nullptr; }
 
-    /// The numbers as T; throws Error when the tensor's type is another one.
+    /// The numbers as T, in the processor's memory; throws Error when the tensor's type or device is another one.
     template <typename T>
     T* as() const {
-        if (m_type != dtypeOf<T>) throwWrongType(dtypeOf<T>);
+        if (m_type != dtypeOf<T> || m_device != Device::Cpu) throwOther(dtypeOf<T>, Device::Cpu);
+        return static_cast<T*>(m_data);
+    }
+    /// The same of a tensor in the device's memory: an address for kernels, which the processor must not read.
+    template <typename T>
+    T* onDeviceAs() const {
+        if (m_type != dtypeOf<T> || m_device != Device::Cuda) throwOther(dtypeOf<T>, Device::Cuda);
         return static_cast<T*>(m_data);
     }
     template <typename T>
@@ -68,10 +82,11 @@ public:
     Tensor reshaped(const Shape& shape) const;
 
 private:
-    [[noreturn]] void throwWrongType(DType wanted) const;
+    [[noreturn]] void throwOther(DType type, Device device) const;
     void* m_data = nullptr;
     Shape m_shape;
     DType m_type = DType::F32;
+    Device m_device = Device::Cpu;
 };
 
 /// Calls `function(float{})` or `function(double{})` according to the type: how one definition of an

@@ -9,6 +9,7 @@
 
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
+#include "core/cuda/context.h"
 #include "core/ops/cross_entropy.h"
 #include "core/optim/adamw.h"
 
@@ -33,10 +34,19 @@ bool allFinite(const Tensor& tensor) {
     return sum == 0;
 }
 
+/// The tensor in the processor's memory: itself, or a copy in `arena` of one on `device`, which is waited for.
+Tensor onHost(const Tensor& tensor, DeviceContext* device, Arena& arena) {
+    if (!tensor.onDevice()) return tensor;
+    const Tensor copy = arena.tensor(tensor.shape(), tensor.type());
+    device->toHost(copy.raw(), tensor.raw(), static_cast<std::size_t>(copy.bytes()));
+    device->wait();
+    return copy;
+}
+
 /// Copies Q, K and V of the first samples from [B,T,H,D] to [S,H,T,D].
 class SnapshotObserver : public TensorObserver {
 public:
-    explicit SnapshotObserver(Snapshot& snapshot) : m_snapshot(snapshot) {}
+    SnapshotObserver(Snapshot& snapshot, DeviceContext* device) : m_snapshot(snapshot), m_device(device) {}
     void onTensor(int layer, std::string_view name, const Tensor& tensor) override {
         if (name == "query")
             m_snapshot.layers[static_cast<std::size_t>(layer)].q = copy(tensor);
@@ -51,7 +61,8 @@ private:
         const std::int64_t S = m_snapshot.samples, H = m_snapshot.heads, T = m_snapshot.length,
                            D = m_snapshot.headWidth;
         std::vector<float> result(static_cast<std::size_t>(S * H * T * D));
-        const float* in = x.as<float>();
+        Arena arena;
+        const float* in = onHost(x, m_device, arena).as<float>();
         for (std::int64_t s = 0; s < S; ++s)
             for (std::int64_t h = 0; h < H; ++h)
                 for (std::int64_t t = 0; t < T; ++t)
@@ -59,87 +70,129 @@ private:
         return result;
     }
     Snapshot& m_snapshot;
+    DeviceContext* m_device;
 };
 
 /// Remembers the first tensor of a forward pass that is not finite.
 class FiniteObserver : public TensorObserver {
 public:
+    explicit FiniteObserver(DeviceContext* device) : m_device(device) {}
     void onTensor(int layer, std::string_view name, const Tensor& tensor) override {
-        if (!m_first.empty() || allFinite(tensor)) return;
+        Arena arena;
+        if (!m_first.empty() || allFinite(onHost(tensor, m_device, arena))) return;
         m_first = layer < 0 ? std::string(name) : fmt::format("blocks.{}.{}", layer, name);
     }
     const std::string& first() const { return m_first; }
 
 private:
+    DeviceContext* m_device;
     std::string m_first;
 };
 
 }  // namespace
 
-Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task)
+Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task, Device device)
     : m_config(experiment.lanes[index]),
       m_index(static_cast<int>(index)),
       m_optimizer(experiment.optimizer),
       m_totalSteps(experiment.steps),
       m_position(positionOf(experiment.model.position)),
       m_parameters(static_cast<std::uint64_t>(experiment.seed)),
+      m_context(device == Device::Cuda ? std::make_unique<DeviceContext>() : nullptr),
+      m_arena(m_context.get()),
       m_peakLearningRate(experiment.optimizer.learningRate) {
     const ModelOptions& model = experiment.model;
     require(model.width % model.heads == 0, "model", "heads must divide width, but width is {} and heads {}",
             model.width, model.heads);
-    m_mechanism = findMechanism(m_config.mechanism).create(m_config.options, experiment.attentionSizes(), m_parameters);
+    const Precision precision = precisionOf(model.precision);
+    require(m_context || precision == Precision::Single, "model.precision",
+            "\"fp32\", which is all that the processor has, but it is \"{}\"; use --device cuda", model.precision);
+    if (m_context) m_context->setPrecision(precision);
+    const MechanismInfo& mechanism = findMechanism(m_config.mechanism);
+    requireForm(mechanism, m_config.options, experiment.attentionSizes(), device);
+    m_mechanism = mechanism.create(m_config.options, experiment.attentionSizes(), m_parameters);
     const ModelShape shape{task.vocabulary(), task.outputs(), task.length(), findTask(experiment.task.name).pooled};
     m_model = std::make_unique<Transformer>(model, shape, *m_mechanism, m_parameters);
+    if (m_context) m_device = std::make_unique<DeviceStep>(*m_context, m_arena, *m_model, m_parameters, m_optimizer);
 }
 
-Variable Lane::logitsOf(Tape& tape, const Batch& batch, TensorObserver* observer) const {
-    return m_model->forward(tape, {.batch = batch.batch,
-                                   .length = batch.length,
-                                   .tokens = batch.tokens,
-                                   .selected = batch.selected,
-                                   .keep = batch.keep,
-                                   .observer = observer});
+Lane::~Lane() = default;
+
+ModelInputs Lane::inputsOf(const Batch& batch) {
+    if (m_device) return m_device->stage(batch);
+    return {.input = {.batch = batch.batch,
+                      .length = batch.length,
+                      .tokens = batch.tokens,
+                      .selected = batch.selected,
+                      .keep = batch.keep},
+            .targets = batch.targets};
 }
 
-LaneStep Lane::step(const Batch& batch, std::int64_t step) {
+void Lane::begin(const Batch& batch, std::int64_t step) {
+    m_result = {};
+    m_result.learningRate = scheduledRate(m_optimizer, m_peakLearningRate, step, m_totalSteps);
+    if (m_device)
+        m_device->begin(batch, m_result.learningRate, step);
+    else
+        stepHere(batch, step);
+}
+
+void Lane::stepHere(const Batch& batch, std::int64_t step) {
     const auto start = Clock::now();
-    LaneStep result;
     m_arena.reset();
     m_parameters.clearGradients();
     Tape tape(m_arena);
-    const Variable logits = logitsOf(tape, batch);
-    const CrossEntropy entropy = crossEntropy(logits, batch.targets);
-    result.loss = static_cast<double>(entropy.loss.value().as<float>()[0]);
-    result.accuracy = entropy.accuracy;
-    result.learningRate = scheduledRate(m_optimizer, m_peakLearningRate, step, m_totalSteps);
-    if (std::isfinite(result.loss)) {
+    const ModelInputs inputs = inputsOf(batch);
+    const CrossEntropy entropy = crossEntropy(m_model->forward(tape, inputs.input), inputs.targets);
+    m_result.loss = static_cast<double>(entropy.loss.value().as<float>()[0]);
+    m_result.accuracy = entropy.accuracy;
+    if (std::isfinite(m_result.loss)) {
         tape.backward(entropy.loss);
-        result.gradientNorm = gradientNorm(m_parameters);
+        m_result.gradientNorm = gradientNorm(m_parameters);
     } else {
-        result.gradientNorm = std::numeric_limits<double>::quiet_NaN();
+        m_result.gradientNorm = std::numeric_limits<double>::quiet_NaN();
     }
-    if (!std::isfinite(result.gradientNorm)) {
-        setState(LaneState::Diverged, firstNotFinite(batch));
-    } else {
+    if (std::isfinite(m_result.gradientNorm)) {
         const double clip = m_optimizer.clip;
-        const double factor = clip > 0 && result.gradientNorm > clip ? clip / result.gradientNorm : 1.0;
-        adamwStep(m_parameters, m_optimizer, result.learningRate, step, factor);
+        const double factor = clip > 0 && m_result.gradientNorm > clip ? clip / m_result.gradientNorm : 1.0;
+        adamwStep(m_parameters, m_optimizer, m_result.learningRate, step, factor);
     }
     m_arena.reset();  // after the first step, here is where its blocks become one
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    result.milliseconds = seconds * 1e3;
-    result.tokensPerSecond = static_cast<double>(batch.batch * batch.length) / seconds;
-    result.memoryBytes =
+    countTokens(batch, std::chrono::duration<double>(Clock::now() - start).count());
+}
+
+LaneStep Lane::finish(const Batch& batch) {
+    if (m_device) {
+        const StepResult result = m_device->finish();
+        m_result.loss = static_cast<double>(result.loss);
+        m_result.accuracy = static_cast<double>(result.accuracy);
+        m_result.gradientNorm = std::isfinite(m_result.loss) ? static_cast<double>(result.gradientNorm)
+                                                             : std::numeric_limits<double>::quiet_NaN();
+        countTokens(batch, m_device->milliseconds() / 1e3);
+    }
+    if (!std::isfinite(m_result.gradientNorm)) setState(LaneState::Diverged, firstNotFinite(batch));
+    return m_result;
+}
+
+void Lane::countTokens(const Batch& batch, double seconds) {
+    m_result.milliseconds = seconds * 1e3;
+    m_result.tokensPerSecond = static_cast<double>(batch.batch * batch.length) / seconds;
+    m_result.memoryBytes =
         static_cast<double>(m_arena.peakBytes()) + 4.0 * 4.0 * static_cast<double>(m_parameters.elements());
-    return result;
 }
 
 LaneStep Lane::evaluate(const Batch& batch) {
     m_arena.reset();
     Tape tape(m_arena, false);
-    const Variable logits = logitsOf(tape, batch);
-    const CrossEntropy entropy = crossEntropy(logits, batch.targets);
+    const ModelInputs inputs = inputsOf(batch);
+    const CrossEntropy entropy = crossEntropy(m_model->forward(tape, inputs.input), inputs.targets);
     LaneStep result;
+    if (m_device) {
+        const StepResult read = m_device->read(entropy.loss.value(), entropy.accuracyOnDevice);
+        result.loss = static_cast<double>(read.loss);
+        result.accuracy = static_cast<double>(read.accuracy);
+        return result;
+    }
     result.loss = static_cast<double>(entropy.loss.value().as<float>()[0]);
     result.accuracy = entropy.accuracy;
     return result;
@@ -160,27 +213,29 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
     snapshot->headWidth = sizes.headWidth;
     snapshot->tokens.assign(batch.tokens.begin(), batch.tokens.begin() + snapshot->samples * batch.length);
     snapshot->layers.resize(static_cast<std::size_t>(sizes.layers));
-    snapshot->projections = m_mechanism->projections();
-    SnapshotObserver observer(*snapshot);
+    snapshot->projections = projections();
+    SnapshotObserver observer(*snapshot, m_context.get());
+    Batch part{.batch = snapshot->samples, .length = batch.length, .tokens = snapshot->tokens, .selected = {0}};
+    if (!batch.keep.empty())
+        part.keep.assign(batch.keep.begin(), batch.keep.begin() + snapshot->samples * batch.length);
     m_arena.reset();
     Tape tape(m_arena, false);
-    const std::int64_t first = 0;
-    m_model->forward(tape, {.batch = snapshot->samples,
-                            .length = batch.length,
-                            .tokens = snapshot->tokens,
-                            .selected = std::span(&first, 1),
-                            .keep = std::span(batch.keep).subspan(0, batch.keep.empty() ? 0 : snapshot->tokens.size()),
-                            .observer = &observer});
+    Transformer::Input input = inputsOf(part).input;
+    input.observer = &observer;
+    m_model->forward(tape, input);
+    if (m_context) m_context->wait();
     return snapshot;
 }
 
 TokenDecoder Lane::startDecoding() const {
+    parameters();  // decoding is the processor's
     const bool ends = m_model->placesEnd() || findMechanism(m_config.mechanism).traits.fixedLength;
     return {*m_model, ends ? std::optional(m_mechanism->sizes().length) : std::nullopt};
 }
 
 std::string Lane::firstNotFinite(const Batch& batch) {
     // In the order in which a step computes: parameters, then activations, then gradients.
+    if (m_device) m_device->parameters().currentOnHost();
     for (const Parameter& p : m_parameters.all())
         if (!allFinite(p.value)) return p.name + " (value)";
     std::string gradient;
@@ -188,10 +243,37 @@ std::string Lane::firstNotFinite(const Batch& batch) {
         if (gradient.empty() && !allFinite(p.gradient)) gradient = p.name + " (gradient)";
     m_arena.reset();
     Tape tape(m_arena, false);
-    FiniteObserver observer;
-    logitsOf(tape, batch, &observer);
+    FiniteObserver observer(m_context.get());
+    Transformer::Input input = inputsOf(batch).input;
+    input.observer = &observer;
+    m_model->forward(tape, input);
+    if (m_context) m_context->wait();
     if (!observer.first().empty()) return observer.first() + " (activation)";
     return gradient.empty() ? "loss" : gradient;
+}
+
+std::string Lane::beforeStep(std::int64_t step) {
+    std::string change = m_mechanism->beforeStep(step);
+    if (m_device && !change.empty()) m_device->parameters().uploadBuffers();
+    return change;
+}
+
+std::vector<Projection> Lane::projections() const {
+    parameters();
+    return m_mechanism->projections();
+}
+
+ParameterStore& Lane::parameters() {
+    if (m_device) {
+        m_device->parameters().currentOnHost();
+        m_device->parameters().changedOnHost();
+    }
+    return m_parameters;
+}
+
+const ParameterStore& Lane::parameters() const {
+    if (m_device) m_device->parameters().currentOnHost();
+    return m_parameters;
 }
 
 void Lane::setState(LaneState state, std::string message) {
@@ -202,6 +284,7 @@ void Lane::setState(LaneState state, std::string message) {
 void Lane::setProjectionsFrozen(bool frozen) {
     for (Parameter& p : m_parameters.all())
         if (p.projection) p.frozen = frozen;
+    if (m_device) m_device->trainedChanged();
 }
 
 bool Lane::projectionsFrozen() const {

@@ -10,18 +10,28 @@
 #include "core/nn/parameters.h"
 #include "core/nn/token_decoder.h"
 #include "core/nn/transformer.h"
+#include "core/train/device_step.h"
 #include "core/train/event.h"
 
 namespace linscope {
 
-/// One model with one choice of mechanism, its optimizer and its memory.
+/// One model with one choice of mechanism, its optimizer and its memory, on one device.
 class Lane {
 public:
-    Lane(const Experiment& experiment, std::size_t index, const Task& task);
+    /// On Device::Cuda throws Error where this machine or build has none, or the mechanism no form for it.
+    Lane(const Experiment& experiment, std::size_t index, const Task& task, Device device = Device::Cpu);
+    ~Lane();
 
     /// Forward, backward, clip, AdamW at the rate of `step` (1 is the first). A loss or gradient that is
     /// not finite changes no parameter: the lane diverges, and message() names the first such tensor.
-    LaneStep step(const Batch& batch, std::int64_t step);
+    LaneStep step(const Batch& batch, std::int64_t step) {
+        begin(batch, step);
+        return finish(batch);
+    }
+    /// The same in two parts, between which other lanes begin theirs: on a device begin() only asks for the work, on
+    /// the processor it does it. The batch stays as it is in between.
+    void begin(const Batch& batch, std::int64_t step);
+    LaneStep finish(const Batch& batch);
     /// Loss and accuracy without a gradient.
     LaneStep evaluate(const Batch& batch);
     /// Q, K, V of every layer for the first `samples` sequences of the batch, and the projections.
@@ -32,10 +42,13 @@ public:
     TokenDecoder startDecoding() const;
 
     /// Mechanism::beforeStep().
-    std::string beforeStep(std::int64_t step) { return m_mechanism->beforeStep(step); }
-    std::vector<Projection> projections() const { return m_mechanism->projections(); }
-    ParameterStore& parameters() { return m_parameters; }
-    const ParameterStore& parameters() const { return m_parameters; }
+    std::string beforeStep(std::int64_t step);
+    std::vector<Projection> projections() const;
+    /// The processor's copies, as they are after the last step. What is written to them counts from the next step on;
+    /// after a step ask again.
+    ParameterStore& parameters();
+    const ParameterStore& parameters() const;
+    Device device() const { return m_arena.device(); }
     const LaneConfig& config() const { return m_config; }
     int index() const { return m_index; }
 
@@ -52,7 +65,10 @@ public:
     std::int64_t heapAllocations() const { return m_arena.heapAllocations(); }
 
 private:
-    Variable logitsOf(Tape& tape, const Batch& batch, TensorObserver* observer = nullptr) const;
+    /// The batch where the lane computes.
+    ModelInputs inputsOf(const Batch& batch);
+    void stepHere(const Batch& batch, std::int64_t step);
+    void countTokens(const Batch& batch, double seconds);
     std::string firstNotFinite(const Batch& batch);
 
     LaneConfig m_config;
@@ -63,7 +79,10 @@ private:
     ParameterStore m_parameters;
     std::unique_ptr<Mechanism> m_mechanism;
     std::unique_ptr<Transformer> m_model;
+    std::unique_ptr<DeviceContext> m_context;  ///< on a device alone
     Arena m_arena;
+    std::unique_ptr<DeviceStep> m_device;  ///< on a device alone
+    LaneStep m_result;                     ///< of the step that has begun
     double m_peakLearningRate;
     LaneState m_state = LaneState::Running;
     std::string m_message;

@@ -26,12 +26,13 @@ struct Trainer::Work {
     std::int64_t protectedStep = -1;  ///< the last checkpoint before a lane diverged: never removed
 };
 
-Trainer::Trainer(Experiment experiment) : m_experiment(std::move(experiment)), m_work(std::make_unique<Work>()) {
+Trainer::Trainer(Experiment experiment, Device device)
+    : m_experiment(std::move(experiment)), m_work(std::make_unique<Work>()) {
     m_experiment.validate();
     m_task = findTask(m_experiment.task.name)
                  .create(m_experiment.task.options, static_cast<std::uint64_t>(m_experiment.seed));
     for (std::size_t i = 0; i < m_experiment.lanes.size(); ++i) {
-        m_lanes.push_back(std::make_unique<Lane>(m_experiment, i, *m_task));
+        m_lanes.push_back(std::make_unique<Lane>(m_experiment, i, *m_task, device));
         m_work->firstProjections.push_back(m_lanes.back()->projections());
     }
     m_task->validationBatch(0, m_work->probe);
@@ -95,12 +96,12 @@ void Trainer::step() {
         if (std::string change = lane->beforeStep(m_step); !change.empty())
             emit(CommandEvent{m_step, lane->index(), "redraw", "", std::move(change)});
     }
-    for (std::size_t i = 0; i < m_lanes.size(); ++i) {
-        Lane& lane = *m_lanes[i];
-        const LaneState before = lane.state();
-        stepLane(lane, event.lanes[i]);
-        if (lane.state() != before) stopped.push_back({m_step, lane.index(), lane.state(), lane.message()});
-    }
+    std::vector<LaneState> before;
+    for (const auto& lane : m_lanes) before.push_back(lane->state());
+    stepLanes(event.lanes);
+    for (std::size_t i = 0; i < m_lanes.size(); ++i)
+        if (const Lane& lane = *m_lanes[i]; lane.state() != before[i])
+            stopped.push_back({m_step, lane.index(), lane.state(), lane.message()});
     m_work->wallSeconds += std::chrono::duration<double>(Clock::now() - start).count();
     event.wallSeconds = m_work->wallSeconds;
     emit(event);
@@ -116,19 +117,24 @@ void Trainer::step() {
     checkpointIfDue();
 }
 
-void Trainer::stepLane(Lane& lane, LaneStep& result) {
+void Trainer::stepLanes(std::vector<LaneStep>& results) {
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
     const LaneStep absent{nan, nan, nan, nan, nan, nan, nan, false};
-    if (lane.state() != LaneState::Running) {
-        result = absent;
-        return;
-    }
-    try {
-        result = lane.step(m_work->batch, m_step);
-    } catch (const std::exception& error) {  // out of memory, say: this lane stops, the others go on
-        lane.setState(LaneState::Failed, error.what());
-        result = absent;
-    }
+    // On a device all lanes begin before the first is waited for, so that they run beside one another.
+    for (const bool finish : {false, true})
+        for (std::size_t i = 0; i < m_lanes.size(); ++i) {
+            Lane& lane = *m_lanes[i];
+            results[i] = absent;
+            if (lane.state() != LaneState::Running) continue;
+            try {
+                if (finish)
+                    results[i] = lane.finish(m_work->batch);
+                else
+                    lane.begin(m_work->batch, m_step);
+            } catch (const std::exception& error) {  // out of memory, say: this lane stops, the others go on
+                lane.setState(LaneState::Failed, error.what());
+            }
+        }
 }
 
 void Trainer::validate() {

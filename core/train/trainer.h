@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/experiment/experiment.h"
+#include "core/tensor/tensor.h"
 #include "core/train/command.h"
 #include "core/train/event.h"
 
@@ -19,8 +20,9 @@ class Task;
 /// parameters that lanes share by name. It owns no thread and no file: events go to the listeners.
 class Trainer {
 public:
-    /// Reads the task's data and builds every lane. Throws Error on anything the experiment asks that cannot be.
-    explicit Trainer(Experiment experiment);
+    /// Reads the task's data and builds every lane, on `device`. Throws Error on anything the experiment asks that
+    /// cannot be.
+    explicit Trainer(Experiment experiment, Device device = Device::Cpu);
     ~Trainer();
 
     /// Listeners are not owned and must outlive the trainer or be removed.
@@ -60,7 +62,7 @@ public:
     Lane& lane(std::size_t index);
 
 private:
-    void stepLane(Lane& lane, LaneStep& result);
+    void stepLanes(std::vector<LaneStep>& results);
     void validate();
     void probe();
     void snapshots(bool store);

@@ -42,6 +42,9 @@ MechanismInfo fullMechanism() {
                        const AttentionSizes&) { optionsFrom<FullOptions>(options, "full"); },
         .variants = [](const AttentionSizes&) { return std::vector<OptionValues>{OptionValues{}}; },
         .position = [](Position, bool) -> PositionFit { return {}; },
+        .cudaForm = [](const OptionValues&,
+                       const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
+        .cudaForms = "head widths up to 128 have one",
     };
 }
 

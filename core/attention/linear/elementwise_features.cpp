@@ -58,6 +58,11 @@ ElementwiseFeatures::ElementwiseFeatures(Elementwise kind, std::int64_t width)
     : FeatureMapOf(kind == Elementwise::Taylor ? 1 + width + width * (width + 1) / 2 : width, false, false),
       m_kind(kind) {}
 
+FeatureRecipe ElementwiseFeatures::recipe() const {
+    using Kind = FeatureRecipe::Kind;
+    return {.kind = m_kind == Elementwise::Elu ? Kind::Elu : m_kind == Elementwise::Relu ? Kind::Relu : Kind::None};
+}
+
 template <typename T>
 void ElementwiseFeatures::map(const FeatureBlock<T>& b) const {
     for (std::int64_t i = 0; i < b.rows; ++i) {

@@ -15,6 +15,8 @@ class ElementwiseFeatures : public FeatureMapOf<ElementwiseFeatures> {
 public:
     ElementwiseFeatures(Elementwise kind, std::int64_t width);
 
+    FeatureRecipe recipe() const override;
+
     template <typename T>
     void map(const FeatureBlock<T>& block) const;
     template <typename T>

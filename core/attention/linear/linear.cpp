@@ -151,6 +151,12 @@ MechanismInfo linearMechanism() {
             if (optionsFrom<LinearOptions>(options, "linear").normalise) return {};
             return "without normalise each output is divided by its own size, and so the weights depend on the values";
         },
+        .cudaForm =
+            [](const OptionValues& options, const AttentionSizes& sizes) {
+                return sizes.headWidth <= cuda::kMostHeadWidth &&
+                       optionsFrom<LinearOptions>(options, "linear").features != "taylor";
+            },
+        .cudaForms = "all features but taylor with head widths up to 128 have one",
     };
 }
 

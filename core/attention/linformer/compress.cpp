@@ -50,6 +50,7 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x, st
     Tape& tape = x.tape();
     const Variable tokens =
         keep.empty() ? x : reshape(scaleRows(reshape(x, {s.batch, s.length, s.width}), keep), shape);
+    if (x.value().onDevice()) return cuda::compress(projections, tokens);
     // The projections need gradients even where x does not.
     const Variable y = tape.make(tape.arena().tensor({s.batch, s.slots, shape[2], shape[3]}, x.type()), true);
     Parameter* const* all = projections.data();

@@ -14,4 +14,9 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x, st
 /// The same in plain operations, for naive definitions.
 Variable plainCompress(std::span<Parameter* const> projections, const Variable& x, std::span<const float> keep = {});
 
+namespace cuda {
+/// The same with padding zeroed already; compress() comes here with tensors of a device, checked.
+Variable compress(std::span<Parameter* const> projections, const Variable& x);
+}  // namespace cuda
+
 }  // namespace linscope

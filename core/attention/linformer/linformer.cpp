@@ -113,6 +113,12 @@ MechanismInfo linformerMechanism() {
         },
         .compressedMap = linformerCompressedMap,
         .liftedMap = linformerLiftedMap,
+        .cudaForm =
+            [](const OptionValues& options, const AttentionSizes& sizes) {
+                const std::string kind = optionsFrom<LinformerOptions>(options, "linformer").kind;
+                return sizes.headWidth <= cuda::kMostHeadWidth && (kind == "learned" || kind == "gaussian");
+            },
+        .cudaForms = "kind \"learned\" and \"gaussian\" with head widths up to 128 have one",
     };
 }
 

@@ -185,6 +185,9 @@ MechanismInfo performerMechanism() {
                 return {Fit::Refused, "a decay needs an order of the tokens, which sums over both sides do not have"};
             return {Fit::Refused, "a free bias for each distance cannot be split into features of query and key"};
         },
+        .cudaForm = [](const OptionValues&,
+                       const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
+        .cudaForms = "head widths up to 128 have one",
         .signedMap =
             [](const OptionValues& options) {
                 return optionsFrom<PerformerOptions>(options, "performer").kind() == Projected::Trigonometric;

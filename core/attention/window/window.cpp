@@ -60,6 +60,9 @@ MechanismInfo windowMechanism() {
                        const AttentionSizes&) { optionsFrom<WindowOptions>(options, "window"); },
         .variants = variants,
         .position = [](Position, bool) -> PositionFit { return {}; },
+        .cudaForm = [](const OptionValues&,
+                       const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
+        .cudaForms = "head widths up to 128 have one",
     };
 }
 

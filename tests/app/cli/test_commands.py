@@ -1,6 +1,7 @@
 """What the commands answer when all is well."""
 
 import json
+import shutil
 import unittest
 
 from support import CliTest, HAS_VIEWS
@@ -26,6 +27,7 @@ class Usage(CliTest):
         self.assertIn("[gui]", self.fails("gui"))
         self.assertIn("[render]", self.fails("render", "run.h5", "--view", "exact", "--out", "a.png"))
 
+    @unittest.skipIf(shutil.which("nvidia-smi"), "this machine has a device")
     def test_cuda_is_refused_with_a_sentence(self):
         for arguments in (["train", self.experiment, "--device", "cuda"], ["check", "--device", "cuda"]):
             self.assertIn("[cuda]", self.fails(*arguments))

@@ -1,14 +1,11 @@
-#include "core/cuda/device.h"
+#pragma once
 
 #include "core/base/error.h"
 
 namespace linscope {
 
-bool cudaAvailable() {
-    return false;
-}
-
-void requireCuda() {
+/// What everything of core/cuda comes to in a build without CUDA.
+[[noreturn]] inline void absent() {
     fail("cuda", "a build with CUDA was required, but this one has none; use --device cpu");
 }
 

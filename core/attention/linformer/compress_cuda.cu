@@ -1,0 +1,85 @@
+#include "core/attention/linformer/compress.h"
+#include "core/cuda/blas.h"
+#include "core/cuda/launch.cuh"
+
+namespace linscope::cuda {
+namespace {
+
+struct Sizes {
+    std::int64_t batch, length, slots, width, columns, trained;
+};
+
+/// gradient [K,≥T] += Σ_b partial [B,K,T], in order.
+void sumSamples(cudaStream_t stream, const Sizes& s, const float* partial, float* gradient) {
+    const std::int64_t size = s.slots * s.length, batch = s.batch, length = s.length, trained = s.trained;
+    forEach(stream, size, "compress, backwards", [=] __device__(std::int64_t i) {
+        float sum = 0;
+        for (std::int64_t b = 0; b < batch; ++b) sum += partial[b * size + i];
+        gradient[i / length * trained + i % length] += sum;
+    });
+}
+
+}  // namespace
+
+Variable compress(std::span<Parameter* const> projections, const Variable& x) {
+    const Shape& shape = x.shape();
+    const auto parts = static_cast<std::int64_t>(projections.size());
+    const Shape& e = projections[0]->value.shape();
+    const std::int64_t width = shape[2] * shape[3];
+    const Sizes s{shape[0], shape[1], e[0], width, width / parts, e[1]};
+    Tape& tape = x.tape();
+    const Variable y = tape.make(tape.arena().tensor({s.batch, s.slots, shape[2], shape[3]}), true);
+    Parameter* const* all = projections.data();
+    // One product for all samples, and for each projection.
+    for (std::int64_t part = 0; part < parts; ++part)
+        contextOf(y).blas().multiply(
+            {{.m = s.slots, .n = s.columns, .k = s.length, .lda = s.trained, .ldb = width, .ldc = width},
+             s.batch,
+             0,
+             s.length * width,
+             s.slots * width},
+            all[part]->onDevice.value.onDeviceAs<float>(), x.value().onDeviceAs<float>() + part * s.columns,
+            y.value().onDeviceAs<float>() + part * s.columns);
+    tape.record(y, [=] {
+        Blas& blas = contextOf(y).blas();
+        const float* dy = y.gradient().onDeviceAs<float>();
+        const Out dx = outOf(x);
+        Arena& arena = y.tape().arena();
+        for (std::int64_t part = 0; part < parts; ++part) {
+            const std::int64_t at = part * s.columns;
+            if (dx.data != nullptr)
+                blas.multiply({{.m = s.length,
+                                .n = s.columns,
+                                .k = s.slots,
+                                .transposeA = true,
+                                .lda = s.trained,
+                                .ldb = width,
+                                .ldc = width,
+                                .beta = dx.add ? 1.0 : 0.0},
+                               s.batch,
+                               0,
+                               s.slots * width,
+                               s.length * width},
+                              all[part]->onDevice.value.onDeviceAs<float>(), dy + at, dx.data + at);
+            if (!all[part]->trained()) continue;
+            const DeviceContext::Beside beside(contextOf(y));
+            float* partial = arena.tensor({s.batch, s.slots, s.length}).onDeviceAs<float>();
+            blas.multiply({{.m = s.slots,
+                            .n = s.length,
+                            .k = s.columns,
+                            .transposeB = true,
+                            .lda = width,
+                            .ldb = width,
+                            .ldc = s.length},
+                           s.batch,
+                           s.slots * width,
+                           s.length * width,
+                           s.slots * s.length},
+                          dy + at, x.value().onDeviceAs<float>() + at, partial);
+            sumSamples(streamOf(y), s, partial, all[part]->onDevice.gradient.onDeviceAs<float>());
+        }
+    });
+    return y;
+}
+
+}  // namespace linscope::cuda

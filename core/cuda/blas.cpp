@@ -1,0 +1,175 @@
+#include "core/cuda/blas.h"
+
+#include <cublasLt.h>
+#include <dlfcn.h>
+
+#include <string>
+
+#include "core/base/error.h"
+#include "core/cuda/context.h"
+
+namespace linscope::cuda {
+namespace {
+
+constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what NVIDIA recommends for Hopper
+
+}  // namespace
+
+/// The functions of cuBLASLt that are used, found at run time.
+struct BlasLibrary {
+    void* library = nullptr;
+    decltype(&cublasLtCreate) create = nullptr;
+    decltype(&cublasLtDestroy) destroy = nullptr;
+    decltype(&cublasLtMatmulDescCreate) createOperation = nullptr;
+    decltype(&cublasLtMatmulDescDestroy) destroyOperation = nullptr;
+    decltype(&cublasLtMatmulDescSetAttribute) setOperation = nullptr;
+    decltype(&cublasLtMatrixLayoutCreate) createLayout = nullptr;
+    decltype(&cublasLtMatrixLayoutDestroy) destroyLayout = nullptr;
+    decltype(&cublasLtMatrixLayoutSetAttribute) setLayout = nullptr;
+    decltype(&cublasLtMatmulPreferenceCreate) createPreference = nullptr;
+    decltype(&cublasLtMatmulPreferenceDestroy) destroyPreference = nullptr;
+    decltype(&cublasLtMatmulPreferenceSetAttribute) setPreference = nullptr;
+    decltype(&cublasLtMatmulAlgoGetHeuristic) heuristic = nullptr;
+    decltype(&cublasLtMatmul) matmul = nullptr;
+
+    BlasLibrary() {
+        const std::string name = "libcublasLt.so." + std::to_string(CUBLAS_VER_MAJOR);
+        for (const char* candidate : {name.c_str(), LINSCOPE_CUBLASLT})
+            if (library == nullptr) library = dlopen(candidate, RTLD_NOW | RTLD_LOCAL);
+        require(library != nullptr, "cuda", "the library {} was required for matrix products, but: {}", name,
+                dlerror());
+        load(create, "cublasLtCreate");
+        load(destroy, "cublasLtDestroy");
+        load(createOperation, "cublasLtMatmulDescCreate");
+        load(destroyOperation, "cublasLtMatmulDescDestroy");
+        load(setOperation, "cublasLtMatmulDescSetAttribute");
+        load(createLayout, "cublasLtMatrixLayoutCreate");
+        load(destroyLayout, "cublasLtMatrixLayoutDestroy");
+        load(setLayout, "cublasLtMatrixLayoutSetAttribute");
+        load(createPreference, "cublasLtMatmulPreferenceCreate");
+        load(destroyPreference, "cublasLtMatmulPreferenceDestroy");
+        load(setPreference, "cublasLtMatmulPreferenceSetAttribute");
+        load(heuristic, "cublasLtMatmulAlgoGetHeuristic");
+        load(matmul, "cublasLtMatmul");
+    }
+
+private:
+    template <typename Function>
+    void load(Function& function, const char* name) {
+        function = reinterpret_cast<Function>(dlsym(library, name));
+        require(function != nullptr, "cuda", "{} in cuBLASLt was required, but it is missing", name);
+    }
+};
+
+namespace {
+
+void check(cublasStatus_t status, const char* what) {
+    require(status == CUBLAS_STATUS_SUCCESS, "cuda", "{} was required to succeed, but cuBLASLt returned status {}",
+            what, static_cast<int>(status));
+}
+
+/// The description of one product, given back at the end of its scope.
+class Description {
+public:
+    Description(const BlasLibrary& library, const Products& p, Precision precision) : m_library(library) {
+        const cublasComputeType_t types[] = {CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32,
+                                             CUBLAS_COMPUTE_32F_FAST_16BF};
+        check(library.createOperation(&operation, types[static_cast<int>(precision)], CUDA_R_32F),
+              "describing a product");
+        // Row-major matrices are the transposes of column-major ones: Cᵀ = op(B)ᵀ·op(A)ᵀ.
+        const cublasOperation_t transposed[2] = {p.transposeB ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                                 p.transposeA ? CUBLAS_OP_T : CUBLAS_OP_N};
+        set(CUBLASLT_MATMUL_DESC_TRANSA, transposed[0]);
+        set(CUBLASLT_MATMUL_DESC_TRANSB, transposed[1]);
+        if (p.bias != nullptr) {
+            set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+            set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+        }
+        layout(layouts[0], p.transposeB ? p.k : p.n, p.transposeB ? p.n : p.k, p.ldb, p.batches, p.strideB);
+        layout(layouts[1], p.transposeA ? p.m : p.k, p.transposeA ? p.k : p.m, p.lda, p.batches, p.strideA);
+        layout(layouts[2], p.n, p.m, p.ldc, p.batches, p.strideC);
+    }
+    ~Description() {
+        for (cublasLtMatrixLayout_t l : layouts)
+            if (l != nullptr) m_library.destroyLayout(l);
+        if (operation != nullptr) m_library.destroyOperation(operation);
+    }
+    Description(const Description&) = delete;
+    Description& operator=(const Description&) = delete;
+
+    cublasLtMatmulDesc_t operation = nullptr;
+    cublasLtMatrixLayout_t layouts[3] = {};  // of B, A and C
+
+private:
+    template <typename Value>
+    void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) {
+        check(m_library.setOperation(operation, attribute, &value, sizeof(value)), "describing a product");
+    }
+    void layout(cublasLtMatrixLayout_t& to, std::int64_t rows, std::int64_t columns, std::int64_t stride,
+                std::int64_t batches, std::int64_t between) {
+        check(m_library.createLayout(&to, CUDA_R_32F, static_cast<std::uint64_t>(rows),
+                                     static_cast<std::uint64_t>(columns), stride),
+              "describing a matrix");
+        if (batches == 1) return;
+        const auto count = static_cast<std::int32_t>(batches);
+        check(m_library.setLayout(to, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count)), "a batch");
+        check(m_library.setLayout(to, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &between, sizeof(between)),
+              "a batch");
+    }
+    const BlasLibrary& m_library;
+};
+
+}  // namespace
+
+struct Blas::Algorithm {
+    cublasLtMatmulAlgo_t algorithm;
+};
+
+Blas::Blas(DeviceContext& context) : m_context(context), m_library(std::make_shared<BlasLibrary>()) {
+    for (void*& workspace : m_workspaces) workspace = context.allocate(kWorkspace);
+    cublasLtHandle_t handle = nullptr;
+    check(m_library->create(&handle), "starting cuBLASLt");
+    m_handle = handle;
+}
+
+Blas::~Blas() {
+    m_library->destroy(static_cast<cublasLtHandle_t>(m_handle));
+    for (void* workspace : m_workspaces) m_context.release(workspace);
+}
+
+const Blas::Algorithm& Blas::algorithmOf(const Form& form, void* operation, void* const layouts[3]) {
+    auto& found = m_algorithms[form];
+    if (found) return *found;
+    cublasLtMatmulPreference_t preference = nullptr;
+    check(m_library->createPreference(&preference), "choosing an algorithm");
+    m_library->setPreference(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &kWorkspace, sizeof(kWorkspace));
+    cublasLtMatmulHeuristicResult_t result{};
+    int count = 0;
+    const auto of = [&](int i) { return static_cast<cublasLtMatrixLayout_t>(layouts[i]); };
+    const cublasStatus_t status =
+        m_library->heuristic(static_cast<cublasLtHandle_t>(m_handle), static_cast<cublasLtMatmulDesc_t>(operation),
+                             of(0), of(1), of(2), of(2), preference, 1, &result, &count);
+    m_library->destroyPreference(preference);
+    check(status, "choosing an algorithm");
+    require(count > 0, "cuda", "an algorithm for the product [{}, {}]·[{}, {}], but cuBLASLt has none", form[0],
+            form[2], form[2], form[1]);
+    found = std::make_unique<Algorithm>(Algorithm{result.algo});
+    return *found;
+}
+
+void Blas::multiply(const Products& p, const float* a, const float* b, float* c) {
+    if (p.m == 0 || p.n == 0 || p.batches == 0) return;
+    Description description(*m_library, p, m_context.precision());
+    const Form form{p.m,       p.n,       p.k,       p.transposeA, p.transposeB,      p.lda,      p.ldb, p.ldc,
+                    p.batches, p.strideA, p.strideB, p.strideC,    p.bias != nullptr, p.beta != 0};
+    void* const layouts[3] = {description.layouts[0], description.layouts[1], description.layouts[2]};
+    const Algorithm& algorithm = algorithmOf(form, description.operation, layouts);
+    const auto alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
+    check(m_library->matmul(static_cast<cublasLtHandle_t>(m_handle), description.operation, &alpha, b,
+                            description.layouts[0], a, description.layouts[1], &beta, c, description.layouts[2], c,
+                            description.layouts[2], &algorithm.algorithm, m_workspaces[m_context.isBeside() ? 1 : 0],
+                            kWorkspace, m_context.stream()),
+          "a matrix product");
+}
+
+}  // namespace linscope::cuda

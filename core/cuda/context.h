@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "core/cuda/precision.h"
+
+struct CUstream_st;
+struct CUgraphExec_st;
+struct CUevent_st;
+
+namespace linscope {
+
+namespace cuda {
+class Blas;
+}
+
+/// Work recorded once and then replayed with one call.
+class DeviceGraph {
+public:
+    explicit DeviceGraph(CUgraphExec_st* graph) : m_graph(graph) {}
+    ~DeviceGraph();
+    DeviceGraph(const DeviceGraph&) = delete;
+    DeviceGraph& operator=(const DeviceGraph&) = delete;
+    CUgraphExec_st* raw() const { return m_graph; }
+
+private:
+    CUgraphExec_st* m_graph;
+};
+
+/// One stream of work on the CUDA device with what its operations share. Everything that is asked of it is done in
+/// order and, unless said otherwise, later: no call waits. Each lane has a context, so that lanes run beside one
+/// another. Throws Error `[cuda] …` on every failure; in a build without CUDA the constructor does.
+class DeviceContext {
+public:
+    DeviceContext();
+    ~DeviceContext();
+    DeviceContext(const DeviceContext&) = delete;
+    DeviceContext& operator=(const DeviceContext&) = delete;
+
+    /// Memory of the device. Throws Error with what was needed and what was free. Not while a graph is captured.
+    void* allocate(std::size_t bytes);
+    void release(void* memory);
+    /// Memory of the processor that copies to and from the device run from without waiting.
+    void* allocatePinned(std::size_t bytes);
+    void releasePinned(void* memory);
+
+    void fill(void* memory, int byte, std::size_t bytes);
+    /// Where `from` or `to` is not pinned the call may wait.
+    void toDevice(void* to, const void* from, std::size_t bytes);
+    void toHost(void* to, const void* from, std::size_t bytes);
+    void copy(void* to, const void* from, std::size_t bytes);
+    void fillNumbers(float* numbers, float value, std::int64_t count);
+    /// Waits until all of it is done.
+    void wait();
+
+    /// Records what `work` asks for in place of doing it.
+    std::unique_ptr<DeviceGraph> capture(const std::function<void()>& work);
+    void replay(const DeviceGraph& graph);
+
+    /// Starts and stops a clock on the device; milliseconds() waits for the stop.
+    void startClock();
+    void stopClock();
+    double milliseconds();
+
+    /// At least `count` numbers on the device that are 0 whenever a kernel starts: whoever counts there puts them back.
+    unsigned* counters(std::int64_t count);
+    /// Where work is put now: this context's stream, or while a Beside lives a second one.
+    CUstream_st* stream() const { return m_beside ? m_side : m_stream; }
+    bool isBeside() const { return m_beside; }
+    /// What is asked for from here on waits for all that was done beside.
+    void join();
+
+    /// While it lives, work is put beside the rest: it waits for what has been asked for so far, and nothing waits for
+    /// it before join(). For gradients of parameters, which a backward pass computes but does not need: kernels of
+    /// small models leave most of a device idle, and these fill it. What it writes, nobody else may write before
+    /// join().
+    class Beside {
+    public:
+        explicit Beside(DeviceContext& context);
+        ~Beside() { m_context.m_beside = false; }
+        Beside(const Beside&) = delete;
+        Beside& operator=(const Beside&) = delete;
+
+    private:
+        DeviceContext& m_context;
+    };
+
+    /// Matrix products; the library is loaded at the first call.
+    cuda::Blas& blas();
+    /// How matrix products are computed. Everything else, sums of products included, is in single precision always.
+    Precision precision() const { return m_precision; }
+    /// Throws Error where the device has no tensor cores for it. Before the first work.
+    void setPrecision(Precision precision);
+    bool tensorCores() const { return m_precision != Precision::Single; }
+    /// Multiprocessors of the device, for kernels that choose their own number of blocks.
+    int processors() const { return m_processors; }
+
+private:
+    CUstream_st *m_stream = nullptr, *m_side = nullptr;
+    CUevent_st *m_start = nullptr, *m_stop = nullptr, *m_forked = nullptr, *m_joined = nullptr;
+    bool m_beside = false, m_pending = false;  ///< work goes beside now; some of it has not been waited for
+    std::unique_ptr<cuda::Blas> m_blas;
+    int m_processors = 1;
+    unsigned* m_counters = nullptr;
+    Precision m_precision = Precision::Single;
+};
+
+}  // namespace linscope

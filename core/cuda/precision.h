@@ -1,0 +1,22 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace linscope {
+
+/// What factors of matrix products are rounded to. (Tensors are in single precision whatever this says.)
+enum class Precision : std::uint8_t {
+    Single,  ///< not at all
+    Tf32,    ///< 10 bits of fraction, on tensor cores
+    Bf16,    ///< 7 bits in linear layers; attention's own products stay at TF32
+};
+inline constexpr std::array<const char*, 3> kPrecisionNames{"fp32", "tf32", "bf16"};
+constexpr const char* nameOf(Precision precision) {
+    return kPrecisionNames.at(static_cast<std::size_t>(precision));
+}
+/// Throws Error with the list of names.
+Precision precisionOf(std::string_view name);
+
+}  // namespace linscope

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/autograd/variable.h"
+#include "core/tensor/arena.h"
+
+namespace linscope::cuda {
+
+/// Sums over rows of a gradient dy [R,C]: of a bias Σ dy; with x, mean and scale also of a norm's gain,
+/// Σ dy·(x − mean)·scale.
+struct ColumnSums {
+    const float* x = nullptr;  // [R,C] or null
+    const float* dy = nullptr;
+    const float *mean = nullptr, *scale = nullptr;  // [R]
+    std::int64_t rows = 0, columns = 0;
+};
+
+/// Adds the sums to the gradients of `gain` (absent without x) and `bias` where they ask for one. A fixed number of
+/// parts is summed first, and then the parts in order: the same bits every time.
+void sumColumns(Arena& arena, const ColumnSums& sums, const Variable& gain, const Variable& bias);
+
+}  // namespace linscope::cuda

@@ -1,0 +1,69 @@
+#include "core/attention/attend.h"
+#include "core/attention/feature_attention.h"
+#include "core/attention/linformer/compress.h"
+#include "core/no_cuda/absent.h"
+#include "core/ops/cross_entropy.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/embedding.h"
+#include "core/ops/layer_norm.h"
+#include "core/ops/linear.h"
+#include "core/ops/rotary.h"
+#include "core/ops/short_convolution.h"
+#include "core/optim/adamw.h"
+
+// The CUDA forms in a build without CUDA. No tensor of a device exists there, so that nobody comes here.
+
+namespace linscope::cuda {
+
+Variable add(const Variable&, const Variable&) {
+    absent();
+}
+Variable scale(const Variable&, double) {
+    absent();
+}
+Variable scaleRows(const Variable&, std::span<const float>) {
+    absent();
+}
+void addGradient(const Variable&, const Variable&) {
+    absent();
+}
+Variable embed(std::span<const std::int32_t>, std::int64_t, std::int64_t, const Variable&, const Variable&) {
+    absent();
+}
+Variable meanTokens(const Variable&, std::span<const float>) {
+    absent();
+}
+Variable selectRows(const Variable&, std::span<const std::int64_t>) {
+    absent();
+}
+Variable layerNorm(const Variable&, const Variable&, const Variable&) {
+    absent();
+}
+Variable linear(const Variable&, const Variable&, const Variable&, Activation, const Shape&) {
+    absent();
+}
+CrossEntropy crossEntropy(const Variable&, std::span<const std::int32_t>) {
+    absent();
+}
+Variable rotary(const Variable&, bool) {
+    absent();
+}
+Variable shortConvolution(const Variable&, const Variable&, const ConvolutionReach&) {
+    absent();
+}
+Variable attend(const Variable&, const Variable&, const Variable&, const AttendOptions&) {
+    absent();
+}
+Variable featureAttention(const FeatureMap&, const Variable&, const Variable&, const Variable&,
+                          const FeatureAttentionOptions&) {
+    absent();
+}
+Variable compress(std::span<Parameter* const>, const Variable&) {
+    absent();
+}
+void adamwStep(Arena&, const DeviceParameters&, const OptimizerOptions&, const AdamwNumbers*, const Tensor&,
+               const Tensor&, StepResult*) {
+    absent();
+}
+
+}  // namespace linscope::cuda

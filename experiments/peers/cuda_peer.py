@@ -1,0 +1,132 @@
+"""Time of a training step of the same models in PyTorch on a CUDA device.
+
+    python cuda_peer.py --layers 2 --width 128 --heads 4 --length 512 --batch 8 --k 64 --precision bf16
+
+Each lane (full, linformer, linear with elu+1 features, performer with 128 positive features) is timed eager, with
+torch.compile, and with the whole step (forward, backward, clipping, AdamW) captured as a CUDA graph, compiled or not.
+bf16 is autocast with fp32 weights, tf32 and fp32 are without it. AdamW is the fused one. One JSON document.
+"""
+
+import argparse
+import json
+import statistics
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from linscope_peer import Encoder, make_optimizer
+
+
+class KernelAttention(nn.Module):
+    """Bidirectional linear attention: elu + 1 (Katharopoulos et al. 2020), or Performer's positive features."""
+
+    def __init__(self, width, heads, directions=None):
+        super().__init__()
+        self.heads = heads
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.output = nn.Linear(width, width), nn.Linear(width, width)
+        if directions:
+            self.register_buffer("omega", torch.randn(heads, directions, width // heads))
+        self.directions = directions
+
+    def features(self, x, keys):
+        if not self.directions:
+            return F.elu(x) + 1
+        x = x * x.shape[-1] ** -0.25
+        u = x @ self.omega.transpose(1, 2).to(x.dtype)
+        norm = x.square().sum(-1, keepdim=True) / 2
+        top = (u - norm).amax((-1, -2), keepdim=True) if keys else u.amax(-1, keepdim=True)
+        return (u - norm - top).exp() if keys else (u - top).exp()
+
+    def forward(self, x):
+        B, T, C = x.shape
+        split = lambda t: t.view(B, T, self.heads, C // self.heads).transpose(1, 2)
+        q, k = self.features(split(self.query(x)), False), self.features(split(self.key(x)), True)
+        state = k.transpose(2, 3) @ split(self.value(x))  # [B,H,M,D]
+        o = (q @ state) / (q @ k.sum(2).unsqueeze(-1))
+        return self.output(o.transpose(1, 2).reshape(B, T, C))
+
+
+def build(lane, arguments, vocabulary):
+    slots = arguments.k if lane == "linformer" else None
+    model = Encoder(arguments.layers, arguments.width, arguments.heads, arguments.length, vocabulary, slots)
+    if lane in ("linear", "performer"):
+        for block in model.blocks:
+            block.attention = KernelAttention(arguments.width, arguments.heads, 128 if lane == "performer" else None)
+    return model.cuda()
+
+
+def measure(lane, mode, arguments):
+    B, T, V = arguments.batch, arguments.length, 257
+    count = round(0.15 * T)
+    torch.manual_seed(1)
+    model = build(lane, arguments, V)
+    optimizer = make_optimizer(model, {"weight_decay": 0.01, "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.98,
+                                       "epsilon": 1e-8})
+    for group in optimizer.param_groups:
+        group["capturable"] = True
+    tokens = torch.randint(0, 256, (B, T), device="cuda")
+    selected = torch.cat([torch.randperm(T)[:count].sort().values + b * T for b in range(B)]).cuda()
+    targets = torch.randint(0, 256, (B * count,), device="cuda")
+
+    def loss_of():
+        with torch.autocast("cuda", torch.bfloat16, enabled=arguments.precision == "bf16", cache_enabled=False):
+            return F.cross_entropy(model(tokens, selected), targets)
+
+    forward = torch.compile(loss_of) if "compile" in mode else loss_of
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = forward()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(5):
+            step()
+        torch.cuda.synchronize()
+        run = step
+        if "graph" in mode:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=stream):
+                step()
+            run = graph.replay
+        times = []
+        for _ in range(arguments.repeat):
+            start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start.record()
+            run()
+            stop.record()
+            stop.synchronize()
+            times.append(start.elapsed_time(stop))
+    return statistics.median(times)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in (("layers", 2), ("width", 128), ("heads", 4), ("length", 512), ("batch", 8), ("k", 64),
+                        ("repeat", 50)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="bf16")
+    parser.add_argument("--lanes", default="full,linformer,linear,performer")
+    parser.add_argument("--modes", default="eager,compile,graph,compile+graph")
+    arguments = parser.parse_args()
+    torch.backends.cuda.matmul.allow_tf32 = arguments.precision != "fp32"
+    results = []
+    for lane in arguments.lanes.split(","):
+        for mode in arguments.modes.split(","):
+            torch._dynamo.reset()
+            try:
+                time = round(measure(lane, mode, arguments), 3)
+            except Exception as error:  # a mode that cannot capture a model is told, and the others go on
+                time = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
+            results.append({"lane": lane, "mode": mode, "median_ms": time})
+    print(json.dumps({"torch": torch.__version__, "device": torch.cuda.get_device_name(),
+                      "precision": arguments.precision, "results": results}))
+
+
+if __name__ == "__main__":
+    main()

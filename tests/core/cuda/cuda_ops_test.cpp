@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "core/autograd/tape.h"
+#include "core/base/random.h"
+#include "core/cuda/context.h"
+#include "core/ops/cross_entropy.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/embedding.h"
+#include "core/ops/layer_norm.h"
+#include "core/ops/linear.h"
+#include "core/ops/rotary.h"
+#include "core/ops/short_convolution.h"
+#include "tests/core/cuda/cuda_test.h"
+
+namespace linscope {
+namespace {
+
+using Numbers = std::vector<float>;
+
+/// Constant lists that an operation is given beside its inputs, on the device that it runs on.
+struct Lists {
+    std::vector<std::int32_t> words;
+    std::vector<std::int64_t> rows;
+    Numbers factors;
+};
+struct ListSpans {
+    std::span<const std::int32_t> words;
+    std::span<const std::int64_t> rows;
+    std::span<const float> factors;
+};
+using Function = std::function<Variable(const std::vector<Variable>&, const ListSpans&)>;
+
+class CudaOps : public test::CudaTest {
+protected:
+    struct Outcome {
+        std::vector<Numbers> all;  ///< the result, then each input's gradient
+    };
+
+    static Tensor toTensor(Arena& arena, const Shape& shape, const Numbers& values) {
+        const Tensor tensor = arena.tensor(shape);
+        if (arena.context() == nullptr) {
+            std::ranges::copy(values, tensor.as<float>());
+        } else {
+            arena.context()->toDevice(tensor.raw(), values.data(), values.size() * sizeof(float));
+            arena.context()->wait();
+        }
+        return tensor;
+    }
+    static Numbers toNumbers(const Tensor& tensor, DeviceContext* device) {
+        Numbers values(static_cast<std::size_t>(tensor.elements()));
+        if (device == nullptr) {
+            std::ranges::copy(tensor.span<float>(), values.begin());
+        } else {
+            device->toHost(values.data(), tensor.raw(), values.size() * sizeof(float));
+            device->wait();
+        }
+        return values;
+    }
+    template <typename T>
+    static std::span<const T> toSpan(Arena& arena, const std::vector<T>& values) {
+        if (arena.context() == nullptr || values.empty()) return values;
+        const std::size_t bytes = values.size() * sizeof(T);
+        const Tensor memory = arena.tensor({static_cast<std::int64_t>(bytes / 4)}, DType::I32);
+        arena.context()->toDevice(memory.raw(), values.data(), bytes);
+        arena.context()->wait();
+        return {static_cast<const T*>(memory.raw()), values.size()};
+    }
+
+    Outcome run(const std::vector<Shape>& shapes, const Lists& lists, const Function& function, DeviceContext* device) {
+        Random random(4, "device");
+        Arena arena(device, true);
+        Tape tape(arena);
+        std::vector<Variable> inputs;
+        for (const Shape& shape : shapes) {
+            Numbers values(static_cast<std::size_t>(shape.elements()));
+            for (float& x : values) x = static_cast<float>(random.normal());
+            inputs.push_back(tape.leaf(toTensor(arena, shape, values), arena.zeros(shape)));
+        }
+        const ListSpans spans{toSpan(arena, lists.words), toSpan(arena, lists.rows), toSpan(arena, lists.factors)};
+        // Each input takes part twice, so that gradients have to add up.
+        const Variable y = add(function(inputs, spans), scale(function(inputs, spans), 0.5));
+        Numbers upstream(static_cast<std::size_t>(y.value().elements()));
+        for (float& x : upstream) x = static_cast<float>(random.normal());
+        tape.backward(y, toTensor(arena, y.shape(), upstream));
+        Outcome outcome{{toNumbers(y.value(), device)}};
+        for (const Variable& input : inputs) outcome.all.push_back(toNumbers(input.gradient(), device));
+        return outcome;
+    }
+
+    /// Forward and backward on the device against the processor.
+    void compare(const char* name, const std::vector<Shape>& shapes, const Lists& lists, const Function& function) {
+        DeviceContext device;
+        const Outcome here = run(shapes, lists, function, nullptr), there = run(shapes, lists, function, &device);
+        for (std::size_t i = 0; i < here.all.size(); ++i) {
+            double error = 0, norm = 0;
+            for (std::size_t j = 0; j < here.all[i].size(); ++j) {
+                const double a = static_cast<double>(here.all[i][j]), b = static_cast<double>(there.all[i][j]);
+                error += (a - b) * (a - b);
+                norm += a * a;
+            }
+            EXPECT_LE(std::sqrt(error), 1e-5 * std::max(std::sqrt(norm), 1e-3))
+                << name << (i == 0 ? ", forward" : ", gradient ") << i;
+        }
+        const Outcome again = run(shapes, lists, function, &device);
+        EXPECT_EQ(again.all, there.all) << name << ": the same bits every time";
+    }
+};
+
+TEST_F(CudaOps, AgreeWithTheProcessor) {
+    compare("linear", {{3, 37, 20}, {50, 20}, {50}}, {},
+            [](const auto& in, const auto&) { return linear(in[0], in[1], in[2]); });
+    compare("linear, gelu", {{3, 70, 32}, {130, 32}, {130}}, {},
+            [](const auto& in, const auto&) { return linear(in[0], in[1], in[2], Activation::Gelu); });
+    for (const std::int64_t width : {6, 32, 128, 300})
+        compare("layerNorm", {{5, 41, width}, {width}, {width}}, {},
+                [](const auto& in, const auto&) { return layerNorm(in[0], in[1], in[2]); });
+    compare("add, reshape", {{4, 6, 8}, {24, 8}}, {}, [](const auto& in, const auto&) {
+        return add(reshape(in[0], {24, 8}), reshape(reshape(in[1], {4, 48}), {24, 8}));
+    });
+    compare("add of itself", {{4, 6}}, {}, [](const auto& in, const auto&) {
+        const Variable twice = scale(in[0], 2);
+        return add(twice, twice);
+    });
+    compare("scaleRows", {{3, 2, 5}}, {.factors = {1, 0, 0.5f, 1, 0, 2}},
+            [](const auto& in, const auto& lists) { return scaleRows(in[0], lists.factors); });
+    for (const std::int64_t width : {6, 7})
+        for (const bool inverse : {false, true})
+            compare("rotary", {{2, 9, 3, width}}, {},
+                    [=](const auto& in, const auto&) { return rotary(in[0], inverse); });
+}
+
+TEST_F(CudaOps, ShortConvolutionsAgreeWithTheProcessor) {
+    Lists lists;
+    for (int i = 0; i < 3 * 70; ++i) lists.factors.push_back(i % 70 < 66 - i / 70 ? 1.0f : 0.0f);
+    for (const std::int64_t taps : {1, 3, 4})
+        for (const bool centred : {false, true}) {
+            if (centred && taps % 2 == 0) continue;
+            compare("shortConvolution", {{3, 70, 20}, {taps, 20}}, {},
+                    [=](const auto& in, const auto&) { return shortConvolution(in[0], in[1], {.centred = centred}); });
+            compare("shortConvolution with padding", {{3, 70, 20}, {taps, 20}}, lists,
+                    [=](const auto& in, const auto& l) {
+                        return shortConvolution(in[0], in[1], {.centred = centred, .keep = l.factors});
+                    });
+        }
+}
+
+TEST_F(CudaOps, EmbeddingsAgreeWithTheProcessor) {
+    Lists lists;
+    Random random(5, "words");
+    for (int i = 0; i < 3 * 700; ++i) lists.words.push_back(static_cast<std::int32_t>(random.below(11)));
+    for (const std::int64_t width : {5, 40, 300}) {
+        compare("embed", {{11, width}}, lists,
+                [](const auto& in, const auto& l) { return embed(l.words, 3, 700, in[0], {}); });
+        compare("embed with positions", {{11, width}, {800, width}}, lists,
+                [](const auto& in, const auto& l) { return embed(l.words, 3, 700, in[0], in[1]); });
+    }
+    compare("meanTokens", {{2, 3, 5}}, {.factors = {1, 0, 1, 1, 1, 0}},
+            [](const auto& in, const auto& l) { return meanTokens(in[0], l.factors); });
+    compare("meanTokens of all", {{2, 3, 5}}, {}, [](const auto& in, const auto&) { return meanTokens(in[0], {}); });
+    compare("selectRows", {{2, 3, 5}}, {.rows = {0, 2, 5}},
+            [](const auto& in, const auto& l) { return selectRows(in[0], l.rows); });
+    for (const std::int64_t width : {3, 257})
+        compare("crossEntropy", {{9, width}}, {.words = {0, 1, 2, 0, 1, 2, 1, 1, 0}},
+                [](const auto& in, const auto& l) { return crossEntropy(in[0], l.words).loss; });
+}
+
+TEST_F(CudaOps, AccuracyCountsTheFirstOfSeveralGreatest) {
+    DeviceContext device;
+    Arena arena(&device);
+    Tape tape(arena, false);
+    const std::vector<std::int32_t> targets{1, 1, 0, 2};
+    const Numbers logits{0, 2, 2, /**/ 0, 1, 2, /**/ 5, 5, 5, /**/ 0, 0, 1};
+    const CrossEntropy result = crossEntropy(tape.constant(toTensor(arena, {4, 3}, logits)), toSpan(arena, targets));
+    EXPECT_EQ(toNumbers(result.accuracyOnDevice, &device), Numbers{0.75f});
+}
+
+}  // namespace
+}  // namespace linscope
