@@ -147,16 +147,16 @@ MechanismInfo linearMechanism() {
                 return {Fit::Refused, "a decay needs an order of the tokens, which sums over both sides do not have"};
             return {Fit::Refused, "a free bias for each distance cannot be split into features of query and key"};
         },
-        .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
-            if (optionsFrom<LinearOptions>(options, "linear").normalise) return {};
-            return "without normalise each output is divided by its own size, and so the weights depend on the values";
-        },
         .cudaForm =
             [](const OptionValues& options, const AttentionSizes& sizes) {
                 return sizes.headWidth <= cuda::kMostHeadWidth &&
                        optionsFrom<LinearOptions>(options, "linear").features != "taylor";
             },
         .cudaForms = "all features but taylor with head widths up to 128 have one",
+        .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
+            if (optionsFrom<LinearOptions>(options, "linear").normalise) return {};
+            return "without normalise each output is divided by its own size, and so the weights depend on the values";
+        },
     };
 }
 
