@@ -118,7 +118,8 @@ std::vector<LaneLayout> laneLayouts(Trainer& trainer) {
         layouts.push_back({.name = lane.config().name,
                            .mechanism = lane.config().mechanism,
                            .parameters = lane.parameters().elements(),
-                           .projections = lane.projections()});
+                           .projections = lane.projections(),
+                           .attentionParameters = lane.attentionParameters()});
     }
     return layouts;
 }

@@ -43,6 +43,7 @@ Matrix impliedMap(const Snapshot& s, int layer, int head, int sample) {
     ParameterStore parameters(0);
     const auto mechanism = findMechanism(s.mechanism).create(s.options, sizesOf(s), parameters);
     mechanism->setProjections(s.projections);
+    mechanism->setParameterValues(parameters, s.parameters);
 
     Matrix map{s.length, s.length, std::vector<float>(static_cast<std::size_t>(s.length * s.length))};
     const LayerSnapshot& heads = s.layers[static_cast<std::size_t>(layer)];

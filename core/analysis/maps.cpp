@@ -51,10 +51,17 @@ public:
         m_exact.causal = snapshot.causal;
         if (snapshot.position == Position::Alibi)
             m_exact.slope = static_cast<float>(alibiSlopes(snapshot.heads)[static_cast<std::size_t>(head)]);
+        const auto bias = [&](const std::vector<float>& table) {
+            const auto size = static_cast<std::size_t>(kRelativeBuckets), at = static_cast<std::size_t>(head) * size;
+            require(table.size() >= at + size, "map", "a table of biases of {} numbers, but it has {}", at + size,
+                    table.size());
+            m_exact.bias = std::span(table).subspan(at, size);
+        };
+        // A projection where it is the mechanism's only parameter.
         if (const Projection* table = snapshot.projection("relative_bias", layer, head))
-            m_exact.bias = std::span(table->values)
-                               .subspan(static_cast<std::size_t>(head * kRelativeBuckets),
-                                        static_cast<std::size_t>(kRelativeBuckets));
+            bias(table->values);
+        else if (const ParameterValues* other = snapshot.parameter("attention.relative_bias"))
+            bias(other->values);
         if (lifted && m_info.liftedMap == nullptr) m_implied = impliedMap(snapshot, layer, head, sample);
     }
 

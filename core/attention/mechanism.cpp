@@ -71,6 +71,28 @@ Projection labelled(const std::string& name, int layer, int head) {
     return projection;
 }
 
+std::vector<std::int64_t> extentsOf(const Tensor& value) {
+    std::vector<std::int64_t> extents;
+    for (int axis = 0; axis < value.shape().rank(); ++axis) extents.push_back(value.shape()[axis]);
+    return extents;
+}
+
+std::vector<float> floatsOf(const Tensor& value) {
+    std::vector<float> floats(static_cast<std::size_t>(value.elements()));
+    dispatchReal(value.type(), [&](auto zero) {
+        const auto* values = value.as<decltype(zero)>();
+        for (std::size_t i = 0; i < floats.size(); ++i) floats[i] = static_cast<float>(values[i]);
+    });
+    return floats;
+}
+
+void setFloats(const Tensor& value, std::span<const float> floats) {
+    dispatchReal(value.type(), [&](auto zero) {
+        using T = decltype(zero);
+        for (std::size_t i = 0; i < floats.size(); ++i) value.as<T>()[i] = static_cast<T>(floats[i]);
+    });
+}
+
 }  // namespace
 
 Variable Mechanism::forward(const AttentionInput& input) const {
@@ -124,11 +146,7 @@ std::vector<Projection> Mechanism::projections() const {
         Projection& p = result.emplace_back(labelled(named.name, named.layer, named.head));
         p.slots = value.shape()[0];
         p.length = value.shape()[1];
-        p.values.resize(static_cast<std::size_t>(value.elements()));
-        dispatchReal(value.type(), [&](auto zero) {
-            const auto* values = value.as<decltype(zero)>();
-            for (std::size_t i = 0; i < p.values.size(); ++i) p.values[i] = static_cast<float>(values[i]);
-        });
+        p.values = floatsOf(value);
     }
     return result;
 }
@@ -139,12 +157,40 @@ void Mechanism::setProjections(std::span<const Projection> projections) {
         const std::string label = labelled(named.name, named.layer, named.head).label();
         const auto found = std::ranges::find_if(projections, [&](const Projection& p) { return p.label() == label; });
         require(found != projections.end(), "projections", "the matrix {}, but it is missing", label);
-        require(found->slots == value.shape()[0] && found->length == value.shape()[1], "projections",
-                "{} of shape {}, but it is [{}, {}]", label, value.shape().text(), found->slots, found->length);
-        dispatchReal(value.type(), [&](auto zero) {
-            using T = decltype(zero);
-            for (std::size_t i = 0; i < found->values.size(); ++i) value.as<T>()[i] = static_cast<T>(found->values[i]);
-        });
+        require(found->slots == value.shape()[0] && found->length == value.shape()[1] &&
+                    static_cast<std::int64_t>(found->values.size()) == value.elements(),
+                "projections", "{} of shape {}, but it is [{}, {}] and has {} values", label, value.shape().text(),
+                found->slots, found->length, found->values.size());
+        setFloats(value, found->values);
+    }
+}
+
+bool Mechanism::keepsBesideProjections(const Parameter& parameter) const {
+    return parameter.name.starts_with("attention.") &&
+           std::ranges::find(m_projections, &parameter, &NamedProjection::parameter) == m_projections.end();
+}
+
+std::vector<ParameterValues> Mechanism::parameterValues(const ParameterStore& store) const {
+    std::vector<ParameterValues> result;
+    for (const Parameter& parameter : store.all())
+        if (keepsBesideProjections(parameter))
+            result.push_back({parameter.name, extentsOf(parameter.value), floatsOf(parameter.value)});
+    return result;
+}
+
+void Mechanism::setParameterValues(ParameterStore& store, std::span<const ParameterValues> parameters) const {
+    for (const Parameter& parameter : store.all()) {
+        if (!keepsBesideProjections(parameter)) continue;
+        const auto found = std::ranges::find(parameters, parameter.name, &ParameterValues::name);
+        require(found != parameters.end(), "parameters",
+                "a snapshot with the values of {}, but it has none: its run was logged by an older version, which did "
+                "not keep such parameters",
+                parameter.name);
+        require(found->shape == extentsOf(parameter.value) &&
+                    static_cast<std::int64_t>(found->values.size()) == parameter.value.elements(),
+                "parameters", "{} of shape {}, but it is [{}] and has {} values", parameter.name,
+                parameter.value.shape().text(), fmt::join(found->shape, ", "), found->values.size());
+        setFloats(parameter.value, found->values);
     }
 }
 

@@ -75,6 +75,12 @@ public:
     /// Sets them to what a snapshot holds. Throws Error when one is missing or of another shape.
     void setProjections(std::span<const Projection> projections);
 
+    /// Its parameters and buffers in the store that it was created with, but for those that projections() holds: with
+    /// both, another instance computes the same.
+    std::vector<ParameterValues> parameterValues(const ParameterStore& store) const;
+    /// Sets them to what a snapshot holds. Throws Error when one is missing or of another shape.
+    void setParameterValues(ParameterStore& store, std::span<const ParameterValues> parameters) const;
+
     const AttentionSizes& sizes() const { return m_sizes; }
 
 protected:
@@ -99,6 +105,7 @@ private:
         Parameter* parameter;
     };
     void check(const AttentionInput& input) const;
+    bool keepsBesideProjections(const Parameter& parameter) const;
     AttentionSizes m_sizes;
     std::vector<NamedProjection> m_projections;
     std::vector<const Mechanism*> m_parts;  ///< adopted

@@ -67,6 +67,8 @@ void cutRowsAfter(hid_t file, const RunInput& input, const RunShape& shape, std:
             cutMembers(file, input, schema::projections(index) + "/" + label, health, step);
             snapshot.push_back({"projections/" + label, 3});
         }
+        if (lane.attentionParameters)
+            for (const auto& [name, extents] : *lane.attentionParameters) snapshot.push_back({"parameters/" + name, 2});
         cutMembers(file, input, schema::snapshots(index), snapshot, step);
     }
     cutMembers(file, input, schema::kEvents, {{"lane", 1}, {"kind", 1}, {"name", 1}, {"old", 1}, {"new", 1}}, step);

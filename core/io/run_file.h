@@ -23,7 +23,8 @@ inline constexpr int kRunFileSchema = 1;
 struct LaneLayout {
     std::string name, mechanism;
     std::int64_t parameters = 0;
-    std::vector<Projection> projections;  ///< values as at step 0
+    std::vector<Projection> projections;                    ///< values as at step 0
+    std::vector<ParameterValues> attentionParameters = {};  ///< Lane::attentionParameters()
 };
 
 struct RunFileOptions {

@@ -103,6 +103,9 @@ void readLanes(const RunInput& input, Content& content) {
                                         5)[0]);
         for (const std::string& label : shape.labels)
             rows = std::min(rows, input.extents(schema::snapshotProjections(index) + "/" + label, 3)[0]);
+        if (shape.attentionParameters)
+            for (const auto& [name, extents] : *shape.attentionParameters)
+                rows = std::min(rows, input.extents(schema::snapshotParameters(index) + "/" + name, 2)[0]);
         const std::string step = schema::snapshots(index) + "/" + schema::kStep.name;
         rows = std::min(rows, input.extents(step, 1)[0]);
         lane.snapshotSteps = input.integers(step, 1, rows);
@@ -269,6 +272,13 @@ Snapshot RunFileReader::snapshot(int lane, std::int64_t step) const {
                                             projection.length,
                                             input.floatRow(schema::snapshotProjections(index) + "/" + label, row,
                                                            {extent(projection.slots), extent(projection.length)})});
+        if (shape.attentionParameters)
+            for (const auto& [name, extents] : *shape.attentionParameters) {
+                ParameterValues parameter{name, extents, {}};
+                parameter.values =
+                    input.floatRow(schema::snapshotParameters(index) + "/" + name, row, {extent(parameter.elements())});
+                snapshot.parameters.push_back(std::move(parameter));
+            }
         return snapshot;
     });
 }

@@ -43,6 +43,12 @@ void writeAttribute(hid_t object, const char* name, std::int64_t value) {
     putAttribute(object, name, H5T_NATIVE_INT64, scalarSpace().id(), &value);
 }
 
+void writeAttribute(hid_t object, const char* name, const std::vector<std::int64_t>& values) {
+    const hsize_t count = values.size();
+    const Hdf5Handle space = hdf5Own(H5Screate_simple(1, &count, nullptr), H5Sclose, "make space of", name);
+    putAttribute(object, name, H5T_NATIVE_INT64, space.id(), values.data());
+}
+
 void writeAttribute(hid_t object, const char* name, double value) {
     putAttribute(object, name, H5T_NATIVE_DOUBLE, scalarSpace().id(), &value);
 }

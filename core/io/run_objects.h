@@ -15,6 +15,7 @@ namespace linscope {
 void writeAttribute(hid_t object, const char* name, std::string_view text);
 void writeAttribute(hid_t object, const char* name, const std::vector<std::string>& texts);
 void writeAttribute(hid_t object, const char* name, std::int64_t value);
+void writeAttribute(hid_t object, const char* name, const std::vector<std::int64_t>& values);
 void writeAttribute(hid_t object, const char* name, double value);
 
 Hdf5Handle openGroup(hid_t parent, const std::string& path);

@@ -9,6 +9,7 @@
 #include "core/io/run_file.h"
 #include "core/io/run_schema.h"
 #include "core/io/storage.h"
+#include "core/tensor/tensor.h"
 
 namespace linscope {
 
@@ -259,6 +260,20 @@ std::int64_t RunInput::integerAttribute(const std::string& object, const char* n
     return value;
 }
 
+std::vector<std::int64_t> RunInput::integersAttribute(const std::string& object, const char* name,
+                                                      std::int64_t most) const {
+    const Hdf5Handle attribute = hdf5Own(H5Aopen_by_name(m_file.id(), object.c_str(), name, H5P_DEFAULT, H5P_DEFAULT),
+                                         H5Aclose, "find the attribute", object + ":" + name);
+    const Hdf5Handle type = hdf5Own(H5Aget_type(attribute.id()), H5Tclose, "look at", name);
+    const Hdf5Handle space = hdf5Own(H5Aget_space(attribute.id()), H5Sclose, "look at", name);
+    const std::int64_t count = H5Sget_simple_extent_npoints(space.id());
+    require(H5Tget_class(type.id()) == H5T_INTEGER && count >= 1 && count <= most, "run file",
+            "{}: attribute \"{}\" of \"{}\" must be 1 to {} integers, but it is not", m_name, name, object, most);
+    std::vector<std::int64_t> values(static_cast<std::size_t>(count));
+    hdf5Check(H5Aread(attribute.id(), H5T_NATIVE_INT64, values.data()), "read attribute", name);
+    return values;
+}
+
 std::uint64_t commonRows(const RunInput& input, const std::string& group, const std::vector<std::string>& columns) {
     std::uint64_t rows = input.extents(group + "/" + schema::kStep.name, 1)[0];
     for (const std::string& column : columns) rows = std::min(rows, input.extents(group + "/" + column, 1)[0]);
@@ -280,6 +295,26 @@ std::int64_t attributeBetween(const RunInput& input, const std::string& object, 
     require(value >= low && value <= high, "run file", "attribute \"{}\" of \"{}\" must be {} to {}, but it is {}",
             name, object, low, high, value);
     return value;
+}
+
+/// Extents of the parameters in a lane's snapshots, each as many numbers as its dataset has in a row.
+std::map<std::string, std::vector<std::int64_t>> readParameterShapes(const RunInput& input, const std::string& group) {
+    std::map<std::string, std::vector<std::int64_t>> shapes;
+    for (const std::string& name : input.children(group)) {
+        if (!name.starts_with(schema::kParameterPrefix)) continue;  // a scale
+        const std::string path = group + "/" + name;
+        const std::uint64_t row = input.extents(path, 2)[1];
+        const std::vector<std::int64_t> shape = input.integersAttribute(path, schema::kShape, Shape::kMaxRank);
+        std::uint64_t left = row;
+        for (const std::int64_t extent : shape) {
+            const bool fits = extent >= 1 && left > 0 && left % static_cast<std::uint64_t>(extent) == 0;
+            left = fits ? left / static_cast<std::uint64_t>(extent) : 0;
+        }
+        require(left == 1, "run file", "\"{}\" of shape [{}] must have as many numbers in a row, but it has {}", path,
+                fmt::join(shape, ", "), row);
+        shapes[name] = shape;
+    }
+    return shapes;
 }
 
 }  // namespace
@@ -310,6 +345,8 @@ RunShape readRunShape(const RunInput& input) {
         lane.length = extentOf(input, snapshots + "/token");
         lane.headWidth = extentOf(input, snapshots + "/channel");
         lane.layers = static_cast<std::int64_t>(input.children(snapshots + "/layers").size());
+        if (input.has(schema::snapshotParameters(index)))
+            lane.attentionParameters = readParameterShapes(input, schema::snapshotParameters(index));
         shape.lanes.push_back(std::move(lane));
     }
     return shape;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ public:
 
     std::string textAttribute(const std::string& object, const char* name) const;
     std::int64_t integerAttribute(const std::string& object, const char* name) const;
+    /// At least one and at most `most` integers.
+    std::vector<std::int64_t> integersAttribute(const std::string& object, const char* name, std::int64_t most) const;
 
 private:
     Hdf5Handle open(const std::string& dataset, int rank, H5T_class_t kind, std::vector<std::uint64_t>& extents) const;
@@ -60,6 +63,8 @@ struct LaneShape {
     std::int64_t parameters = 0;
     std::vector<std::string> labels;  ///< of projections, in alphabetical order
     std::map<std::string, ProjectionShape> projections;
+    /// Extents of the mechanism's parameters in snapshots, by name; none: the file is older than they are.
+    std::optional<std::map<std::string, std::vector<std::int64_t>>> attentionParameters;
     std::int64_t layers = 0, samples = 0, heads = 0, length = 0, headWidth = 0;  // L, S, H, T, D of snapshots
 };
 struct RunShape {

@@ -130,6 +130,15 @@ void RunRows::take(const SnapshotEvent& event) {
                projection.values.size() == count(known->second.slots, known->second.length);
         bytes += sizeof(float) * projection.values.size();
     }
+    if (shape.attentionParameters) {
+        fits = fits && snapshot.parameters.size() == shape.attentionParameters->size();
+        for (const ParameterValues& parameter : snapshot.parameters) {
+            const auto known = shape.attentionParameters->find(parameter.name);
+            fits = fits && known != shape.attentionParameters->end() && parameter.shape == known->second &&
+                   static_cast<std::int64_t>(parameter.values.size()) == parameter.elements();
+            bytes += sizeof(float) * parameter.values.size();
+        }
+    }
     require(fits, "run file",
             "a snapshot of lane {} must have [S,H,T,D] = [{}, {}, {}, {}], {} layers and {} projections as the run was "
             "made with, but it has [{}, {}, {}, {}], {} and {}, or parts of other sizes",
@@ -215,6 +224,11 @@ void RunRows::appendSnapshots(hid_t file, std::size_t lane) const {
         const Hdf5Handle matrices = openGroup(file, schema::snapshotProjections(lane));
         for (const Projection& projection : snapshot->projections)
             appendRows(matrices.id(), projection.label(), H5T_NATIVE_FLOAT, projection.values.data(), 3, row, 1);
+        if (shape.attentionParameters) {  // a file of an older version that is gone on with has no place for them
+            const Hdf5Handle parameters = openGroup(file, schema::snapshotParameters(lane));
+            for (const ParameterValues& parameter : snapshot->parameters)
+                appendRows(parameters.id(), parameter.name, H5T_NATIVE_FLOAT, parameter.values.data(), 2, row, 1);
+        }
         ++row;
     }
 }

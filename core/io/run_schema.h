@@ -68,6 +68,10 @@ inline constexpr Column kAngles{"principal_angles", "rad", "principal angles to 
 inline constexpr Column kIndex{"index", "1", "number of the singular value or angle"};
 inline constexpr Column kInitial{"initial", "1", "the projection at step 0"};
 
+/// Of a parameter in snapshots: its extents, since its numbers are one row. What else is in the group has other names.
+inline constexpr const char* kShape = "shape";
+inline constexpr const char* kParameterPrefix = "attention.";
+
 inline constexpr Column kTokens{"tokens", "1", "tokens as the model read them"};
 inline constexpr std::array<Column, 3> kHeads{{
     {"q", "1", "queries"},
@@ -84,6 +88,7 @@ inline constexpr std::size_t kTokenBytes = 16;
 inline constexpr std::int64_t kSeriesChunk = 512;
 inline constexpr std::int64_t kEventChunk = 16;
 inline constexpr std::int64_t kMatrixChunk = 256;
+inline constexpr std::int64_t kParameterChunk = 65536;
 
 inline const std::string kEvents = "events";
 inline const std::string kState = "state";
@@ -113,6 +118,9 @@ inline std::string snapshotLayer(std::size_t lane, std::size_t layer) {
 }
 inline std::string snapshotProjections(std::size_t lane) {
     return snapshots(lane) + "/projections";
+}
+inline std::string snapshotParameters(std::size_t lane) {
+    return snapshots(lane) + "/parameters";
 }
 
 /// What a CommandEvent and other events are called in events/kind.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <ctime>
 #include <fstream>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -105,8 +106,38 @@ void makeProjection(hid_t file, std::size_t lane, const Projection& projection) 
               "write", schema::kInitial.name);
 }
 
+/// A row of numbers a step for each parameter: they differ in rank, and those of one size share a scale.
+void makeSnapshotParameters(hid_t file, std::size_t lane, hid_t step, const std::vector<ParameterValues>& parameters) {
+    const Hdf5Handle group = makeGroup(file, schema::snapshotParameters(lane));
+    std::map<std::int64_t, Hdf5Handle> entries;
+    std::set<std::string> names;
+    for (const ParameterValues& parameter : parameters) {
+        const std::string& name = parameter.name;
+        require(name.starts_with(schema::kParameterPrefix) && name.find('/') == std::string::npos &&
+                    names.insert(name).second,
+                "run file",
+                "parameters of a lane's mechanism must have names that begin with \"{}\", have no / and differ, but "
+                "lane {} has \"{}\"",
+                schema::kParameterPrefix, lane, name);
+        const std::int64_t count = parameter.elements();
+        require(!parameter.shape.empty() && count >= 1, "run file", "\"{}\" must have numbers, but its shape is [{}]",
+                name, fmt::join(parameter.shape, ", "));
+        if (!entries.contains(count)) {
+            const std::string entry = fmt::format("entry_{}", count);
+            entries[count] = makeCounter(group.id(), {entry.c_str(), "1", "place in the parameter, row-major"}, count);
+        }
+        const auto extent = static_cast<hsize_t>(count);
+        const Hdf5Handle dataset = makeDataset(
+            group.id(), {name.c_str(), "1", "parameter or buffer"},
+            {H5T_IEEE_F32LE, {0, extent}, {1, std::min(extent, static_cast<hsize_t>(schema::kParameterChunk))}, true});
+        writeAttribute(dataset.id(), schema::kShape, parameter.shape);
+        attachScale(dataset.id(), step, 0);
+        attachScale(dataset.id(), entries[count].id(), 1);
+    }
+}
+
 void makeSnapshots(hid_t file, std::size_t lane, const Experiment& experiment, const Task& task,
-                   const std::vector<Projection>& projections) {
+                   const LaneLayout& layout) {
     const std::int64_t samples = std::min(experiment.probes.samples, task.batch());
     const std::int64_t heads = experiment.model.heads;
     const std::int64_t headWidth = experiment.model.width / std::max<std::int64_t>(heads, 1);
@@ -141,7 +172,7 @@ void makeSnapshots(hid_t file, std::size_t lane, const Experiment& experiment, c
     }
 
     const Hdf5Handle matrices = makeGroup(file, schema::snapshotProjections(lane));
-    for (const Projection& projection : projections) {
+    for (const Projection& projection : layout.projections) {
         const std::string label = projection.label();
         const std::string slotName = "slot_" + label;
         const Hdf5Handle slot =
@@ -155,6 +186,7 @@ void makeSnapshots(hid_t file, std::size_t lane, const Experiment& experiment, c
         attachScale(dataset.id(), slot.id(), 1);
         if (projection.length == length) attachScale(dataset.id(), token.id(), 2);
     }
+    makeSnapshotParameters(file, lane, step.id(), layout.attentionParameters);
 }
 
 void makeLane(hid_t file, std::size_t index, const Experiment& experiment, const Task& task, const LaneLayout& layout) {
@@ -174,7 +206,7 @@ void makeLane(hid_t file, std::size_t index, const Experiment& experiment, const
                 projection.label());
         makeProjection(file, index, projection);
     }
-    makeSnapshots(file, index, experiment, task, layout.projections);
+    makeSnapshots(file, index, experiment, task, layout);
 }
 
 void makeTexts(hid_t group, const Column& column, std::size_t width, const std::vector<std::string>& texts) {

@@ -214,6 +214,7 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
     snapshot->tokens.assign(batch.tokens.begin(), batch.tokens.begin() + snapshot->samples * batch.length);
     snapshot->layers.resize(static_cast<std::size_t>(sizes.layers));
     snapshot->projections = projections();
+    snapshot->parameters = attentionParameters();
     SnapshotObserver observer(*snapshot, m_context.get());
     Batch part{.batch = snapshot->samples, .length = batch.length, .tokens = snapshot->tokens, .selected = {0}};
     if (!batch.keep.empty())

@@ -34,7 +34,7 @@ public:
     LaneStep finish(const Batch& batch);
     /// Loss and accuracy without a gradient.
     LaneStep evaluate(const Batch& batch);
-    /// Q, K, V of every layer for the first `samples` sequences of the batch, and the projections.
+    /// Q, K, V of every layer for the first `samples` sequences of the batch, and all that the mechanism computes with.
     std::shared_ptr<Snapshot> snapshot(const Batch& batch, std::int64_t samples, std::int64_t step);
 
     /// For going on with a text token by token; the lane must outlive it and not be trained meanwhile. Throws Error
@@ -44,6 +44,8 @@ public:
     /// Mechanism::beforeStep().
     std::string beforeStep(std::int64_t step);
     std::vector<Projection> projections() const;
+    /// Mechanism::parameterValues(), as they are after the last step.
+    std::vector<ParameterValues> attentionParameters() const { return m_mechanism->parameterValues(parameters()); }
     /// The processor's copies, as they are after the last step. What is written to them counts from the next step on;
     /// after a step ask again.
     ParameterStore& parameters();

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
 namespace linscope {
 
 std::string Projection::label() const {
@@ -9,6 +13,10 @@ std::string Projection::label() const {
     if (layer >= 0) text += fmt::format(".layer{}", layer);
     if (head >= 0) text += fmt::format(".head{}", head);
     return text;
+}
+
+std::int64_t ParameterValues::elements() const {
+    return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
 const Projection* Snapshot::projection(std::string_view name, int layer, int head) const {
@@ -19,6 +27,11 @@ const Projection* Snapshot::projection(std::string_view name, int layer, int hea
     };
     if (const Projection* found = find(name)) return found;
     return name == "F" ? find("E") : nullptr;  // E = F is stored once
+}
+
+const ParameterValues* Snapshot::parameter(std::string_view name) const {
+    const auto found = std::ranges::find(parameters, name, &ParameterValues::name);
+    return found == parameters.end() ? nullptr : &*found;
 }
 
 }  // namespace linscope

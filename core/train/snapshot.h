@@ -24,6 +24,15 @@ struct Projection {
     std::string label() const;
 };
 
+/// A parameter or buffer of a lane at one step, as plain data.
+struct ParameterValues {
+    std::string name;                 ///< in the lane's ParameterStore: "attention.layer0.beta.weight"
+    std::vector<std::int64_t> shape;  ///< of at least one axis
+    std::vector<float> values;        // [shape] row-major
+
+    std::int64_t elements() const;  ///< that the shape asks for
+};
+
 struct LayerSnapshot {
     std::vector<float> q, k, v;  // [S,H,T,D] each
 };
@@ -43,9 +52,14 @@ struct Snapshot {
     std::vector<std::int32_t> tokens;     // [S,T] as the model read them
     std::vector<LayerSnapshot> layers;    // [L]
     std::vector<Projection> projections;  ///< those that differ, however many layers and heads share them
+    /// What else the mechanism computes with (Mechanism::parameterValues()); empty also in what runs of older versions
+    /// have logged.
+    std::vector<ParameterValues> parameters = {};
 
     /// The projection `name` that `layer` and `head` use; nullptr where the mechanism has none.
     const Projection* projection(std::string_view name, int layer, int head) const;
+    /// The parameter of that name; nullptr where there is none.
+    const ParameterValues* parameter(std::string_view name) const;
 };
 
 }  // namespace linscope

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/analysis/implied_map.h"
+#include "core/attention/mechanism.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 
@@ -136,6 +137,11 @@ TEST(Maps, NormalisedOutputsHaveNoTokenMap) {
         s.projections.clear();
         s.causal = true;
         s.options = std::move(options);
+        ParameterStore store(1);
+        s.parameters =
+            findMechanism(mechanism)
+                .create(s.options, {.heads = kHeads, .headWidth = kWidth, .length = kLength, .causal = true}, store)
+                ->parameterValues(store);
         return s;
     };
     const OptionValue plan = std::string("linear(normalise=false)*1 + full");
@@ -193,6 +199,19 @@ TEST(Maps, TheExactMapKnowsDirectionAndDistance) {
         for (std::size_t i = 0; i < implied.values.size(); ++i)
             ASSERT_NEAR(implied.values[i], exact.matrix.values[i], 1e-5) << nameOf(position);
     }
+}
+
+// A window that reaches over all tokens is exact attention with the bias that it has learned.
+TEST(Maps, TheExactMapKnowsTheBiasOfAWindow) {
+    Snapshot s = randomSnapshot("window");
+    s.options = {{"window", std::int64_t{kLength}}};
+    s.position = Position::RelativeBias;
+    s.projections.clear();
+    ParameterValues table{"attention.relative_bias", {kHeads, kRelativeBuckets}, {}};
+    for (int i = 0; i < kHeads * kRelativeBuckets; ++i) table.values.push_back(std::sin(float(i)));
+    s.parameters = {table};
+    const AttentionMap difference = attentionMap(s, {.kind = MapKind::Difference, .head = 1});
+    for (const float d : difference.matrix.values) ASSERT_NEAR(d, 0, 1e-5);
 }
 
 // With as many slots as tokens and E = F = identity, Linformer is exact.

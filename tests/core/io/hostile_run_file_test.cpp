@@ -137,6 +137,55 @@ TEST_F(HostileRunFile, MissingAndWrongPartsAreErrors) {
     EXPECT_THAT(refusal(), HasSubstr("1 dimensions"));
 }
 
+TEST_F(HostileRunFile, ParametersOfForgedShapesAreErrors) {
+    const std::string whole = bytes();
+    const std::string name = "lanes/1/snapshots/parameters/attention.layer0.kernel";
+    const auto reshaped = [&](hid_t type, const std::vector<std::int64_t>& shape) {
+        put(whole);
+        change([&](hid_t file) {
+            H5Adelete_by_name(file, name.c_str(), "shape", H5P_DEFAULT);
+            const auto count = static_cast<hsize_t>(shape.size());
+            const hid_t space = H5Screate_simple(1, &count, nullptr);
+            const hid_t attribute =
+                H5Acreate_by_name(file, name.c_str(), "shape", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+            if (type == H5T_NATIVE_INT64) H5Awrite(attribute, type, shape.data());
+            H5Aclose(attribute);
+            H5Sclose(space);
+        });
+        return refusal();
+    };
+    EXPECT_EQ(reshaped(H5T_NATIVE_INT64, {1, 6}), "opened");
+    for (const std::vector<std::int64_t>& shape : std::vector<std::vector<std::int64_t>>{
+             {7}, {2, 2}, {0}, {-2, -3}, {12, 0}, {std::int64_t{1} << 62, 4}, {2, 3, 2}})
+        EXPECT_THAT(reshaped(H5T_NATIVE_INT64, shape), HasSubstr("as many numbers")) << shape.front();
+    EXPECT_THAT(reshaped(H5T_NATIVE_INT64, std::vector<std::int64_t>(40, 1)), HasSubstr("integers"));
+    EXPECT_THAT(reshaped(H5T_NATIVE_DOUBLE, {6, 1}), HasSubstr("integers"));
+    put(whole);
+    change([&](hid_t file) { H5Adelete_by_name(file, name.c_str(), "shape", H5P_DEFAULT); });
+    EXPECT_THAT(refusal(), HasSubstr("shape"));
+    put(whole);
+    change([&](hid_t file) { replace(file, name.c_str(), H5T_NATIVE_FLOAT, {1, 2, 3}); });
+    EXPECT_THAT(refusal(), HasSubstr("2 dimensions"));
+}
+
+// What versions have written that did not keep a mechanism's own parameters.
+TEST_F(HostileRunFile, AFileWithoutParametersIsReadAndGoneOnWith) {
+    change([](hid_t file) {
+        for (const char* name : {"lanes/0/snapshots/parameters", "lanes/1/snapshots/parameters"})
+            ASSERT_GE(H5Ldelete(file, name, H5P_DEFAULT), 0);
+    });
+    ASSERT_EQ(refusal(), "opened");
+    EXPECT_TRUE(RunFileReader(path).snapshot(1, 20).parameters.empty());
+    const synthetic::Sizes sizes;
+    const auto writer = RunFileWriter::resume(path, 20);
+    for (std::int64_t step = 21; step <= 40; ++step) synthetic::feed(*writer, sizes, step);
+    writer->flush();
+    const RunFileReader reader(path);
+    EXPECT_EQ(reader.lanes()[1].snapshotSteps, (std::vector<std::int64_t>{20, 40}));
+    EXPECT_TRUE(reader.snapshot(1, 40).parameters.empty());
+    EXPECT_EQ(reader.snapshot(1, 40).projections.size(), 2U);
+}
+
 TEST_F(HostileRunFile, ClaimsBeyondTheFileTakeNoMemory) {
     change([](hid_t file) { replace(file, "lanes/1/projections/E/spectrum", H5T_NATIVE_FLOAT, {4, 1ULL << 40}); });
     EXPECT_THAT(refusal(), HasSubstr("damaged"));

@@ -93,6 +93,11 @@ def check_xarray(path):
     with xarray.open_dataset(path, group="lanes/1/snapshots", engine="h5netcdf") as snapshots:
         assert snapshots["tokens"].dims == ("step", "sample", "token")
         snapshots["tokens"].load()
+    with xarray.open_dataset(path, group="lanes/1/snapshots/parameters", engine="h5netcdf") as parameters:
+        kernel = parameters["attention.layer0.kernel"]
+        assert kernel.dims == ("step", "entry_6") and list(kernel.attrs["shape"]) == [2, 3], kernel
+        assert parameters["attention.layer1.gain"].dims == ("step", "entry_1")
+        kernel.load()
     return rows
 
 

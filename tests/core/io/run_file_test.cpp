@@ -99,6 +99,13 @@ TEST_F(RunFile, GivesBackSnapshotsExactly) {
     ASSERT_EQ(found.projections.size(), 2U);
     EXPECT_EQ(found.projections[1].name, "F");
     EXPECT_EQ(found.projections[1].values, expected.projections[1].values);
+    ASSERT_EQ(found.parameters.size(), 3U);
+    for (const ParameterValues& parameter : expected.parameters) {
+        const ParameterValues* read = found.parameter(parameter.name);
+        ASSERT_NE(read, nullptr) << parameter.name;
+        EXPECT_EQ(read->shape, parameter.shape);
+        EXPECT_EQ(read->values, parameter.values);
+    }
     try {
         (void)reader.snapshot(1, 30);
         FAIL() << "step 30 has no snapshot";
@@ -160,6 +167,7 @@ TEST_F(RunFile, ResumeCutsLaterRowsAndGoesOn) {
     EXPECT_EQ(reader.lanes()[1].projections[0].steps.size(), 12U);
     EXPECT_EQ(reader.lanes()[1].snapshotSteps, (std::vector<std::int64_t>{20, 40, 60}));
     EXPECT_EQ(reader.snapshot(1, 40).layers[1].v, synthetic::snapshotEvent(sizes, 40, 1).snapshot->layers[1].v);
+    EXPECT_EQ(reader.snapshot(1, 40).parameter("attention.layer1.gain")->values, std::vector<float>{40});
     ASSERT_EQ(reader.commands().size(), 1U);
     EXPECT_EQ(reader.commands()[0].step, 12);
 }
@@ -198,6 +206,15 @@ TEST_F(RunFile, EventsThatDoNotFitAreRefused) {
     Sizes other = sizes;
     other.length = 32;
     EXPECT_THROW(writer->onEvent(synthetic::snapshotEvent(other, 1, 0)), Error);
+    const auto withParameters = [&](auto&& change) {
+        auto snapshot = std::make_shared<Snapshot>(*synthetic::snapshotEvent(sizes, 1, 1).snapshot);
+        change(snapshot->parameters);
+        return SnapshotEvent{snapshot, true};
+    };
+    EXPECT_THROW(writer->onEvent(withParameters([](auto& all) { all.pop_back(); })), Error);
+    EXPECT_THROW(writer->onEvent(withParameters([](auto& all) { all[0].shape = {3, 2}; })), Error);
+    EXPECT_THROW(writer->onEvent(withParameters([](auto& all) { all[0].values.pop_back(); })), Error);
+    EXPECT_THROW(writer->onEvent(withParameters([](auto& all) { all[0].name += "s"; })), Error);
     writer->flush();
     EXPECT_EQ(RunFileReader(path).lastStep(), 0);
 }

@@ -63,9 +63,17 @@ inline Projection projection(const Sizes& sizes, const char* name, float value) 
     return projection;
 }
 
+/// Of lane 1: a mechanism's parameters that are no projections.
+inline std::vector<ParameterValues> parameters(float value) {
+    return {{"attention.layer0.kernel", {2, 3}, {value, 1, 2, 3, 4, 5}},
+            {"attention.layer1.bias", {6}, {5, 4, 3, 2, 1, value}},
+            {"attention.layer1.gain", {1}, {value}}};
+}
+
 inline std::vector<LaneLayout> layouts(const Sizes& sizes) {
-    return {{"full", "full", 1000, {}},
-            {"linformer", "linformer", 1200, {projection(sizes, "E", 0.5F), projection(sizes, "F", 0.25F)}}};
+    return {
+        {"full", "full", 1000, {}},
+        {"linformer", "linformer", 1200, {projection(sizes, "E", 0.5F), projection(sizes, "F", 0.25F)}, parameters(0)}};
 }
 
 inline double lossAt(std::int64_t step, int lane) {
@@ -136,9 +144,11 @@ inline SnapshotEvent snapshotEvent(const Sizes& sizes, std::int64_t step, int la
         content.v = values();
         snapshot->layers.push_back(std::move(content));
     }
-    if (lane == 1)
+    if (lane == 1) {
         snapshot->projections = {projection(sizes, "E", static_cast<float>(step)),
                                  projection(sizes, "F", -static_cast<float>(step))};
+        snapshot->parameters = parameters(static_cast<float>(step));
+    }
     return {snapshot, true};
 }
 
