@@ -175,7 +175,9 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     const HeadView& head = source.head();
 
     AttentionMap map;
-    map.isSigned = request.kind == MapKind::Difference || (request.kind == MapKind::Lifted && info.traits.signedMap);
+    const bool signedByOptions = info.signedMap != nullptr && info.signedMap(snapshot.options);
+    map.isSigned = request.kind == MapKind::Difference ||
+                   (request.kind == MapKind::Lifted && (info.traits.signedMap || signedByOptions));
     map.rowAxis = "query token";
     const bool tokens = request.kind != MapKind::Compressed || info.traits.mapAxis == MapAxis::Tokens;
     map.colAxis = tokens                                  ? "key token"

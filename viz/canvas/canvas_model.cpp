@@ -135,7 +135,10 @@ std::string CanvasModel::absence(MapKind kind) const {
                                                : "Full attention does not differ from the exact map.";
         return mapAbsence(*known, kind);
     }
-    if (m_maps && !m_maps->problem.empty() && m_maps->choice == m_choice) return m_maps->problem;
+    // What could not be computed takes no other map away.
+    const auto index = static_cast<std::size_t>(std::ranges::find(kMapKinds, kind) - kMapKinds.begin());
+    if (m_maps && !m_maps->problem.empty() && m_maps->choice == m_choice && !m_maps->maps[index])
+        return m_maps->problem;
     return {};
 }
 
