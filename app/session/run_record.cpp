@@ -163,6 +163,7 @@ RunRecord RunRecord::fromExperiment(const Experiment& experiment) {
         record.lanes.push_back(std::move(lane));
     }
     record.learningRates.assign(record.lanes.size(), 0.0);
+    record.freezable.assign(record.lanes.size(), false);
     record.frozen.assign(record.lanes.size(), false);
     return record;
 }
@@ -172,9 +173,10 @@ RunRecord RunRecord::fromReader(const RunFileReader& reader) {
     record.lanes = reader.lanes();
     record.baselines = reader.baselines();
     record.learningRates.assign(record.lanes.size(), 0.0);
+    record.freezable.assign(record.lanes.size(), false);
     record.frozen.assign(record.lanes.size(), false);
     const Applier applier{record};
-    for (const CommandEvent& command : reader.commands()) applier(command);
+    for (const Event& event : reader.log()) std::visit(applier, event);
     record.lastStep = reader.lastStep();
     record.state = reader.state();
     // In a file all metrics share one axis of steps; a value that was not measured at a step is NaN there.
@@ -192,8 +194,7 @@ RunRecord RunRecord::fromReader(const RunFileReader& reader) {
     for (std::size_t i = 0; i < record.lanes.size(); ++i)
         if (const Series* rate = findSeries(record.lanes[i], "learning_rate"); rate && !rate->values.empty())
             record.learningRates[i] = rate->values.back();
-    record.log.push_back(
-        {record.lastStep, -1, LogKind::State, fmt::format("{}; file {}", nameOf(record.state), reader.health())});
+    record.log.push_back({record.lastStep, -1, LogKind::Note, fmt::format("the file is {}", reader.health())});
     return record;
 }
 

@@ -97,7 +97,8 @@ public:
     std::string experimentToml() const;
     const std::vector<LaneRecord>& lanes() const;
     std::vector<TaskBaseline> baselines() const;
-    std::vector<CommandEvent> commands() const;
+    /// CommandEvent, CheckpointEvent, LaneStateEvent and RunStateEvent, as they came.
+    const std::vector<Event>& log() const;
     /// Each token as a person reads it, by its number: Task::tokenText() of the run's task.
     const std::vector<std::string>& vocabulary() const;
     RunState state() const;

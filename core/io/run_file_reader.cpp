@@ -70,7 +70,7 @@ struct Content {
     RunShape shape;
     std::vector<LaneRecord> lanes;
     std::vector<TaskBaseline> baselines;
-    std::vector<CommandEvent> commands;
+    std::vector<Event> log;
     std::vector<std::string> vocabulary;
     RunState state = RunState::Running;
     std::int64_t lastStep = 0;
@@ -113,6 +113,19 @@ void readLanes(const RunInput& input, Content& content) {
     }
 }
 
+/// A row of events/; none for a kind that only a later version knows.
+std::optional<Event> loggedEvent(const std::string& kind, std::int64_t step, int lane, const std::string& name,
+                                 const std::string& before, const std::string& after) {
+    if (kind == schema::kCommandKind) return CommandEvent{step, lane, name, before, after};
+    if (kind == schema::kCheckpointKind) return CheckpointEvent{step, after};
+    if (kind == schema::kLaneStateKind)
+        return LaneStateEvent{step, lane, static_cast<LaneState>(indexOf(kLaneStateNames, name, "a lane's state")),
+                              after};
+    if (kind == schema::kRunStateKind)
+        return RunStateEvent{step, static_cast<RunState>(indexOf(kRunStateNames, name, "the run's state")), after};
+    return std::nullopt;
+}
+
 void readLog(const RunInput& input, Content& content) {
     const std::string group = schema::kEvents + "/";
     const std::uint64_t rows = commonRows(input, schema::kEvents, {"lane", "kind", "name", "old", "new"});
@@ -121,8 +134,9 @@ void readLog(const RunInput& input, Content& content) {
     const auto kinds = input.texts(group + "kind", rows), names = input.texts(group + "name", rows);
     const auto olds = input.texts(group + "old", rows), news = input.texts(group + "new", rows);
     for (std::uint64_t row = 0; row < rows; ++row)
-        if (kinds[row] == schema::kCommandKind)
-            content.commands.push_back({steps[row], static_cast<int>(lanes[row]), names[row], olds[row], news[row]});
+        if (auto event =
+                loggedEvent(kinds[row], steps[row], static_cast<int>(lanes[row]), names[row], olds[row], news[row]))
+            content.log.push_back(std::move(*event));
 }
 
 Content readContent(const std::filesystem::path& path) {
@@ -204,8 +218,8 @@ const std::vector<LaneRecord>& RunFileReader::lanes() const {
 std::vector<TaskBaseline> RunFileReader::baselines() const {
     return m_impl->content.baselines;
 }
-std::vector<CommandEvent> RunFileReader::commands() const {
-    return m_impl->content.commands;
+const std::vector<Event>& RunFileReader::log() const {
+    return m_impl->content.log;
 }
 const std::vector<std::string>& RunFileReader::vocabulary() const {
     return m_impl->content.vocabulary;

@@ -21,6 +21,13 @@ const Series& seriesOf(const LaneRecord& lane, const std::string& name) {
     throw Error("no series " + name);
 }
 
+std::vector<CommandEvent> commandsOf(const RunFileReader& reader) {
+    std::vector<CommandEvent> commands;
+    for (const Event& event : reader.log())
+        if (const auto* command = std::get_if<CommandEvent>(&event)) commands.push_back(*command);
+    return commands;
+}
+
 class RunFile : public testing::Test {
 protected:
     std::unique_ptr<RunFileWriter> make(RunFileOptions options = {}) {
@@ -53,9 +60,10 @@ TEST_F(RunFile, GivesBackWhatWasLogged) {
     ASSERT_EQ(reader.baselines().size(), 1U);
     EXPECT_EQ(reader.baselines()[0].name, "unigram entropy of the corpus");
     EXPECT_EQ(reader.baselines()[0].value, 4.5);
-    ASSERT_EQ(reader.commands().size(), 1U);
-    EXPECT_EQ(reader.commands()[0].name, "set_learning_rate");
-    EXPECT_EQ(reader.commands()[0].newValue, "0.0005");
+    const std::vector<CommandEvent> commands = commandsOf(reader);
+    ASSERT_EQ(commands.size(), 1U);
+    EXPECT_EQ(commands[0].name, "set_learning_rate");
+    EXPECT_EQ(commands[0].newValue, "0.0005");
 
     ASSERT_EQ(reader.lanes().size(), 2U);
     const LaneRecord& lane = reader.lanes()[1];
@@ -168,8 +176,8 @@ TEST_F(RunFile, ResumeCutsLaterRowsAndGoesOn) {
     EXPECT_EQ(reader.lanes()[1].snapshotSteps, (std::vector<std::int64_t>{20, 40, 60}));
     EXPECT_EQ(reader.snapshot(1, 40).layers[1].v, synthetic::snapshotEvent(sizes, 40, 1).snapshot->layers[1].v);
     EXPECT_EQ(reader.snapshot(1, 40).parameter("attention.layer1.gain")->values, std::vector<float>{40});
-    ASSERT_EQ(reader.commands().size(), 1U);
-    EXPECT_EQ(reader.commands()[0].step, 12);
+    ASSERT_EQ(commandsOf(reader).size(), 1U);
+    EXPECT_EQ(commandsOf(reader)[0].step, 12);
 }
 
 TEST_F(RunFile, ResumeBeforeTheFirstStepEmptiesTheSeries) {
@@ -242,12 +250,32 @@ TEST_F(RunFile, APlaceThatCannotBeWrittenIsSaidAtOnce) {
     }
 }
 
+TEST_F(RunFile, GivesBackTheLogInItsOrder) {
+    auto writer = make();
+    writer->onEvent(RunStateEvent{0, RunState::Running, ""});
+    feed(*writer, 1, 2);
+    writer->onEvent(CommandEvent{2, 1, "freeze", "trained", "frozen"});
+    writer->onEvent(LaneStateEvent{2, 1, LaneState::Diverged, "blocks.0"});
+    writer->onEvent(CheckpointEvent{2, "step-000002.safetensors"});
+    writer->onEvent(RunStateEvent{2, RunState::Waiting, "disk full"});
+    writer.reset();
+
+    const std::vector<Event> log = RunFileReader(path).log();
+    ASSERT_EQ(log.size(), 5U);
+    EXPECT_EQ(std::get<RunStateEvent>(log[0]).state, RunState::Running);
+    EXPECT_EQ(std::get<CommandEvent>(log[1]).newValue, "frozen");
+    EXPECT_EQ(std::get<LaneStateEvent>(log[2]).message, "blocks.0");
+    EXPECT_EQ(std::get<LaneStateEvent>(log[2]).lane, 1);
+    EXPECT_EQ(std::get<CheckpointEvent>(log[3]).path, "step-000002.safetensors");
+    EXPECT_EQ(std::get<RunStateEvent>(log[4]).message, "disk full");
+}
+
 TEST_F(RunFile, LongTextsEndAtAWholeCharacter) {
     auto writer = make();
     std::string text(511, 'x');
     text += "␣";
     writer->onEvent(CommandEvent{1, -1, "set_learning_rate", "", text});
-    EXPECT_EQ(RunFileReader(path).commands()[0].newValue, std::string(511, 'x'));
+    EXPECT_EQ(commandsOf(RunFileReader(path))[0].newValue, std::string(511, 'x'));
 }
 
 }  // namespace
