@@ -98,6 +98,7 @@ PaneInput MatrixPane::draw(const char* id, ImVec2 position, ImVec2 card, const P
     list.AddCallback(ImDrawCallback_ResetRenderState, nullptr);
     drawValues(list, content);
     drawCursor(list, content);
+    drawOverview(list, content);
     list.PopClipRect();
     drawRows(list, content);
     drawColumns(list, content);

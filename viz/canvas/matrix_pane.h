@@ -74,6 +74,8 @@ private:
     void drawColumns(ImDrawList& list, const PaneContent& content) const;
     void drawValues(ImDrawList& list, const PaneContent& content) const;
     void drawCursor(ImDrawList& list, const PaneContent& content) const;
+    /// In a corner, where in the whole matrix a magnified part lies.
+    void drawOverview(ImDrawList& list, const PaneContent& content) const;
     void drawColourBar(ImDrawList& list, const PaneContent& content) const;
     void drawTitle(ImDrawList& list, ImVec2 position, ImVec2 card, const PaneContent& content) const;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "viz/canvas/axis_ticks.h"
 #include "viz/canvas/math_text.h"
@@ -198,6 +199,33 @@ void MatrixPane::drawCursor(ImDrawList& list, const PaneContent& content) const 
         list.AddRect({column.x - 2, row.x - 2}, {column.y + 2, row.y + 2}, theme.cursorShade, 1, 0, 3);
         list.AddRect({column.x - 2, row.x - 2}, {column.y + 2, row.y + 2}, theme.cursor, 1, 0, 1);
     }
+}
+
+void MatrixPane::drawOverview(ImDrawList& list, const PaneContent& content) const {
+    constexpr float kSide = 46, kMargin = 8, kSmallest = 4;
+    constexpr double kNearlyAll = 0.95;
+    if (m_size.x < 4 * kSide || m_size.y < 4 * kSide) return;
+    // Begin and end of what is seen, as shares of the axis.
+    const auto seen = [](const PaneAxis& axis, double plot) {
+        const auto cells = static_cast<double>(axis.cells);
+        return std::pair(std::clamp(axis.camera.toCell(0, plot) / cells, 0.0, 1.0),
+                         std::clamp(axis.camera.toCell(plot, plot) / cells, 0.0, 1.0));
+    };
+    const auto [left, right] = seen(content.columns, m_size.x);
+    const auto [top, bottom] = seen(content.rows, m_size.y);
+    if (right - left > kNearlyAll && bottom - top > kNearlyAll) return;
+    const ImVec2 end{m_corner.x + m_size.x - kMargin, m_corner.y + m_size.y - kMargin};
+    const ImVec2 corner{end.x - kSide, end.y - kSide};
+    const auto part = [&](double low, double high, float from) {
+        const float begin = from + static_cast<float>(low) * kSide;
+        const float length = std::max(kSmallest, static_cast<float>(high - low) * kSide);
+        return ImVec2{std::min(begin, from + kSide - length), std::min(begin, from + kSide - length) + length};
+    };
+    const ImVec2 x = part(left, right, corner.x), y = part(top, bottom, corner.y);
+    const Theme& theme = m_host.theme();
+    list.AddRectFilled(corner, end, theme.cursorShade, 3);
+    list.AddRect(corner, end, theme.faint, 3);
+    list.AddRectFilled({x.x, y.x}, {x.y, y.y}, theme.cursor, 1);
 }
 
 void MatrixPane::drawColourBar(ImDrawList& list, const PaneContent& content) const {
