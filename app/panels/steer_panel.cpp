@@ -9,7 +9,6 @@
 #include <QVBoxLayout>
 
 #include "app/shell/theme.h"
-#include "core/attention/mechanism.h"
 
 namespace linscope::app {
 
@@ -67,14 +66,16 @@ void SteerPanel::rebuild() {
     for (const auto& [lane, box] : m_freezers) delete box;
     m_freezers.clear();
     m_asked.clear();
+    m_freezable.clear();
     const Run* run = m_session.current();
     if (!run) return;
+    m_freezable = run->record.freezable;
     m_rate->setText(QString::number(run->record.experiment.optimizer.learningRate));
     for (std::size_t i = 0; i < run->record.lanes.size(); ++i) {
-        // Only what is built for one length has matrices over the tokens, which can be frozen.
-        if (!findMechanism(run->record.lanes[i].mechanism).traits.fixedLength) continue;
+        if (!run->record.freezable[i]) continue;
         const int lane = static_cast<int>(i);
-        auto* box = new QCheckBox(tr("Freeze E and F of %1").arg(QString::fromStdString(run->record.lanes[i].name)));
+        auto* box =
+            new QCheckBox(tr("Freeze projections of %1").arg(QString::fromStdString(run->record.lanes[i].name)));
         box->setIcon(laneSwatch(lane));
         box->setToolTip(tr("The projections of this lane get no steps while this is checked; logged as an event"));
         connect(box, &QCheckBox::toggled, this, [this, lane](bool frozen) {
@@ -92,7 +93,7 @@ void SteerPanel::rebuild() {
 void SteerPanel::update() {
     const Selection& selection = m_session.selection();
     const Run* run = m_session.current();
-    if (selection.run != m_run) {
+    if (selection.run != m_run || (run && run->record.freezable != m_freezable)) {
         m_run = selection.run;
         rebuild();
     }

@@ -15,7 +15,7 @@ class QVBoxLayout;
 
 namespace linscope::app {
 
-/// What a person can change while a run goes on: the learning rate, and whether E and F learn. Every
+/// What a person can change while a run goes on: the learning rate, and whether projections learn. Every
 /// change is logged by the trainer as an event with its step.
 class SteerPanel : public QWidget {
     Q_OBJECT
@@ -36,6 +36,7 @@ private:
     QVBoxLayout* m_lanes;
     std::vector<std::pair<int, QCheckBox*>> m_freezers;  // lane → box
     std::map<int, bool> m_asked;                         // not done yet
+    std::vector<bool> m_freezable;                       // as in the record when the boxes were made
 };
 
 }  // namespace linscope::app

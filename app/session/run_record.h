@@ -42,7 +42,8 @@ struct RunRecord {
     std::int64_t lastStep = 0;
     double wallSeconds = 0;             ///< of training, without pauses; 0 when it comes from a file
     std::vector<double> learningRates;  ///< as last used, one for each lane; 0 before the first step
-    std::vector<bool> frozen;           ///< E and F of the lane get no steps
+    std::vector<bool> freezable;        ///< the lane has projections that learn; known of a run that has started
+    std::vector<bool> frozen;           ///< they get no steps
 
     static RunRecord fromExperiment(const Experiment& experiment);
     static RunRecord fromReader(const RunFileReader& reader);

@@ -69,7 +69,7 @@ RunState RunWorker::train() {
     start.baselines = trainer.task().baselines();
     start.tokenTexts = tokenTextsOf(trainer.task());
     for (std::size_t i = 0; i < trainer.laneCount(); ++i)
-        start.parameters.push_back(trainer.lane(i).parameters().elements());
+        start.lanes.push_back({trainer.lane(i).parameters().elements(), trainer.lane(i).projectionsTrainable()});
 
     const std::unique_ptr<RunFileWriter> writer =
         m_request.checkpoint ? RunFileWriter::resume(m_request.file, trainer.currentStep())

@@ -31,7 +31,11 @@ struct RunRequest {
 struct RunStart {
     std::string taskDescription;
     std::vector<TaskBaseline> baselines;
-    std::vector<std::int64_t> parameters;  ///< one for each lane
+    struct LaneStart {
+        std::int64_t parameters = 0;
+        bool projectionsTrainable = false;
+    };
+    std::vector<LaneStart> lanes;
     TokenTexts tokenTexts;
 };
 

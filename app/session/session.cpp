@@ -250,8 +250,10 @@ void Session::onStarted(int id, RunStart start) {
     run->record.taskDescription = std::move(start.taskDescription);
     run->record.baselines = std::move(start.baselines);
     run->tokenTexts = std::move(start.tokenTexts);
-    for (std::size_t i = 0; i < start.parameters.size() && i < run->record.lanes.size(); ++i)
-        run->record.lanes[i].parameters = start.parameters[i];
+    for (std::size_t i = 0; i < start.lanes.size() && i < run->record.lanes.size(); ++i) {
+        run->record.lanes[i].parameters = start.lanes[i].parameters;
+        run->record.freezable[i] = start.lanes[i].projectionsTrainable;
+    }
     Q_EMIT runStateChanged(id);
     Q_EMIT runChanged(id);
     if (m_selection.run == id) Q_EMIT selectionChanged();

@@ -288,6 +288,10 @@ void Lane::setProjectionsFrozen(bool frozen) {
     if (m_device) m_device->trainedChanged();
 }
 
+bool Lane::projectionsTrainable() const {
+    return std::ranges::any_of(m_parameters.all(), [](const Parameter& p) { return p.projection && !p.buffer; });
+}
+
 bool Lane::projectionsFrozen() const {
     return std::ranges::any_of(m_parameters.all(), [](const Parameter& p) { return p.projection && p.frozen; });
 }

@@ -60,6 +60,8 @@ public:
 
     double peakLearningRate() const { return m_peakLearningRate; }
     void setPeakLearningRate(double rate) { m_peakLearningRate = rate; }
+    /// Whether there are any that learn, frozen now or not.
+    bool projectionsTrainable() const;
     void setProjectionsFrozen(bool frozen);
     bool projectionsFrozen() const;
 

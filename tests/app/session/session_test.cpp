@@ -36,6 +36,7 @@ TEST_F(SessionTest, TrainsInARunFileOfItsOwn) {
     EXPECT_EQ(run.record.lastStep, 12);
     EXPECT_EQ(findSeries(run.record.lanes[1], "loss")->values.size(), 12U);
     EXPECT_EQ(run.newest.at(0)->step, 12);
+    EXPECT_EQ(run.record.freezable, (std::vector<bool>{false, true}));
     EXPECT_TRUE(run.tokenTexts && !run.tokenTexts->empty());
     EXPECT_EQ(RunFileReader(run.file).lastStep(), 12);
     EXPECT_FALSE(listCheckpoints(checkpointFolder(run.file)).empty());
