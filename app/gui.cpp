@@ -3,7 +3,6 @@
 #include <QApplication>
 #include <QFileInfo>
 #include <QTemporaryDir>
-#include <QTimer>
 #include <optional>
 
 #include "app/cli/signals.h"
@@ -74,29 +73,21 @@ int runGui(const GuiOptions& options) {
 
     Session session;
     MainWindow window(session, isScreenshot ? MainWindow::Memory::Fresh : MainWindow::Memory::Remembered);
-    window.show();
-
     std::optional<Screenshot> screenshot;
     if (isScreenshot)
         screenshot.emplace(window, session, QString::fromStdString(options.screenshot), options.afterSteps);
 
-    std::optional<Error> wrong;
-    QTimer::singleShot(0, &window, [&] {
-        try {
-            begin(options, window, session, scratch ? scratch->path() : QString());
-        } catch (const Error& error) {
-            // A picture of nothing helps nobody; a person at the window reads what is wrong and mends it.
-            if (isScreenshot || !options.path.empty()) {
-                wrong = error;
-                QCoreApplication::exit(1);
-            } else {
-                window.showMessage(QString::fromUtf8(error.what()), true);
-            }
-        }
-    });
+    // Before the window is shown: the corpus is read meanwhile.
+    try {
+        begin(options, window, session, scratch ? scratch->path() : QString());
+    } catch (const Error& error) {
+        // A picture of nothing helps nobody; a person at the window reads what is wrong and mends it.
+        if (isScreenshot || !options.path.empty()) throw;
+        window.showMessage(QString::fromUtf8(error.what()), true);
+    }
+    window.show();
     const int status = QApplication::exec();
     session.shutdown();
-    if (wrong) throw *wrong;
     return status;
 }
 

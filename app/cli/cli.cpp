@@ -123,6 +123,21 @@ void addBatches(CLI::App& parent, Action& chosen) {
     app->add_option("--out", arguments->out, "the file")->type_name("OUT.safetensors")->required();
 }
 
+void addEvaluate(CLI::App& parent, Action& chosen) {
+    std::shared_ptr<EvaluateArguments> arguments;
+    CLI::App* app = command(parent, chosen, "evaluate", "a trained run on held-out data, at another length too",
+                            arguments, runEvaluate);
+    app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
+    app->add_option("--set", arguments->sets, "another value than the run was trained with, as task.length=256")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    app->add_option("--batches", arguments->batches, "default: probes.validation_batches")->check(CLI::PositiveNumber);
+    app->add_option("--step", arguments->step, "of the checkpoint (default: the newest)")
+        ->check(CLI::NonNegativeNumber);
+    addDevice(*app, arguments->device);
+    addJson(*app, arguments->json);
+}
+
 void addGenerate(CLI::App& parent, Action& chosen) {
     std::shared_ptr<GenerateArguments> arguments;
     CLI::App* app = command(parent, chosen, "generate", "let a trained decoder write on, from its newest checkpoint",
@@ -209,6 +224,13 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
                          return runBenchCanvas(arguments, hooks.measureCanvas);
                      }),
             canvas->json);
+
+    std::shared_ptr<BenchStartArguments> start;
+    addJson(*command(*bench, chosen, "start", "from the program's start to the first step on the screen", start,
+                     [&hooks](const BenchStartArguments& arguments) {
+                         return runBenchStart(arguments, hooks.measureStart);
+                     }),
+            start->json);
 }
 
 int openGui(const CliHooks& hooks, const GuiOptions& options) {
@@ -267,6 +289,7 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
         addRender(app, chosen);
         addMechanisms(app, chosen);
         addCheck(app, chosen);
+        addEvaluate(app, chosen);
         addGenerate(app, chosen);
         addBatches(app, chosen);
         addBench(app, chosen, hooks);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "app/cli/bench_canvas.h"
+#include "app/cli/bench_start.h"
 
 namespace linscope::app {
 
@@ -22,6 +23,8 @@ struct CliHooks {
     std::function<int(const GuiOptions&)> gui;
     /// Times the canvas in a window. Empty: this build has no window.
     MeasureCanvas measureCanvas;
+    /// Times the start of the window. Empty: this build has no window.
+    MeasureStart measureStart;
 };
 
 /// The whole program: reads the arguments, carries out one command, reports errors.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/cli/bench_canvas.h"
+#include "app/cli/bench_start.h"
 #include "core/experiment/experiment.h"
 #include "core/tensor/tensor.h"
 
@@ -44,6 +45,15 @@ struct CheckArguments {
     std::string mechanism;  ///< empty: all
     std::string device = "auto";
     std::string precision = "fp32";  ///< on a device
+    bool json = false;
+};
+
+struct EvaluateArguments {
+    std::string runFile;
+    std::vector<std::string> sets;        ///< "key=value": another length, depth or corpus than it was trained with
+    std::optional<std::int64_t> batches;  ///< empty: as in the experiment
+    std::optional<std::int64_t> step;     ///< of the checkpoint; empty: the newest
+    std::string device = "auto";
     bool json = false;
 };
 
@@ -102,12 +112,17 @@ struct BenchCanvasArguments {
     bool json = false;
 };
 
+struct BenchStartArguments {
+    bool json = false;
+};
+
 /// Each carries out one command and returns the exit status; all throw Error.
 int runTrain(const TrainArguments& arguments);
 int runInfo(const InfoArguments& arguments);
 int runRender(const RenderArguments& arguments);
 int runMechanisms(const MechanismsArguments& arguments);
 int runCheck(const CheckArguments& arguments);
+int runEvaluate(const EvaluateArguments& arguments);
 int runGenerate(const GenerateArguments& arguments);
 int runBatches(const BatchesArguments& arguments);
 int runBenchTrainStep(const BenchTrainStepArguments& arguments);
@@ -115,6 +130,7 @@ int runBenchProbes(const BenchProbesArguments& arguments);
 int runBenchDecode(const BenchDecodeArguments& arguments);
 int runBenchLength(const BenchLengthArguments& arguments);
 int runBenchCanvas(const BenchCanvasArguments& arguments, const MeasureCanvas& measure);
+int runBenchStart(const BenchStartArguments& arguments, const MeasureStart& measure);
 
 /// The names that `render --view` takes; empty where this build has no views.
 std::vector<std::string> viewNames();

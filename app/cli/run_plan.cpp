@@ -16,15 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void applySets(Experiment& experiment, const std::vector<std::string>& sets) {
-    for (const std::string& text : sets) {
-        const std::size_t equals = text.find('=');
-        require(equals != std::string::npos && equals > 0, "--set", "key=value was expected, but \"{}\" was given",
-                text);
-        experiment.set(text.substr(0, equals), text.substr(equals + 1));
-    }
-}
-
 /// Throws Error unless `wanted` says the same as `logged` in every value.
 void requireSame(const Experiment& logged, const Experiment& wanted) {
     std::map<std::string, OptionValue> values;
@@ -90,6 +81,15 @@ RunPlan planResumed(const TrainArguments& arguments) {
 }
 
 }  // namespace
+
+void applySets(Experiment& experiment, const std::vector<std::string>& sets) {
+    for (const std::string& text : sets) {
+        const std::size_t equals = text.find('=');
+        require(equals != std::string::npos && equals > 0, "--set", "key=value was expected, but \"{}\" was given",
+                text);
+        experiment.set(text.substr(0, equals), text.substr(equals + 1));
+    }
+}
 
 RunPlan planRun(const TrainArguments& arguments) {
     return arguments.resume.empty() ? planNew(arguments) : planResumed(arguments);

@@ -26,6 +26,9 @@ struct RunPlan {
     std::optional<std::int64_t> untilStep;            ///< stop after this step, before the experiment's end
 };
 
+/// Sets what `--set KEY=VALUE` asks for; the caller validates. Throws Error on the first that is wrong.
+void applySets(Experiment& experiment, const std::vector<std::string>& sets);
+
 /// A new run, or one that goes on. Throws Error: the experiment is wrong, the run file is there already,
 /// or what is asked for differs from the experiment in the run file that is to go on.
 RunPlan planRun(const TrainArguments& arguments);

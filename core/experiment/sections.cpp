@@ -75,8 +75,9 @@ void ProbeOptions::visit(OptionVisitor& visitor) {
     visitor.integer({"every", "steps", "Between spectra, conditioning and drift."}, every, {1, kMostSteps});
     visitor.integer({"snapshot_every", "steps", "Between stored snapshots."}, snapshotEvery, {1, kMostSteps});
     visitor.integer({"validate_every", "steps", "Between validations."}, validateEvery, {1, kMostSteps});
-    visitor.integer({"validation_batches", "batches", "Held-out batches in one validation."}, validationBatches,
-                    {1, 10000});
+    visitor.integer(
+        {"validation_batches", "batches", "Held-out batches in one validation; before the first step it is one."},
+        validationBatches, {1, 10000});
     visitor.integer({"samples", "sequences", "In a snapshot; at most the batch."}, samples, {1, 1024});
 }
 

@@ -78,9 +78,9 @@ void Trainer::flushListeners() {
 
 void Trainer::begin() {
     if (m_work->resumed) return;
-    validate();
+    snapshots(true);  // first: a person sees maps while the rest is computed
+    validate(1);      // one batch tells that nothing is learned yet
     probe();
-    snapshots(true);
     saveCheckpoint();  // the initial weights: never removed, so that any program can start from them
 }
 
@@ -138,11 +138,15 @@ void Trainer::stepLanes(std::vector<LaneStep>& results) {
 }
 
 void Trainer::validate() {
+    validate(m_experiment.probes.validationBatches);
+}
+
+void Trainer::validate(std::int64_t count) {
     for (const auto& lane : m_lanes) {
         if (lane->state() != LaneState::Running) continue;
         ValidationEvent event{.step = m_step, .lane = lane->index()};
-        const auto batches = static_cast<double>(m_experiment.probes.validationBatches);
-        for (std::int64_t i = 0; i < m_experiment.probes.validationBatches; ++i) {
+        const auto batches = static_cast<double>(count);
+        for (std::int64_t i = 0; i < count; ++i) {
             m_task->validationBatch(i, m_work->validation);
             const LaneStep result = lane->evaluate(m_work->validation);
             event.loss += result.loss / batches;

@@ -43,6 +43,8 @@ public:
     /// Tries again what could not be written.
     void retry();
 
+    /// Loss and accuracy of each running lane on the held-out batches, as events.
+    void validate();
     /// A snapshot of each lane now, without storing it; for live views.
     void emitLiveSnapshots();
 
@@ -63,7 +65,7 @@ public:
 
 private:
     void stepLanes(std::vector<LaneStep>& results);
-    void validate();
+    void validate(std::int64_t batches);
     void probe();
     void snapshots(bool store);
     void checkpointIfDue();

@@ -96,6 +96,41 @@ class TrainAndInfo(CliTest):
         self.assertEqual(len(list(self.path("runs").glob("tiny-*.h5"))), 1)
 
 
+class Evaluate(CliTest):
+    def document(self, *arguments):
+        return json.loads(self.ok("evaluate", *arguments, "--json"))
+
+    def test_the_last_validation_is_found_again(self):
+        run = self.train("run.h5", "--set", "checkpoint.every=6")
+        found = self.document(run)
+        self.assertEqual((found["step"], found["batches"]), (12, 1))
+        for lane, known in zip(found["lanes"], self.info(run)["lanes"], strict=True):
+            self.assertEqual(lane["lane"], known["name"])
+            logged = known["metrics"]["validation_loss"]
+            self.assertEqual(logged["step"], 12)
+            self.assertAlmostEqual(lane["loss"], logged["last"], places=6)
+        earlier = self.document(run, "--step", 6)
+        self.assertEqual(earlier["step"], 6)
+        self.assertNotEqual(earlier["lanes"], found["lanes"])
+        self.assertIn("full", self.ok("evaluate", run))
+
+    def test_another_length_and_more_batches(self):
+        text = self.experiment.read_text().split("[[lane]]\nname = \"linformer\"")[0].replace('"learned"', '"rotary"')
+        run = self.train("rotary.h5", experiment=self.write_experiment("rotary.toml", text))
+        longer = self.document(run, "--set", "task.length=96", "--batches", 3)
+        self.assertEqual(longer["batches"], 3)
+        self.assertGreater(longer["lanes"][0]["loss"], 0)
+        self.assertEqual(self.info(run)["step"], 12)
+
+    def test_what_cannot_be_is_said(self):
+        run = self.train("run.h5")
+        self.assertIn("is it a checkpoint of this experiment?", self.fails("evaluate", run, "--set", "task.length=32"))
+        self.assertIn("[evaluate]", self.fails("evaluate", run, "--step", 7))
+        self.assertIn("task.lenght", self.fails("evaluate", run, "--set", "task.lenght=32"))
+        shutil.rmtree(run.with_suffix(".checkpoints"))
+        self.assertIn("[evaluate]", self.fails("evaluate", run))
+
+
 class Bench(CliTest):
     def test_train_step_gives_time_and_bound_of_both_lanes(self):
         document = json.loads(self.ok("bench", "train-step", "--layers", 1, "--width", 32, "--heads", 2, "--length", 64,

@@ -1,0 +1,91 @@
+#include <fmt/format.h>
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "app/cli/commands.h"
+#include "app/cli/json_text.h"
+#include "app/cli/run_plan.h"
+#include "core/base/error.h"
+#include "core/data/task.h"
+#include "core/io/run_file.h"
+#include "core/train/checkpoint_state.h"
+#include "core/train/trainer.h"
+
+namespace linscope::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Keeps what a validation says of each lane.
+class Results : public EventSink {
+public:
+    void onEvent(const Event& event) override {
+        if (const auto* validation = std::get_if<ValidationEvent>(&event)) m_all.push_back(*validation);
+    }
+    const std::vector<ValidationEvent>& all() const { return m_all; }
+
+private:
+    std::vector<ValidationEvent> m_all;
+};
+
+Experiment experimentOf(const EvaluateArguments& arguments) {
+    Experiment experiment = RunFileReader(arguments.runFile).experiment();
+    applySets(experiment, arguments.sets);
+    if (arguments.batches) experiment.probes.validationBatches = *arguments.batches;
+    experiment.validate();
+    return experiment;
+}
+
+fs::path checkpointOf(const EvaluateArguments& arguments) {
+    const fs::path folder = checkpointFolder(arguments.runFile);
+    const auto newest = newestCheckpoint(folder, arguments.step.value_or(std::numeric_limits<std::int64_t>::max()));
+    require(newest && (!arguments.step || newest->filename() == checkpointName(*arguments.step)), "evaluate",
+            "a checkpoint{} was expected in {}, but there is none",
+            arguments.step ? fmt::format(" of step {}", *arguments.step) : "", folder.string());
+    return *newest;
+}
+
+}  // namespace
+
+int runEvaluate(const EvaluateArguments& arguments) {
+    const Experiment experiment = experimentOf(arguments);
+    Trainer trainer(experiment, chosenDevice(arguments.device, experiment));
+    const fs::path checkpoint = checkpointOf(arguments);
+    trainer.loadCheckpoint(checkpoint);
+    Results results;
+    trainer.addListener(results);
+    trainer.validate();
+
+    const std::vector<TaskBaseline> baselines = trainer.task().baselines();
+    if (arguments.json) {
+        Json lanes = Json::array(), lines = Json::array();
+        for (const ValidationEvent& result : results.all())
+            lanes.push_back({{"lane", trainer.lane(static_cast<std::size_t>(result.lane)).config().name},
+                             {"loss", jsonNumber(result.loss)},
+                             {"bits_per_byte", jsonNumber(result.bitsPerByte)},
+                             {"accuracy", jsonNumber(result.accuracy)}});
+        for (const TaskBaseline& line : baselines)
+            lines.push_back({{"metric", line.metric}, {"name", line.name}, {"value", jsonNumber(line.value)}});
+        printJson({{"run", arguments.runFile},
+                   {"checkpoint", checkpoint.string()},
+                   {"step", trainer.currentStep()},
+                   {"batches", trainer.experiment().probes.validationBatches},
+                   {"baselines", std::move(lines)},
+                   {"lanes", std::move(lanes)}});
+        return 0;
+    }
+    fmt::print("{} at step {}, {} held-out batches: {}\n", arguments.runFile, trainer.currentStep(),
+               trainer.experiment().probes.validationBatches, trainer.task().description());
+    for (const TaskBaseline& line : baselines)
+        fmt::print("baseline {}: {} {:.4f}\n", line.metric, line.name, line.value);
+    fmt::print("{:<24}{:>12}{:>12}{:>12}\n", "lane", "loss", "bits/byte", "accuracy");
+    for (const ValidationEvent& result : results.all())
+        fmt::print("{:<24}{:>12.4f}{:>12.4f}{:>12.4f}\n",
+                   trainer.lane(static_cast<std::size_t>(result.lane)).config().name, result.loss, result.bitsPerByte,
+                   result.accuracy);
+    return 0;
+}
+
+}  // namespace linscope::app
