@@ -8,38 +8,14 @@ Run files that are finished already are not trained again. Standard library only
 
 import argparse
 import json
-import os
 import pathlib
-import subprocess
+import sys
 
 here = pathlib.Path(__file__).resolve().parent
-root = here.parent.parent
+sys.path.insert(0, str(here.parent))
+from program import trained  # noqa: E402
+
 LENGTH, WIDTH = 128, 64
-
-
-def linscope():
-    """$LINSCOPE, or the newest program that is built here."""
-    built = [root / "build" / preset / "bin" / "linscope" for preset in ("release", "server")]
-    built = sorted((p for p in built if p.exists()), key=lambda p: -p.stat().st_mtime)
-    return os.environ.get("LINSCOPE") or str(built[0])
-
-
-def info(run):
-    return json.loads(subprocess.run([linscope(), "info", run, "--json"], check=True, capture_output=True, text=True).stdout)
-
-
-def trained(run, sets):
-    """`linscope info` of the run, which is trained unless it is there."""
-    if run.exists():
-        known = info(run)
-        if known["step"] == known["steps"]:
-            return known
-        raise SystemExit(f"[sweep] {run} was required to be finished, but stands at step {known['step']}; remove it")
-    command = [linscope(), "train", here / "experiment.toml", "--out", run]
-    for value in sets:
-        command += ["--set", value]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return info(run)
 
 
 def accuracies(known):
@@ -55,7 +31,7 @@ def state(name, heads, window):
 
 def pairs(folder):
     counts = (4, 8, 16, 32)
-    found = {n: trained(folder / f"pairs-{n}.h5", [f"task.pairs={n}"]) for n in counts}
+    found = {n: trained(folder / f"pairs-{n}.h5", here / "experiment.toml", [f"task.pairs={n}"]) for n in counts}
     print("| lane | " + " | ".join(f"{n} pairs" for n in counts) + " |\n|---|" + "---|" * len(counts))
     for name in accuracies(found[8]):
         print(f"| {name} | " + " | ".join(f"{100 * accuracies(found[n])[name]:.1f} %" for n in counts) + " |")
@@ -68,7 +44,7 @@ def states(folder, heads):
     for count in heads:
         window = {1: 64, 2: 16, 4: 32, 8: 8}[count]
         sets = ["task.pairs=8", f"model.heads={count}", f"lane.1.name=window {window}", f"lane.1.attention.window={window}"]
-        for lane, accuracy in accuracies(trained(folder / f"state-{count}.h5", sets)).items():
+        for lane, accuracy in accuracies(trained(folder / f"state-{count}.h5", here / "experiment.toml", sets)).items():
             name = "window" if lane.startswith("window") else lane
             rows.append({"lane": name, "heads": count, "window": window if name == "window" else None,
                          "state": state(name, count, window), "accuracy": accuracy})

@@ -1,13 +1,12 @@
 """Runs Linscope and PyTorch side by side and prints what experiments/peers/README.md states.
 
     PYTHON experiments/peers/compare.py loss      losses of 100 steps of first_light without its convolution, both lanes
-    PYTHON experiments/peers/compare.py step      median time of a training step, both lanes, two shapes
+    PYTHON experiments/peers/compare.py step      median time of a training step, four lanes, three shapes
 
 PYTHON is an interpreter with torch (README.md says how to make one); standard library only here.
 """
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -15,12 +14,16 @@ import tempfile
 
 here = pathlib.Path(__file__).resolve().parent
 root = here.parent.parent
-linscope = os.environ.get("LINSCOPE", root / "build" / "release" / "bin" / "linscope")
+sys.path.insert(0, str(here.parent))
+from program import linscope  # noqa: E402
+
 peer = [sys.executable, str(here / "linscope_peer.py")]
 shapes = [
     {"layers": 2, "width": 128, "heads": 4, "length": 512, "batch": 8, "k": 64},
     {"layers": 4, "width": 128, "heads": 4, "length": 1024, "batch": 4, "k": 64},
+    {"layers": 4, "width": 128, "heads": 4, "length": 4096, "batch": 1, "k": 64},
 ]
+lanes = ["full", "linformer", "linear", "performer"]
 
 
 def output(command):
@@ -43,9 +46,9 @@ def compare_losses(steps=100):
         plain = ["model.short_convolution=0", "model.position=learned", "optimizer.learning_rate=1e-3",
                  "optimizer.warmup=50", "optimizer.schedule=constant"]
         plain = [word for value in plain for word in ("--set", value)]
-        subprocess.run([linscope, "train", experiment, *plain, "--steps", str(steps), "--out", run], check=True,
+        subprocess.run([linscope(), "train", experiment, *plain, "--steps", str(steps), "--out", run], check=True,
                        stdout=subprocess.DEVNULL)
-        subprocess.run([linscope, "batches", experiment, "--count", str(steps), "--out", batches], check=True,
+        subprocess.run([linscope(), "batches", experiment, "--count", str(steps), "--out", batches], check=True,
                        stdout=subprocess.DEVNULL)
         ours = logged_losses(run)
         checkpoint = folder / "run.checkpoints" / "step-000000.safetensors"
@@ -65,14 +68,16 @@ def compare_steps(rounds=2):
     held = True
     for shape in shapes:
         flags = [text for name, value in shape.items() for text in (f"--{name}", str(value))]
+        mechanisms = [text for lane in lanes for text in ("--mechanism", lane)]
         ours, theirs = {}, {}
         for _ in range(rounds):  # in turns, so that a machine that slows down slows both
-            for entry in json.loads(output([linscope, "bench", "train-step", *flags, "--threads", "2", "--json"]))["results"]:
+            report = output([linscope(), "bench", "train-step", *flags, *mechanisms, "--threads", "2", "--json"])
+            for entry in json.loads(report)["results"]:
                 ours.setdefault(entry["lane"].split()[0], []).append(entry["median_ms"])
-            for entry in json.loads(output(peer + ["step", *flags]))["results"]:
+            for entry in json.loads(output(peer + ["step", *flags, "--lanes", ",".join(lanes)]))["results"]:
                 theirs.setdefault((entry["lane"], entry["mode"]), []).append(entry["median_ms"])
         middle = lambda values: sorted(values)[len(values) // 2]
-        for lane in ("full", "linformer"):
+        for lane in lanes:
             mine, eager, compiled = middle(ours[lane]), middle(theirs[lane, "eager"]), middle(theirs[lane, "compile"])
             ratio = mine / min(eager, compiled)
             held = held and ratio <= 1

@@ -15,53 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from linscope_peer import Encoder, make_optimizer
-
-
-class KernelAttention(nn.Module):
-    """Bidirectional linear attention: elu + 1 (Katharopoulos et al. 2020), or Performer's positive features."""
-
-    def __init__(self, width, heads, directions=None):
-        super().__init__()
-        self.heads = heads
-        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
-        self.value, self.output = nn.Linear(width, width), nn.Linear(width, width)
-        if directions:
-            self.register_buffer("omega", torch.randn(heads, directions, width // heads))
-        self.directions = directions
-
-    def features(self, x, keys):
-        if not self.directions:
-            return F.elu(x) + 1
-        x = x * x.shape[-1] ** -0.25
-        u = x @ self.omega.transpose(1, 2).to(x.dtype)
-        norm = x.square().sum(-1, keepdim=True) / 2
-        top = (u - norm).amax((-1, -2), keepdim=True) if keys else u.amax(-1, keepdim=True)
-        return (u - norm - top).exp() if keys else (u - top).exp()
-
-    def forward(self, x):
-        B, T, C = x.shape
-        split = lambda t: t.view(B, T, self.heads, C // self.heads).transpose(1, 2)
-        q, k = self.features(split(self.query(x)), False), self.features(split(self.key(x)), True)
-        state = k.transpose(2, 3) @ split(self.value(x))  # [B,H,M,D]
-        o = (q @ state) / (q @ k.sum(2).unsqueeze(-1))
-        return self.output(o.transpose(1, 2).reshape(B, T, C))
-
-
-def build(lane, arguments, vocabulary):
-    slots = arguments.k if lane == "linformer" else None
-    model = Encoder(arguments.layers, arguments.width, arguments.heads, arguments.length, vocabulary, slots)
-    if lane in ("linear", "performer"):
-        for block in model.blocks:
-            block.attention = KernelAttention(arguments.width, arguments.heads, 128 if lane == "performer" else None)
-    return model.cuda()
+from linscope_peer import encoder_of, make_optimizer
 
 
 def measure(lane, mode, arguments):
     B, T, V = arguments.batch, arguments.length, 257
     count = round(0.15 * T)
     torch.manual_seed(1)
-    model = build(lane, arguments, V)
+    model = encoder_of(lane, arguments, V).cuda()
     optimizer = make_optimizer(model, {"weight_decay": 0.01, "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.98,
                                        "epsilon": 1e-8})
     for group in optimizer.param_groups:

@@ -54,6 +54,36 @@ class Attention(nn.Module):
         return self.output(o.transpose(1, 2).reshape(B, T, C))
 
 
+class KernelAttention(nn.Module):
+    """Bidirectional linear attention: elu + 1 (Katharopoulos et al. 2020), or Performer's positive features."""
+
+    def __init__(self, width, heads, directions=None):
+        super().__init__()
+        self.heads = heads
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.value, self.output = nn.Linear(width, width), nn.Linear(width, width)
+        if directions:
+            self.register_buffer("omega", torch.randn(heads, directions, width // heads))
+        self.directions = directions
+
+    def features(self, x, keys):
+        if not self.directions:
+            return F.elu(x) + 1
+        x = x * x.shape[-1] ** -0.25
+        u = x @ self.omega.transpose(1, 2).to(x.dtype)
+        norm = x.square().sum(-1, keepdim=True) / 2
+        top = (u - norm).amax((-1, -2), keepdim=True) if keys else u.amax(-1, keepdim=True)
+        return (u - norm - top).exp() if keys else (u - top).exp()
+
+    def forward(self, x):
+        B, T, C = x.shape
+        split = lambda t: t.view(B, T, self.heads, C // self.heads).transpose(1, 2)
+        q, k = self.features(split(self.query(x)), False), self.features(split(self.key(x)), True)
+        state = k.transpose(2, 3) @ split(self.value(x))  # [B,H,M,D]
+        o = (q @ state) / (q @ k.sum(2).unsqueeze(-1))
+        return self.output(o.transpose(1, 2).reshape(B, T, C))
+
+
 class Block(nn.Module):
     def __init__(self, width, heads, ratio, projection):
         super().__init__()
@@ -82,6 +112,20 @@ class Encoder(nn.Module):
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x.flatten(0, 1)[selected]))
+
+
+PERFORMER_FEATURES = 128  # as Linscope has them by default
+
+
+def encoder_of(lane, sizes, vocabulary):
+    """`lane`: full, linformer, linear (elu + 1) or performer."""
+    model = Encoder(sizes.layers, sizes.width, sizes.heads, sizes.length, vocabulary,
+                    sizes.k if lane == "linformer" else None)
+    if lane in ("linear", "performer"):
+        for block in model.blocks:
+            block.attention = KernelAttention(sizes.width, sizes.heads,
+                                              PERFORMER_FEATURES if lane == "performer" else None)
+    return model
 
 
 def linscope_name(name):
@@ -144,14 +188,14 @@ def losses(arguments):
 
 
 def time_step(arguments):
-    """Median milliseconds of one step, eager and compiled, of both lanes; steps of all four alternate."""
+    """Median milliseconds of one step, eager and compiled, of every lane; steps of all of them alternate."""
     torch.manual_seed(1)
     B, T, V = arguments.batch, arguments.length, 257
     count = round(0.15 * T)
     runs = []
-    for lane, slots in (("full", None), ("linformer", arguments.k)):
+    for lane in arguments.lanes.split(","):
         for mode in ("eager", "compile"):
-            model = Encoder(arguments.layers, arguments.width, arguments.heads, T, V, slots)
+            model = encoder_of(lane, arguments, V)
             optimizer = make_optimizer(model, {"weight_decay": 0.01, "learning_rate": 1e-3, "beta1": 0.9,
                                                "beta2": 0.98, "epsilon": 1e-8})
             def forward(tokens, selected, targets, model=model):
@@ -190,6 +234,7 @@ def main():
     for name, value in (("layers", 2), ("width", 128), ("heads", 4), ("length", 512), ("batch", 8), ("k", 64),
                         ("repeat", 15), ("warmup", 3)):
         step.add_argument(f"--{name}", type=int, default=value)
+    step.add_argument("--lanes", default="full,linformer,linear,performer")
     step.set_defaults(run=time_step)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
