@@ -73,6 +73,7 @@ int runGui(const GuiOptions& options) {
 
     Session session;
     MainWindow window(session, isScreenshot ? MainWindow::Memory::Fresh : MainWindow::Memory::Remembered);
+    if (!options.device.empty()) session.setDevice(options.device);
     std::optional<Screenshot> screenshot;
     if (isScreenshot)
         screenshot.emplace(window, session, QString::fromStdString(options.screenshot), options.afterSteps);

@@ -250,6 +250,8 @@ void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     app->add_option("--after-steps", options->afterSteps, "training steps before the picture")
         ->check(CLI::NonNegativeNumber)
         ->needs(screenshot);
+    app->add_option("--device", options->device, "where to compute (default: as chosen in the window before)")
+        ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
     app->callback([&chosen, &hooks, options] { chosen = [&hooks, options] { return openGui(hooks, *options); }; });
 }
 

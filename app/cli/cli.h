@@ -15,6 +15,7 @@ struct GuiOptions {
     std::string path;                        ///< a run file or an experiment file; empty: the default experiment
     std::string screenshot;                  ///< PNG of the window to write, then close; empty: stay open
     std::optional<std::int64_t> afterSteps;  ///< the picture is taken after this training step
+    std::string device;                      ///< as for chosenDevice(); empty: as chosen in the window before
 };
 
 /// What the command line cannot do by itself.

@@ -34,6 +34,7 @@ struct LogEntry {
 struct RunRecord {
     Experiment experiment;
     std::string taskDescription;
+    std::string place;  ///< where it computes: "the processor, 2 threads"; empty when it comes from a file
     std::vector<LaneRecord> lanes;
     std::vector<TaskBaseline> baselines;
     std::vector<LogEntry> log;

@@ -1,5 +1,7 @@
 #include "app/session/run_worker.h"
 
+#include <fmt/format.h>
+
 #include <exception>
 
 #ifdef __linux__
@@ -8,6 +10,8 @@
 #endif
 
 #include "app/cli/run_plan.h"
+#include "core/base/parallel.h"
+#include "core/cuda/device.h"
 #include "core/io/run_file.h"
 #include "core/train/checkpoint_state.h"
 #include "core/train/lane.h"
@@ -61,12 +65,14 @@ void RunWorker::work() {
 }
 
 RunState RunWorker::train() {
-    Trainer trainer(m_request.experiment);
+    const Device device = chosenDevice(m_request.device, m_request.experiment);
+    Trainer trainer(m_request.experiment, device);
     if (m_request.checkpoint) trainer.loadCheckpoint(*m_request.checkpoint);
 
     RunStart start;
     start.taskDescription = trainer.task().description();
     start.baselines = trainer.task().baselines();
+    start.place = device == Device::Cuda ? cudaDescription() : fmt::format("the processor, {} threads", threadCount());
     start.tokenTexts = tokenTextsOf(trainer.task());
     for (std::size_t i = 0; i < trainer.laneCount(); ++i)
         start.lanes.push_back({trainer.lane(i).parameters().elements(), trainer.lane(i).projectionsTrainable()});

@@ -25,6 +25,7 @@ struct RunRequest {
     std::filesystem::path file;                       ///< the run file that is written
     std::optional<std::int64_t> untilStep;            ///< stop after this step; the experiment's own when empty
     std::optional<std::filesystem::path> checkpoint;  ///< go on from here, appending to `file`
+    std::string device = "auto";                      ///< as for chosenDevice()
 };
 
 /// What is known once the task is read and the lanes are built.
@@ -36,6 +37,7 @@ struct RunStart {
         bool projectionsTrainable = false;
     };
     std::vector<LaneStart> lanes;
+    std::string place;  ///< where it computes, for people
     TokenTexts tokenTexts;
 };
 

@@ -62,6 +62,7 @@ int Session::start(const Experiment& experiment, const StartOptions& options) {
 
 void Session::launch(Run& run, RunRequest request) {
     const int id = run.id;
+    request.device = m_device;
     run.loading = true;
     run.error.clear();
     // The worker's thread only posts; everything of a run changes on this thread.
@@ -247,6 +248,7 @@ void Session::onStarted(int id, RunStart start) {
     Run* run = find(id);
     if (!run) return;
     run->loading = false;
+    run->record.place = std::move(start.place);
     run->record.taskDescription = std::move(start.taskDescription);
     run->record.baselines = std::move(start.baselines);
     run->tokenTexts = std::move(start.tokenTexts);

@@ -37,6 +37,9 @@ public:
     /// two would share the processor. Returns its id. What cannot be is told by the run's `error` and message().
     int start(const Experiment& experiment, const StartOptions& options);
     int start(const Experiment& experiment) { return start(experiment, StartOptions()); }
+    /// Where runs compute that are started or gone on with from now on: "auto", "cpu" or "cuda", as for chosenDevice().
+    void setDevice(std::string device) { m_device = std::move(device); }
+    const std::string& device() const { return m_device; }
     /// Opens a run file and selects it when it has been read; a file that is open already is selected. Returns its id.
     int open(const QString& file);
     /// Goes on with a stopped run at its newest checkpoint; says so when there is none.
@@ -88,6 +91,7 @@ private:
     Selection m_selection;
     SnapshotLoader m_loader;
     QTimer m_drainTimer;
+    std::string m_device = "auto";
     int m_nextId = 1;
 };
 

@@ -125,6 +125,7 @@ void MainWindow::restoreWindow() {
     if (settings.contains("window/state")) restoreState(settings.value("window/state").toByteArray(), kLayoutVersion);
     if (settings.contains("window/metrics")) m_metrics->restoreState(settings.value("window/metrics").toMap());
     if (settings.contains("window/canvas")) m_central->canvas().restoreState(settings.value("window/canvas").toMap());
+    m_session.setDevice(settings.value("device", "auto").toString().toStdString());
     if (settings.value("window/page").toInt() == 1) m_central->setPage(CanvasWidget::Page::Projection);
 }
 
@@ -134,6 +135,7 @@ void MainWindow::rememberWindow() {
     settings.setValue("window/state", saveState(kLayoutVersion));
     settings.setValue("window/metrics", m_metrics->saveState());
     settings.setValue("window/canvas", m_central->canvas().saveState());
+    settings.setValue("device", QString::fromStdString(m_session.device()));
     settings.setValue("window/page", m_central->page() == CanvasWidget::Page::Projection ? 1 : 0);
 }
 

@@ -55,6 +55,7 @@ private:
     void makeDocks();
     void makeActions();
     void makeMenus();
+    void makeDeviceMenu(QMenu& run);
     void makeToolBar();
     QAction* addAction(const QString& name, const QString& icon, const QString& text, const QString& help,
                        const QList<QKeySequence>& keys, std::function<void()> act);

@@ -1,4 +1,5 @@
 #include <QAction>
+#include <QActionGroup>
 #include <QDockWidget>
 #include <QFileDialog>
 #include <QMenu>
@@ -16,6 +17,7 @@
 #include "app/shell/keys_dialog.h"
 #include "app/shell/main_window.h"
 #include "app/shell/theme.h"
+#include "core/cuda/device.h"
 
 namespace linscope::app {
 
@@ -99,13 +101,41 @@ void MainWindow::makeMenus() {
     fill(file, {"save", ""});
     fill(file->addMenu(icon("export"), tr("Export")), {"export_png", "export_csv", "export_window"});
     fill(file, {"folder", "", "quit"});
-    fill(menuBar()->addMenu(tr("&Run")),
-         {"start", "", "toggle", "run", "pause", "step", "stop", "checkpoint", "", "previous", "next", "live"});
+    QMenu* run = menuBar()->addMenu(tr("&Run"));
+    fill(run, {"start", "", "toggle", "run", "pause", "step", "stop", "checkpoint", ""});
+    makeDeviceMenu(*run);
+    fill(run, {"", "previous", "next", "live"});
     QMenu* view = menuBar()->addMenu(tr("&View"));
     fill(view, {"maps", "projection", ""});
     for (QDockWidget* dock : m_docks) view->addAction(dock->toggleViewAction());
     fill(view, {"", "layout"});
     fill(menuBar()->addMenu(tr("&Help")), {"keys", "", "about"});
+}
+
+void MainWindow::makeDeviceMenu(QMenu& run) {
+    QMenu* menu = run.addMenu(tr("Compute on"));
+    auto* group = new QActionGroup(menu);
+    const bool cuda = cudaAvailable();
+    const auto add = [&](const char* device, const QString& text, const QString& help, bool enabled) {
+        QAction* action = menu->addAction(text);
+        action->setCheckable(true);
+        action->setEnabled(enabled);
+        action->setStatusTip(help);
+        action->setData(QString(device));
+        group->addAction(action);
+    };
+    add("auto", tr("Automatic"), tr("The graphics card where there is one and every lane has a form for it"), true);
+    add("cpu", tr("Processor"), tr("From the next start on"), true);
+    add("cuda", cuda ? QString::fromStdString(cudaDescription()) : tr("Graphics card"),
+        cuda ? tr("From the next start on; lanes without a form for it are refused")
+             : tr("Needs an NVIDIA card and a build with CUDA, but one of them is missing"),
+        cuda);
+    connect(menu, &QMenu::aboutToShow, this, [this, group] {
+        for (QAction* action : group->actions())
+            action->setChecked(action->data().toString().toStdString() == m_session.device());
+    });
+    connect(group, &QActionGroup::triggered, this,
+            [this](QAction* action) { m_session.setDevice(action->data().toString().toStdString()); });
 }
 
 void MainWindow::makeToolBar() {

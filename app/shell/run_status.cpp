@@ -50,6 +50,7 @@ RunStatus::RunStatus(Session& session, QWidget* parent)
     : QWidget(parent),
       m_session(session),
       m_state(new QLabel),
+      m_place(new QLabel),
       m_progress(new QProgressBar),
       m_step(new QLabel),
       m_rate(new QLabel),
@@ -63,7 +64,7 @@ RunStatus::RunStatus(Session& session, QWidget* parent)
     auto* layout = new QHBoxLayout(this);
     layout->setContentsMargins(8, 0, 8, 0);
     layout->setSpacing(14);
-    for (QWidget* part : std::initializer_list<QWidget*>{m_state, m_progress, m_step, m_rate, m_left})
+    for (QWidget* part : std::initializer_list<QWidget*>{m_state, m_place, m_progress, m_step, m_rate, m_left})
         layout->addWidget(part);
     connect(&session, &Session::runChanged, this, [this](int id) {
         if (id == m_session.selection().run) update();
@@ -78,11 +79,14 @@ void RunStatus::update() {
     m_progress->setVisible(run);
     if (!run) {
         m_state->setText(tr("no run"));
-        for (QLabel* label : {m_step, m_rate, m_left}) label->clear();
+        for (QLabel* label : {m_place, m_step, m_rate, m_left}) label->clear();
         return;
     }
     m_state->setText(
         QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run), stateText(*run).toHtmlEscaped()));
+    const QString place = QString::fromStdString(run->record.place);
+    m_place->setText(run->live() && !place.isEmpty() ? tr("on %1").arg(place.section(',', 0, 0)) : QString());
+    m_place->setToolTip(place);
     const std::int64_t total = std::max<std::int64_t>(1, run->totalSteps());
     m_progress->setRange(0, 1000);
     m_progress->setValue(static_cast<int>(1000 * std::min(run->record.lastStep, total) / total));

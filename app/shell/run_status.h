@@ -20,6 +20,7 @@ private:
 
     Session& m_session;
     QLabel* m_state;
+    QLabel* m_place;
     QProgressBar* m_progress;
     QLabel* m_step;
     QLabel* m_rate;

@@ -204,7 +204,7 @@ void MatrixPane::drawCursor(ImDrawList& list, const PaneContent& content) const 
 void MatrixPane::drawOverview(ImDrawList& list, const PaneContent& content) const {
     constexpr float kSide = 46, kMargin = 8, kSmallest = 4;
     constexpr double kNearlyAll = 0.95;
-    if (m_size.x < 4 * kSide || m_size.y < 4 * kSide) return;
+    if (m_size.x < 3 * kSide || m_size.y < 3 * kSide) return;
     // Begin and end of what is seen, as shares of the axis.
     const auto seen = [](const PaneAxis& axis, double plot) {
         const auto cells = static_cast<double>(axis.cells);
