@@ -14,7 +14,7 @@ struct Rounds {
     int batch, length, heads, width, rounds;
     const std::int32_t *order, *place, *chunk;  // [B,H,rounds,T]
 
-    std::int64_t rows() const { return static_cast<std::int64_t>(batch) * length * heads; }
+    __host__ __device__ std::int64_t rows() const { return static_cast<std::int64_t>(batch) * length * heads; }
     /// Where the list of a head and round begins in the three above.
     __device__ std::int64_t listAt(std::int64_t b, std::int64_t h, std::int64_t round) const {
         return ((b * heads + h) * rounds + round) * length;
