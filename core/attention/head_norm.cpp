@@ -30,6 +30,7 @@ RowNorm rmsNorm(std::int64_t width, double epsilon) {
 }
 
 Variable normaliseRows(const Variable& x, RowNorm norm) {
+    if (x.value().onDevice()) return cuda::normaliseRows(x, norm);
     const std::int64_t width = x.shape()[-1], rows = x.value().elements() / width;
     Tape& tape = x.tape();
     const Variable y = tape.result(x.shape(), x.type(), x);

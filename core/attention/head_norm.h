@@ -30,4 +30,9 @@ Variable plainNormaliseRows(const Variable& x, RowNorm norm);
 /// The same for one row of decoding, in place.
 void normaliseRow(float* row, std::int64_t width, RowNorm norm);
 
+namespace cuda {
+/// normaliseRows() comes here with tensors of a device.
+Variable normaliseRows(const Variable& x, RowNorm norm);
+}  // namespace cuda
+
 }  // namespace linscope

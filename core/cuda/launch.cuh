@@ -53,6 +53,10 @@ __device__ inline float warpSum(float value) {
     for (unsigned offset = kWarp / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(kAllLanes, value, offset);
     return value;
 }
+__device__ inline double warpSum(double value) {
+    for (unsigned offset = kWarp / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(kAllLanes, value, offset);
+    return value;
+}
 __device__ inline float warpMax(float value) {
     for (unsigned offset = kWarp / 2; offset > 0; offset /= 2)
         value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, offset));

@@ -1,12 +1,22 @@
 #include "core/attention/attend.h"
+#include "core/attention/decay_scan.h"
 #include "core/attention/feature_attention.h"
+#include "core/attention/gated_delta/delta_rule.h"
+#include "core/attention/gated_delta/key_gates.h"
+#include "core/attention/head_norm.h"
+#include "core/attention/linear/taylor.h"
 #include "core/attention/linformer/compress.h"
+#include "core/attention/linformer/pool.h"
+#include "core/attention/linformer_causal/slot_attend.h"
+#include "core/attention/nystrom/landmark_inverse.h"
+#include "core/attention/reformer/chunk_attend.h"
 #include "core/no_cuda/absent.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
 #include "core/ops/layer_norm.h"
 #include "core/ops/linear.h"
+#include "core/ops/pointwise.h"
 #include "core/ops/rotary.h"
 #include "core/ops/short_convolution.h"
 #include "core/optim/adamw.h"
@@ -56,6 +66,64 @@ Variable attend(const Variable&, const Variable&, const Variable&, const AttendO
 }
 Variable featureAttention(const FeatureMap&, const Variable&, const Variable&, const Variable&,
                           const FeatureAttentionOptions&) {
+    absent();
+}
+Variable slice(const Variable&, std::int64_t, std::int64_t) {
+    absent();
+}
+Variable concatenate(std::span<const Variable>, const Shape&) {
+    absent();
+}
+Variable poolSegments(const Variable&, const Variable&, const Segments&, std::span<const float>) {
+    absent();
+}
+SegmentShares segmentShares(const Variable&, const Segments&, std::span<const float>) {
+    absent();
+}
+Variable slotAttend(const Variable&, const Variable&, const Variable&, const Variable&, const Variable&,
+                    const SlotBlocks&, const SlotKeep&) {
+    absent();
+}
+std::span<const float> slotsKept(Arena&, std::span<const float>, std::int64_t, std::int64_t, const SlotBlocks&) {
+    absent();
+}
+LandmarkSegments shareOut(Arena&, std::int64_t, std::int64_t, std::int64_t, std::span<const float>) {
+    absent();
+}
+Variable segmentMeans(const Variable&, const LandmarkSegments&) {
+    absent();
+}
+Variable landmarkInverse(const Variable&, const Variable&, const Variable&, const LandmarkSegments&, std::int64_t) {
+    absent();
+}
+Variable landmarkAttend(const Variable&, const Variable&, const Variable&, std::span<const float>) {
+    absent();
+}
+Variable taylorAttention(const Variable&, const Variable&, const Variable&, const FeatureAttentionOptions&) {
+    absent();
+}
+LshChunks hashIntoChunks(Arena&, const Tensor&, std::span<const float>, const Parameter&, const LshSizes&) {
+    absent();
+}
+Variable chunkAttend(const Variable&, const Variable&, const LshChunks&, const ChunkAttendOptions&) {
+    absent();
+}
+Variable decayScan(const Variable&, const Variable&, const Variable&, const DecayScanOptions&) {
+    absent();
+}
+Variable normaliseRows(const Variable&, RowNorm) {
+    absent();
+}
+Variable keyGate(const Variable&, const Variable&, const Variable&) {
+    absent();
+}
+Variable writingStrength(const Variable&, double) {
+    absent();
+}
+Variable logForgetting(const Variable&) {
+    absent();
+}
+Variable deltaRule(const Variable&, const Variable&, const Variable&, const Variable&, const Variable&) {
     absent();
 }
 Variable compress(std::span<Parameter* const>, const Variable&) {

@@ -53,4 +53,11 @@ Variable slice(const Variable& x, std::int64_t begin, std::int64_t count);
 /// Parts behind one another along axis 1; other axes agree. [A,Bᵢ,...] → [A,ΣBᵢ,...]
 Variable concatenate(std::span<const Variable> parts);
 
+// The same on a CUDA device; the last two of the functions above come here with tensors of one, checked.
+namespace cuda {
+Variable slice(const Variable& x, std::int64_t begin, std::int64_t count);
+/// `shape` is the result's.
+Variable concatenate(std::span<const Variable> parts, const Shape& shape);
+}  // namespace cuda
+
 }  // namespace linscope

@@ -175,6 +175,7 @@ Variable slice(const Variable& x, std::int64_t begin, std::int64_t count) {
     const Shape& s = x.shape();
     require(s.rank() >= 2 && begin >= 0 && count >= 1 && begin + count <= s[1], "slice",
             "places {} to {} within axis 1 of {}", begin, begin + count, s.text());
+    if (x.value().onDevice()) return cuda::slice(x, begin, count);
     const std::int64_t a = s[0], b = s[1], rest = s.product(2, s.rank());
     Tape& tape = x.tape();
     const Variable y = tape.result(s.with(1, count), x.type(), x);
@@ -202,6 +203,7 @@ Variable concatenate(std::span<const Variable> parts) {
                 s.text(), part.shape().text());
         total += part.shape()[1];
     }
+    if (parts[0].value().onDevice()) return cuda::concatenate(parts, s.with(1, total));
     Tape& tape = parts[0].tape();
     bool needed = false;
     for (const Variable& part : parts) needed = needed || part.needsGradient();

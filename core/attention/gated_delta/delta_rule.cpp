@@ -85,6 +85,7 @@ Variable deltaRule(const Variable& q, const Variable& k, const Variable& v, cons
             "gates {}, but got beta {} and log alpha {}", gates.text(), beta.shape().text(),
             logAlpha ? logAlpha.shape().text() : "absent");
     require(chunk >= 1, "delta rule", "a chunk of at least 1 token, but got {}", chunk);
+    if (q.value().onDevice()) return cuda::deltaRule(q, k, v, beta, logAlpha);
     const std::int64_t used = std::min(chunk, shape[1]);
     const Sizes s{shape[1], shape[2], shape[3], used, shape[0] * shape[2], (shape[1] + used - 1) / used};
     const Inputs in{q, k, v, beta, logAlpha};

@@ -20,4 +20,11 @@ namespace linscope {
 Variable deltaRule(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
                    const Variable& logAlpha, std::int64_t chunk);
 
+namespace cuda {
+/// The same by chunks of 64 tokens; deltaRule() comes here with tensors of a device, checked. In single precision
+/// whatever the context's: what one token writes, all after it read and correct.
+Variable deltaRule(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
+                   const Variable& logAlpha);
+}  // namespace cuda
+
 }  // namespace linscope

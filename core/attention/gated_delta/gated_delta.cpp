@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/attention/attend.h"
 #include "core/attention/gated_delta/delta_decoding.h"
 #include "core/attention/gated_delta/delta_rule.h"
 #include "core/attention/gated_delta/key_gates.h"
@@ -146,6 +147,9 @@ MechanismInfo gatedDeltaMechanism() {
                 return {Fit::Refused, "how far it remembers is its gates' to say, and is not a function of distance"};
             return {Fit::Refused, "it has no scores before a softmax that a bias could be added to"};
         },
+        .cudaForm = [](const OptionValues&,
+                       const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
+        .cudaForms = "head widths up to 128 have one",
         .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
             return optionsFrom<GatedDeltaOptions>(options, "gated_delta").normalise ? kNormIsNotLinear : "";
         },

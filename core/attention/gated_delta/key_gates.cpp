@@ -55,6 +55,7 @@ Variable keyGate(const Variable& k, const Variable& weight, const Variable& bias
     require(s.rank() == 4 && weight.shape() == Shape{s[2], s[3]} && bias.shape() == Shape{s[2]}, "key gate",
             "k [B,T,H,D], a weight [H,D] and a bias [H], but got {}, {}, {}", s.text(), weight.shape().text(),
             bias.shape().text());
+    if (k.value().onDevice()) return cuda::keyGate(k, weight, bias);
     const std::int64_t tokens = s[0] * s[1], heads = s[2], width = s[3];
     Tape& tape = k.tape();
     const Variable x = tape.result({s[0], s[1], heads}, k.type(), k, weight, bias);
@@ -104,12 +105,14 @@ Variable plainKeyGate(const Variable& k, const Variable& weight, const Variable&
 }
 
 Variable writingStrength(const Variable& x, double most) {
+    if (x.value().onDevice()) return cuda::writingStrength(x, most);
     return pointwise(
         x, [=](auto v) { return static_cast<decltype(v)>(most) * sigmoid(v); },
         [=](auto v, auto y) { return y * sigmoid(-v); });
 }
 
 Variable logForgetting(const Variable& x) {
+    if (x.value().onDevice()) return cuda::logForgetting(x);
     return pointwise(
         x,
         [](auto v) {

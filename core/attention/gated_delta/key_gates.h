@@ -15,4 +15,11 @@ Variable plainKeyGate(const Variable& k, const Variable& weight, const Variable&
 Variable writingStrength(const Variable& x, double most);
 Variable logForgetting(const Variable& x);
 
+// The same on a CUDA device; the functions above come here with tensors of one, checked.
+namespace cuda {
+Variable keyGate(const Variable& k, const Variable& weight, const Variable& bias);
+Variable writingStrength(const Variable& x, double most);
+Variable logForgetting(const Variable& x);
+}  // namespace cuda
+
 }  // namespace linscope

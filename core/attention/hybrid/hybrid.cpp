@@ -82,6 +82,15 @@ private:
     std::vector<std::size_t> m_numbers;  ///< of q, by part: heads times width
 };
 
+/// Whether something holds of every part.
+template <typename Holds>
+bool forParts(const OptionValues& options, const AttentionSizes& sizes, Holds&& holds) {
+    for (const auto& layer : readPlan(optionsFrom<HybridOptions>(options, "hybrid").plan, sizes.layers, sizes.heads))
+        for (const HybridPart& part : layer)
+            if (!holds(part, sizesOf(part, sizes))) return false;
+    return true;
+}
+
 /// Why the first of the parts without a token map has none.
 std::string noTokenMap(const OptionValues& options, const AttentionSizes& sizes) {
     for (const auto& layer : readPlan(optionsFrom<HybridOptions>(options, "hybrid").plan, sizes.layers, sizes.heads))
@@ -192,6 +201,13 @@ MechanismInfo hybridMechanism() {
         .position = [](Position, bool) -> PositionFit {
             return {Fit::Approximate, "as its parts have it, or refuse it"};
         },
+        .cudaForm =
+            [](const OptionValues& options, const AttentionSizes& sizes) {
+                return forParts(options, sizes, [](const HybridPart& part, const AttentionSizes& own) {
+                    return part.info->cudaForm != nullptr && part.info->cudaForm(part.options, own);
+                });
+            },
+        .cudaForms = "plans have one all of whose parts do",
         .noTokenMap = noTokenMap,
     };
 }

@@ -4,7 +4,10 @@
 
 #include <cmath>
 
+#include "core/attention/attend.h"
+#include "core/attention/decay_scan.h"
 #include "core/attention/linear/elementwise_features.h"
+#include "core/attention/linear/taylor.h"
 #include "core/attention/projected_features.h"
 #include "core/attention/softmax_attention.h"
 #include "core/base/error.h"
@@ -91,8 +94,9 @@ FeatureAttentionOptions LinearAttention::options(const AttentionInput& input) co
 }
 
 Variable LinearAttention::forwardImpl(const AttentionInput& input) const {
-    return featureAttention(mapOf(input.layer), input.q, withoutPadding(input.k, input.keep),
-                            withoutPadding(input.v, input.keep), options(input));
+    const Variable k = withoutPadding(input.k, input.keep), v = withoutPadding(input.v, input.keep);
+    if (m_features == "taylor" && k.value().onDevice()) return cuda::taylorAttention(input.q, k, v, options(input));
+    return featureAttention(mapOf(input.layer), input.q, k, v, options(input));
 }
 
 Variable LinearAttention::naiveImpl(const AttentionInput& input) const {
@@ -148,11 +152,10 @@ MechanismInfo linearMechanism() {
             return {Fit::Refused, "a free bias for each distance cannot be split into features of query and key"};
         },
         .cudaForm =
-            [](const OptionValues& options, const AttentionSizes& sizes) {
-                return sizes.headWidth <= cuda::kMostHeadWidth &&
-                       optionsFrom<LinearOptions>(options, "linear").features != "taylor";
+            [](const OptionValues&, const AttentionSizes& sizes) {
+                return sizes.headWidth <= cuda::kMostHeadWidth && sizes.heads <= cuda::kMostScanHeads;
             },
-        .cudaForms = "all features but taylor with head widths up to 128 have one",
+        .cudaForms = "head widths up to 128 and up to 256 heads have one",
         .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
             if (optionsFrom<LinearOptions>(options, "linear").normalise) return {};
             return "without normalise each output is divided by its own size, and so the weights depend on the values";

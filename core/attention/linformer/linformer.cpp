@@ -113,12 +113,9 @@ MechanismInfo linformerMechanism() {
         },
         .compressedMap = linformerCompressedMap,
         .liftedMap = linformerLiftedMap,
-        .cudaForm =
-            [](const OptionValues& options, const AttentionSizes& sizes) {
-                const std::string kind = optionsFrom<LinformerOptions>(options, "linformer").kind;
-                return sizes.headWidth <= cuda::kMostHeadWidth && (kind == "learned" || kind == "gaussian");
-            },
-        .cudaForms = "kind \"learned\" and \"gaussian\" with head widths up to 128 have one",
+        .cudaForm = [](const OptionValues&,
+                       const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
+        .cudaForms = "head widths up to 128 have one",
     };
 }
 

@@ -31,6 +31,7 @@ Variable poolSegments(const Variable& x, const Variable& kernels, const Segments
     require(length <= segments.length && size == segments.longest() && (parts == 1 || parts == heads), "linformer",
             "at most {} tokens and kernels [1 or {}, {}], but got {} tokens and {}", segments.length, heads,
             segments.longest(), length, kernels.shape().text());
+    if (x.value().onDevice()) return cuda::poolSegments(x, kernels, segments, keep);
     Tape& tape = x.tape();
     const Variable y = tape.result({batch, segments.slots, heads, width}, x.type(), x, kernels);
     dispatchReal(x.type(), [&](auto zero) {
@@ -85,13 +86,18 @@ Variable poolSegments(const Variable& x, const Variable& kernels, const Segments
     return y;
 }
 
-std::span<const float> segmentCounts(const Variable& x, const Segments& segments, std::span<const float> keep) {
-    const Tensor counts = x.tape().arena().zeros({x.shape()[0], segments.slots}, DType::F32);
+SegmentShares segmentShares(const Variable& x, const Segments& segments, std::span<const float> keep) {
+    if (x.value().onDevice()) return cuda::segmentShares(x, segments, keep);
+    Arena& arena = x.tape().arena();
+    const std::int64_t count = x.shape()[0] * segments.slots;
+    const Tensor counts = arena.zeros({count}, DType::F32), shares = arena.tensor({count}, DType::F32);
     for (std::int64_t b = 0; b < x.shape()[0]; ++b)
         forTokens(segments, b, x.shape()[1], keep, [&](std::int64_t slot, std::int64_t, std::int64_t) {
             ++counts.as<float>()[b * segments.slots + slot];
         });
-    return counts.span<float>();
+    for (std::int64_t i = 0; i < count; ++i)
+        shares.as<float>()[i] = counts.as<float>()[i] == 0.0f ? 0.0f : 1.0f / counts.as<float>()[i];
+    return {counts.span<float>(), shares.span<float>()};
 }
 
 }  // namespace linscope

@@ -21,7 +21,18 @@ struct Segments {
 Variable poolSegments(const Variable& x, const Variable& kernels, const Segments& segments,
                       std::span<const float> keep = {});
 
-/// How many tokens of each sample's segments are there: [B,K], in the arena of x's tape. x [B,n,...]
-std::span<const float> segmentCounts(const Variable& x, const Segments& segments, std::span<const float> keep);
+/// Of each sample's segments [B,K]: how many tokens are there, and the share 1/count of each, 0 where there are none.
+struct SegmentShares {
+    std::span<const float> counts, shares;
+};
+/// In the arena of x's tape. x [B,n,...]
+SegmentShares segmentShares(const Variable& x, const Segments& segments, std::span<const float> keep);
+
+// The same on a CUDA device; the functions above come here with tensors of one, checked.
+namespace cuda {
+Variable poolSegments(const Variable& x, const Variable& kernels, const Segments& segments,
+                      std::span<const float> keep);
+SegmentShares segmentShares(const Variable& x, const Segments& segments, std::span<const float> keep);
+}  // namespace cuda
 
 }  // namespace linscope

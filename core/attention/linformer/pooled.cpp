@@ -6,6 +6,7 @@
 
 #include "core/attention/softmax_attention.h"
 #include "core/autograd/tape.h"
+#include "core/cuda/context.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/matmul.h"
 #include "core/ops/pointwise.h"
@@ -15,6 +16,10 @@ namespace {
 
 Tensor onesOf(Arena& arena, const Shape& shape, DType type) {
     const Tensor ones = arena.tensor(shape, type);
+    if (arena.context() != nullptr) {
+        arena.context()->fillNumbers(ones.onDeviceAs<float>(), 1.0f, ones.elements());
+        return ones;
+    }
     dispatchReal(type, [&](auto zero) { std::ranges::fill(ones.span<decltype(zero)>(), decltype(zero)(1)); });
     return ones;
 }
@@ -120,13 +125,10 @@ Variable PooledLinformer::run(const AttentionInput& input, bool naive) const {
     Variable k = pooled(m_e[layer], input.k, input.keep, naive), v = pooled(m_f[layer], input.v, input.keep, naive);
     AttendOptions options;
     if (m_mean) {  // the mean of the tokens that are there; a slot without a token is none
-        const std::span<const float> counts = segmentCounts(input.k, m_e[layer].segments, input.keep);
-        const Tensor shares = k.tape().arena().tensor({static_cast<std::int64_t>(counts.size())}, DType::F32);
-        for (std::size_t i = 0; i < counts.size(); ++i)
-            shares.as<float>()[i] = counts[i] == 0.0f ? 0.0f : 1.0f / counts[i];
-        options.keep = counts;
-        k = withoutPadding(k, shares.span<float>());
-        v = withoutPadding(v, shares.span<float>());
+        const SegmentShares shares = segmentShares(input.k, m_e[layer].segments, input.keep);
+        options.keep = shares.counts;
+        k = withoutPadding(k, shares.shares);
+        v = withoutPadding(v, shares.shares);
     }
     return naive ? softmaxAttention(input.q, k, v, options) : attend(input.q, k, v, options);
 }

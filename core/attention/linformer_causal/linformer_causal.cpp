@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/attention/attend.h"
 #include "core/attention/linformer/compress.h"
 #include "core/attention/linformer_causal/slot_decoding.h"
 #include "core/attention/softmax_attention.h"
@@ -68,20 +69,6 @@ Variable finishedBlocks(const Variable& x, const SlotBlocks& blocks) {
 Variable slotList(const Variable& slots, std::int64_t batch) {
     const Shape& s = slots.shape();
     return reshape(slots, {batch, s[0] / batch * s[1], s[2], s[3]});
-}
-
-/// 1 for the slots [B,N·K] of blocks with a token, 0 for those of padding alone. Empty: all are there.
-std::span<const float> slotsKept(Arena& arena, std::span<const float> keep, std::int64_t batch, std::int64_t length,
-                                 const SlotBlocks& blocks) {
-    const std::int64_t finished = blocks.finished(length);
-    if (keep.empty() || finished == 0) return {};
-    const Tensor kept = arena.tensor({batch, finished, blocks.slots}, DType::F32);
-    for (std::int64_t i = 0; i < batch * finished; ++i) {
-        const auto first = keep.begin() + i / finished * length + i % finished * blocks.block;
-        const bool any = std::any_of(first, first + blocks.block, [](float k) { return k != 0.0f; });
-        std::fill_n(kept.as<float>() + i * blocks.slots, blocks.slots, any ? 1.0f : 0.0f);
-    }
-    return kept.span<float>();
 }
 
 /// [T, N·K + T], `ifSeen` where token i sees the slot or token, else `ifNot`.
@@ -186,6 +173,9 @@ MechanismInfo linformerCausalMechanism() {
                         "exact within a block; a slot mixes keys of many places, so that relative terms blur"};
             return {Fit::Refused, "a slot has no place, so that it has no distance from a query"};
         },
+        .cudaForm = [](const OptionValues&,
+                       const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
+        .cudaForms = "head widths up to 128 have one",
     };
 }
 

@@ -1,5 +1,7 @@
 #include "core/attention/linformer_causal/slot_attend.h"
 
+#include <algorithm>
+
 #include "core/attention/attend_blocks.h"
 #include "core/attention/head_scan.h"
 #include "core/autograd/tape.h"
@@ -159,6 +161,7 @@ Variable slotAttend(const Variable& q, const Variable& k, const Variable& v, con
     if (c.finished > 0)
         require(slotKeys && slotValues && slotKeys.shape() == slotShape && slotValues.shape() == slotShape, "slots",
                 "keys and values of slots {}, but got others", slotShape.text());
+    if (q.value().onDevice()) return cuda::slotAttend(q, k, v, slotKeys, slotValues, blocks, keep);
     Tape& tape = q.tape();
     const Variable o =
         c.finished > 0 ? tape.result(s, q.type(), q, k, v, slotKeys, slotValues) : tape.result(s, q.type(), q, k, v);
@@ -166,6 +169,20 @@ Variable slotAttend(const Variable& q, const Variable& k, const Variable& v, con
     dispatchReal(q.type(), [&](auto zero) { forward<decltype(zero)>(c, o.value(), lse); });
     tape.record(o, [=] { dispatchReal(q.type(), [&](auto zero) { backward<decltype(zero)>(c, o, lse); }); });
     return o;
+}
+
+std::span<const float> slotsKept(Arena& arena, std::span<const float> keep, std::int64_t batch, std::int64_t length,
+                                 const SlotBlocks& blocks) {
+    const std::int64_t finished = blocks.finished(length);
+    if (keep.empty() || finished == 0) return {};
+    if (arena.context() != nullptr) return cuda::slotsKept(arena, keep, batch, length, blocks);
+    const Tensor kept = arena.tensor({batch, finished, blocks.slots}, DType::F32);
+    for (std::int64_t i = 0; i < batch * finished; ++i) {
+        const auto first = keep.begin() + i / finished * length + i % finished * blocks.block;
+        const bool any = std::any_of(first, first + blocks.block, [](float k) { return k != 0.0f; });
+        std::fill_n(kept.as<float>() + i * blocks.slots, blocks.slots, any ? 1.0f : 0.0f);
+    }
+    return kept.span<float>();
 }
 
 }  // namespace linscope

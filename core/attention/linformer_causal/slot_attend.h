@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/autograd/variable.h"
+#include "core/tensor/arena.h"
 
 namespace linscope {
 
@@ -29,5 +30,19 @@ struct SlotKeep {
 /// outlive the tape.
 Variable slotAttend(const Variable& q, const Variable& k, const Variable& v, const Variable& slotKeys,
                     const Variable& slotValues, const SlotBlocks& blocks, const SlotKeep& keep);
+
+/// 1 for the slots [B,N·K] of blocks with a token, 0 for those of padding alone, in the arena's memory, from keep [B,T]
+/// there. Empty: all are there.
+std::span<const float> slotsKept(Arena& arena, std::span<const float> keep, std::int64_t batch, std::int64_t length,
+                                 const SlotBlocks& blocks);
+
+// The same on a CUDA device; the functions above come here with tensors of one, checked.
+namespace cuda {
+/// In single precision whatever the context's.
+Variable slotAttend(const Variable& q, const Variable& k, const Variable& v, const Variable& slotKeys,
+                    const Variable& slotValues, const SlotBlocks& blocks, const SlotKeep& keep);
+std::span<const float> slotsKept(Arena& arena, std::span<const float> keep, std::int64_t batch, std::int64_t length,
+                                 const SlotBlocks& blocks);
+}  // namespace cuda
 
 }  // namespace linscope

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/attention/attend.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
@@ -140,12 +141,13 @@ void scatter(const double* from, T* to, std::int64_t m, std::int64_t d, std::int
 
 }  // namespace
 
-Variable landmarkInverse(const Variable& q, const Variable& k, const Variable& w, const Segments& segments,
+Variable landmarkInverse(const Variable& q, const Variable& k, const Variable& w, const LandmarkSegments& segments,
                          std::int64_t iterations) {
     const Shape& shape = q.shape();
     require(shape.rank() == 4 && k.shape() == shape && w.shape() == shape && shape[1] == segments.landmarks(),
             "landmark inverse", "landmarks q, k, w [B,M,H,D] of one shape, but got {}, {}, {}", shape.text(),
             k.shape().text(), w.shape().text());
+    if (q.value().onDevice()) return cuda::landmarkInverse(q, k, w, segments, iterations);
     const std::int64_t landmarks = shape[1], heads = shape[2], d = shape[3], count = shape[0] * heads,
                        stride = heads * d, square = landmarks * landmarks, rows = landmarks * d;
     Tape& tape = q.tape();
@@ -213,6 +215,11 @@ Variable landmarkInverse(const Variable& q, const Variable& k, const Variable& w
         });
     });
     return y;
+}
+
+Variable landmarkAttend(const Variable& q, const Variable& k, const Variable& v, std::span<const float> keep) {
+    if (q.value().onDevice()) return cuda::landmarkAttend(q, k, v, keep);
+    return attend(q, k, v, {.keep = keep});
 }
 
 }  // namespace linscope

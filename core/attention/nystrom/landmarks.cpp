@@ -7,15 +7,22 @@
 
 namespace linscope {
 
-std::int64_t Segments::count(std::int64_t b) const {
+std::int64_t LandmarkSegments::count(std::int64_t b) const {
     const std::int32_t* sizes = size.as<std::int32_t>() + b * landmarks();
     return std::find(sizes, sizes + landmarks(), 0) - sizes;
 }
 
-Segments shareOut(Arena& arena, std::int64_t batch, std::int64_t length, std::int64_t landmarks,
-                  std::span<const float> keep) {
-    const Segments result{arena.tensor({batch, length}, DType::I32), arena.tensor({batch, landmarks}, DType::I32),
-                          arena.zeros({batch, landmarks}, DType::F32)};
+std::span<const float> LandmarkSegments::kept() const {
+    if (!keep.onDevice()) return keep.span<float>();
+    return {keep.onDeviceAs<float>(), static_cast<std::size_t>(keep.elements())};
+}
+
+LandmarkSegments shareOut(Arena& arena, std::int64_t batch, std::int64_t length, std::int64_t landmarks,
+                          std::span<const float> keep) {
+    if (arena.context() != nullptr) return cuda::shareOut(arena, batch, length, landmarks, keep);
+    const LandmarkSegments result{arena.tensor({batch, length}, DType::I32),
+                                  arena.tensor({batch, landmarks}, DType::I32),
+                                  arena.zeros({batch, landmarks}, DType::F32)};
     for (std::int64_t b = 0; b < batch; ++b) {
         const auto kept = [&](std::int64_t t) {
             return keep.empty() || keep[static_cast<std::size_t>(b * length + t)] != 0.0f;
@@ -40,7 +47,8 @@ Segments shareOut(Arena& arena, std::int64_t batch, std::int64_t length, std::in
     return result;
 }
 
-Variable segmentMeans(const Variable& x, const Segments& segments) {
+Variable segmentMeans(const Variable& x, const LandmarkSegments& segments) {
+    if (x.value().onDevice()) return cuda::segmentMeans(x, segments);
     const Shape& s = x.shape();
     const std::int64_t batch = s[0], length = s[1], row = s[2] * s[3], landmarks = segments.landmarks();
     Tape& tape = x.tape();

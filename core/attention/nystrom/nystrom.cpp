@@ -51,7 +51,7 @@ Tensor filled(Arena& arena, const Shape& shape, DType type, Function&& function)
 /// The definition's pieces for one call; M landmarks, of which a sample may lack the last ones.
 struct Naive {
     Tape& tape;
-    const Segments& segments;
+    const LandmarkSegments& segments;
     std::int64_t batch, length, heads, landmarks;
     DType type;
 
@@ -121,17 +121,17 @@ NystromAttention::NystromAttention(const NystromOptions& options, const Attentio
 
 Variable NystromAttention::forwardImpl(const AttentionInput& input) const {
     const Shape& shape = input.q.shape();
-    const Segments segments = shareOut(input.q.tape().arena(), shape[0], shape[1], m_options.landmarks, input.keep);
+    const LandmarkSegments segments =
+        shareOut(input.q.tape().arena(), shape[0], shape[1], m_options.landmarks, input.keep);
     const Variable q = segmentMeans(input.q, segments), k = segmentMeans(input.k, segments);
-    const Variable w = attend(q, input.k, input.v, {.keep = input.keep});
-    return attend(input.q, k, landmarkInverse(q, k, w, segments, m_options.iterations),
-                  {.keep = segments.keep.span<float>()});
+    const Variable w = landmarkAttend(q, input.k, input.v, input.keep);
+    return landmarkAttend(input.q, k, landmarkInverse(q, k, w, segments, m_options.iterations), segments.kept());
 }
 
 Variable NystromAttention::naiveImpl(const AttentionInput& input) const {
     const Shape& shape = input.q.shape();
     Tape& tape = input.q.tape();
-    const Segments segments = shareOut(tape.arena(), shape[0], shape[1], m_options.landmarks, input.keep);
+    const LandmarkSegments segments = shareOut(tape.arena(), shape[0], shape[1], m_options.landmarks, input.keep);
     const std::span<const float> kept = segments.keep.span<float>();
     const Naive naive{tape, segments, shape[0], shape[1], shape[2], m_options.landmarks, input.q.type()};
     const double factor = 1.0 / std::sqrt(static_cast<double>(shape[3]));
@@ -170,6 +170,9 @@ MechanismInfo nystromMechanism() {
                 return {Fit::Approximate, "a landmark is the mean of q or k turned by different angles"};
             return {Fit::Refused, "a landmark is the mean of a segment, so that it has no distance from a token"};
         },
+        .cudaForm = [](const OptionValues&,
+                       const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
+        .cudaForms = "head widths up to 128 have one",
     };
 }
 

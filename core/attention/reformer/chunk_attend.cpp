@@ -310,6 +310,7 @@ void forHeads(const Sizes& z, Arena& arena, Function&& function) {
 
 Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chunks,
                      const ChunkAttendOptions& options) {
+    if (qk.value().onDevice()) return cuda::chunkAttend(qk, v, chunks, options);
     const Shape& shape = qk.shape();
     const Sizes z{shape[0], shape[1], shape[2], shape[3], options.chunk, chunks.rounds};
     Tape& tape = qk.tape();

@@ -22,4 +22,11 @@ struct ChunkAttendOptions {
 /// qk, v [B,T,H,D] → [B,T,H,D]
 Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chunks, const ChunkAttendOptions& options);
 
+namespace cuda {
+inline constexpr std::int64_t kMostChunkHeads = 256;
+/// The same, all rounds beside one another, in single precision whatever the context's; chunkAttend() comes here with
+/// tensors of a device.
+Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chunks, const ChunkAttendOptions& options);
+}  // namespace cuda
+
 }  // namespace linscope

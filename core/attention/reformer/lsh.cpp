@@ -69,6 +69,7 @@ std::int64_t LshSizes::directions() const {
 
 LshChunks hashIntoChunks(Arena& arena, const Tensor& x, std::span<const float> keep, const Parameter& rotations,
                          const LshSizes& sizes) {
+    if (x.onDevice()) return cuda::hashIntoChunks(arena, x, keep, rotations, sizes);
     const Shape& s = x.shape();
     const std::int64_t batch = s[0], length = s[1], heads = s[2], width = s[3], directions = sizes.directions();
     const auto [firstFactor, secondFactor] = sizes.factors();

@@ -35,6 +35,9 @@ struct LshChunks {
     Tensor kept;   ///< [B] I32: how many there are
     std::int64_t rounds = 1, length = 1;
     bool causal = false;
+    /// On a device alone, where padding is sorted behind the kept tokens as −1 and `kept` is absent: the place of each
+    /// token in `order`.
+    Tensor place{};
 
     const std::int32_t* chunkOf(std::int64_t head, std::int64_t round) const {
         return chunk.as<std::int32_t>() + (head * rounds + round) * length;
@@ -59,5 +62,11 @@ struct LshChunks {
 /// hashes the same in both precisions. No gradient passes.
 LshChunks hashIntoChunks(Arena& arena, const Tensor& x, std::span<const float> keep, const Parameter& rotations,
                          const LshSizes& sizes);
+
+// The same on a CUDA device; the function above comes here with tensors of one.
+namespace cuda {
+LshChunks hashIntoChunks(Arena& arena, const Tensor& x, std::span<const float> keep, const Parameter& rotations,
+                         const LshSizes& sizes);
+}  // namespace cuda
 
 }  // namespace linscope

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/attention/attend.h"
 #include "core/attention/reformer/chunk_attend.h"
 #include "core/attention/softmax_attention.h"
 #include "core/autograd/tape.h"
@@ -170,6 +171,11 @@ MechanismInfo reformerMechanism() {
                 return {Fit::Refused, "a bias of a distance would be trained by the few pairs that hash together"};
             return {};
         },
+        .cudaForm =
+            [](const OptionValues&, const AttentionSizes& sizes) {
+                return sizes.headWidth <= cuda::kMostHeadWidth && sizes.heads <= cuda::kMostChunkHeads;
+            },
+        .cudaForms = "head widths up to 128 and up to 256 heads have one",
     };
 }
 

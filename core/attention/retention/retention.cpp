@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "core/attention/aligned_floats.h"
+#include "core/attention/attend.h"
+#include "core/attention/decay_scan.h"
 #include "core/attention/head_norm.h"
 #include "core/attention/retention/retention_scan.h"
 #include "core/attention/softmax_attention.h"
@@ -148,6 +150,11 @@ MechanismInfo retentionMechanism() {
             if (position == Position::Alibi) return {Fit::Refused, "its heads have a decay with distance of their own"};
             return {Fit::Refused, "it has no scores before a softmax that a bias could be added to"};
         },
+        .cudaForm =
+            [](const OptionValues&, const AttentionSizes& sizes) {
+                return sizes.headWidth <= cuda::kMostHeadWidth && sizes.heads <= cuda::kMostScanHeads;
+            },
+        .cudaForms = "head widths up to 128 and up to 256 heads have one",
         .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
             return optionsFrom<RetentionOptions>(options, "retention").normalise ? kNormIsNotLinear : "";
         },

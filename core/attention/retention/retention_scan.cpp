@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "core/attention/decay_scan.h"
 #include "core/attention/head_scan.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
@@ -134,6 +135,8 @@ Variable retentionScan(const Variable& q, const Variable& k, const Variable& v, 
                 static_cast<std::int64_t>(gammas.size()) == shape[2],
             "retention", "q, k, v [B,T,H,D] and a decay for each head, but got {}, {}, {} and {} decays", shape.text(),
             k.shape().text(), v.shape().text(), gammas.size());
+    if (q.value().onDevice())
+        return cuda::decayScan(q, k, v, {.scale = 1.0 / std::sqrt(static_cast<double>(shape[3])), .gammas = gammas});
     const std::int64_t length = shape[1], heads = shape[2], width = shape[3], count = shape[0] * heads;
     const double* gamma = gammas.data();
     Tape& tape = q.tape();

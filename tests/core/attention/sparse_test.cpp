@@ -50,7 +50,7 @@ TEST(Nystrom, AsManyLandmarksAsTokensIsFullAttention) {
 TEST(Nystrom, SegmentsDifferByOneAndSkipPadding) {
     Arena arena;
     const std::vector<float> keep{1, 0, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0};
-    const Segments segments = shareOut(arena, 2, 9, 3, keep);
+    const LandmarkSegments segments = shareOut(arena, 2, 9, 3, keep);
     EXPECT_THAT(segments.size.span<std::int32_t>(), testing::ElementsAre(2, 2, 3, 1, 1, 0));
     EXPECT_THAT(segments.segment.span<std::int32_t>(),
                 testing::ElementsAre(0, -1, 0, 1, 1, 2, -1, 2, 2, -1, -1, 0, -1, 1, -1, -1, -1, -1));

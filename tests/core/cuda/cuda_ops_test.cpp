@@ -3,6 +3,8 @@
 #include <functional>
 #include <vector>
 
+#include "core/attention/head_norm.h"
+#include "core/attention/linformer/pool.h"
 #include "core/autograd/tape.h"
 #include "core/base/random.h"
 #include "core/cuda/context.h"
@@ -11,6 +13,7 @@
 #include "core/ops/embedding.h"
 #include "core/ops/layer_norm.h"
 #include "core/ops/linear.h"
+#include "core/ops/pointwise.h"
 #include "core/ops/rotary.h"
 #include "core/ops/short_convolution.h"
 #include "tests/core/cuda/cuda_test.h"
@@ -144,6 +147,32 @@ TEST_F(CudaOps, ShortConvolutionsAgreeWithTheProcessor) {
                     [=](const auto& in, const auto& l) {
                         return shortConvolution(in[0], in[1], {.centred = centred, .keep = l.factors});
                     });
+        }
+}
+
+TEST_F(CudaOps, PartsAgreeWithTheProcessor) {
+    for (const std::int64_t begin : {0, 2})
+        compare("slice", {{3, 7, 4, 5}}, {}, [=](const auto& in, const auto&) { return slice(in[0], begin, 4); });
+    compare("concatenate", {{3, 2, 5}, {3, 4, 5}}, {}, [](const auto& in, const auto&) {
+        return concatenate(std::vector{in[1], in[0], in[1]});
+    });
+}
+
+TEST_F(CudaOps, NormsOfRowsAgreeWithTheProcessor) {
+    for (const std::int64_t width : {3, 32, 100})
+        for (const RowNorm& norm : {unitNorm(), rmsNorm(width, 1e-3)})
+            compare("normaliseRows", {{2, 9, 3, width}}, {},
+                    [=](const auto& in, const auto&) { return normaliseRows(in[0], norm); });
+}
+
+TEST_F(CudaOps, PoolsAgreeWithTheProcessor) {
+    Lists lists;
+    for (int i = 0; i < 2 * 20; ++i) lists.factors.push_back(i % 5 == 3 ? 0.0f : 1.0f);
+    for (const std::int64_t slots : {1, 7, 23})
+        for (const std::int64_t parts : {1, 3}) {
+            const Segments segments{23, slots};  // of which 20 tokens are there
+            compare("poolSegments", {{2, 20, 3, 8}, {parts, segments.longest()}}, lists,
+                    [=](const auto& in, const auto& l) { return poolSegments(in[0], in[1], segments, l.factors); });
         }
 }
 
