@@ -21,9 +21,11 @@ __global__ void sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial,
     float sumBias = 0, sumGain = 0;
     if (there)
         for (std::int64_t row = first + threadIdx.y; row < end; row += kLines) {
-            const float d = s.dy[row * s.columns + column];
+            const std::int64_t at = row * s.columns + column;
+            const float d =
+                s.rounded ? toFloat(static_cast<const Bf16*>(s.dy)[at]) : static_cast<const float*>(s.dy)[at];
             sumBias += d;
-            if (s.x != nullptr) sumGain += d * (s.x[row * s.columns + column] - s.mean[row]) * s.scale[row];
+            if (s.x != nullptr) sumGain += d * (s.x[at] - s.mean[row]) * s.scale[row];
         }
     const auto overLines = [&] {
         bias[threadIdx.y][threadIdx.x] = sumBias;
