@@ -5,28 +5,30 @@ namespace {
 
 /// How tall and broad bfloat16's tiles are here; two products of scores and up to two sums have to fit into registers.
 template <typename Arithmetic, int W>
-using BackwardTiles = typename Arithmetic::template Tiles<W <= 64 ? 2 : 1, 32>;
+using BackwardTiles = typename Arithmetic::template Tiles<W <= 64 ? 2 : 1, 16, 4>;
+/// Blocks that are to share a multiprocessor.
+template <typename Tiles, int W>
+constexpr int kResident = Tiles::kStages == 1 ? (W == 128                 ? 1
+                                                 : Tiles::kThreads == 256 ? 2
+                                                                          : 3)
+                          : W == 32           ? 4
+                                              : 2;
 
-/// delta [B,H,T] = Σ o·dO of each row: a warp for each.
+/// delta [B,H,T] = Σ o·dO of each row: eight threads for each.
 template <typename From>
 __global__ void deltaKernel(const From* o, const From* dO, int queries, int heads, int width, float* delta, int count) {
-    const int row = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y);  // (b·T + t)·H + h
-    if (row >= count) return;
-    float sum = 0;
-    for (int d = static_cast<int>(threadIdx.x); d < width; d += kWarp) {
-        const std::int64_t at = static_cast<std::int64_t>(row) * width + d;
-        sum += toFloat(o[at]) * toFloat(dO[at]);
-    }
-    sum = warpSum(sum);
-    const int h = row % heads, token = row / heads;
-    if (threadIdx.x == 0)
+    const int own = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y), row = min(own, count - 1);
+    const float sum =
+        dotOfRow(o + static_cast<std::int64_t>(row) * width, dO + static_cast<std::int64_t>(row) * width, width);
+    const int h = row % heads, token = row / heads;  // row = (b·T + t)·H + h
+    if (threadIdx.x == 0 && own < count)
         delta[(static_cast<std::int64_t>(token / queries) * heads + h) * queries + token % queries] = sum;
 }
 
 template <typename From>
 void startDelta(const Variable& o, float* delta) {
     const int count = static_cast<int>(o.value().elements() / o.shape()[3]);
-    deltaKernel<<<blocksFor(count, 8), dim3(kWarp, 8), 0, streamOf(o)>>>(
+    deltaKernel<<<blocksFor(count, kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock), 0, streamOf(o)>>>(
         o.value().onDeviceAs<From>(), o.gradient().onDeviceAs<From>(), static_cast<int>(o.shape()[1]),
         static_cast<int>(o.shape()[2]), static_cast<int>(o.shape()[3]), delta, count);
     checkLaunch("attend, backwards");
@@ -52,13 +54,13 @@ __device__ inline float finiteLse(float lse) {
 
 /// Parts of dK and dV: the queries are shared out among so many blocks where there are few keys.
 struct KeyParts {
-    int tiles;          ///< of queries, for each part
+    int tiles;          ///< of kLoaded queries, for each part
     std::int64_t size;  ///< of one part's gradient
 };
 
-/// Two tall tiles and two broad ones of each stage.
+/// Two tall tiles, and two broad ones as often as they are held.
 template <typename Tiles, int W>
-constexpr int kBackwardSize = 2 * kTallSize<Tiles, W> + 2 * Tiles::kStages* kBroadSize<Tiles, W>;
+constexpr int kBackwardSize = 2 * kTallSize<Tiles, W> + 2 * kHeld<Tiles>* kBroadSize<Tiles, W>;
 /// Bytes of a tile of scores in single precision behind them.
 template <typename Tiles>
 constexpr int kScoresStride = Tiles::kBroad + 4;
@@ -68,15 +70,15 @@ constexpr std::size_t kScoresBytes = sizeof(float) * Tiles::kTall* kScoresStride
 /// A block of keys of one head: dK and dV, over the queries of its part that see them. Rows of its tiles of scores are
 /// keys. Blocks: tall tiles of keys, heads, parts.
 template <typename Tiles, int W>
-__global__ void __launch_bounds__(Tiles::kThreads)
+__global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
     keysBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO, const float* delta,
                        KeyParts parts, Out dk, Out dv) {
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
-    __shared__ float lses[Tiles::kStages][Tiles::kBroad], deltas[Tiles::kStages][Tiles::kBroad];
+    __shared__ float lses[kHeld<Tiles> * Tiles::kBroad], deltas[kHeld<Tiles> * Tiles::kBroad];
     Number *k = reinterpret_cast<Number*>(shared), *v = k + kTallSize<Tiles, W>, *q = v + kTallSize<Tiles, W>,
-           *d = q + Tiles::kStages * kBroadSize<Tiles, W>;
-    auto* p = reinterpret_cast<float*>(d + Tiles::kStages * kBroadSize<Tiles, W>);
+           *d = q + kHeld<Tiles> * kBroadSize<Tiles, W>;
+    auto* p = reinterpret_cast<float*>(d + kHeld<Tiles> * kBroadSize<Tiles, W>);
     const Place place = placeOf<Tiles>(call);
     const auto [b, h, key] = place;
     const int count = min(Tiles::kTall, call.keys - key), part = static_cast<int>(blockIdx.z);
@@ -86,34 +88,35 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     loadTile<Tiles, W, Tiles::kTall>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
     float gradientK[Tiles::kRows][Tiles::template kWide<W>] = {},
                                                   gradientV[Tiles::kRows][Tiles::template kWide<W>] = {};
-    const auto load = [&](int row, int stage) {
-        const int rows = min(Tiles::kBroad, call.queries - row), at = static_cast<int>(threadIdx.x);
+    const auto load = [&](int row, int tile) {
+        const int rows = min(kLoaded<Tiles>, call.queries - row), at = static_cast<int>(threadIdx.x);
         const std::int64_t queryAt = call.queryAt(place.b, place.h, row);
-        loadTile<Tiles, W, Tiles::kBroad>(q + stage * kBroadSize<Tiles, W>, call.q + queryAt, call.stride(), rows,
-                                          call.width);
-        loadTile<Tiles, W, Tiles::kBroad>(d + stage * kBroadSize<Tiles, W>, dO + queryAt, call.stride(), rows,
-                                          call.width);
-        if (at >= Tiles::kBroad) return;
-        lses[stage][at] = at < rows ? finiteLse(call.lse[rowsAt + row + at]) : INFINITY;
-        deltas[stage][at] = at < rows ? delta[rowsAt + row + at] : 0.0f;
+        loadTile<Tiles, W, kLoaded<Tiles>>(q + tile * kBroadSize<Tiles, W>, call.q + queryAt, call.stride(), rows,
+                                           call.width);
+        loadTile<Tiles, W, kLoaded<Tiles>>(d + tile * kBroadSize<Tiles, W>, dO + queryAt, call.stride(), rows,
+                                           call.width);
+        if (at >= kLoaded<Tiles>) return;
+        lses[tile * Tiles::kBroad + at] = at < rows ? finiteLse(call.lse[rowsAt + row + at]) : INFINITY;
+        deltas[tile * Tiles::kBroad + at] = at < rows ? delta[rowsAt + row + at] : 0.0f;
     };
-    const auto compute = [&](int row, int stage) {
-        const Number *queries = q + stage * kBroadSize<Tiles, W>, *gradients = d + stage * kBroadSize<Tiles, W>;
+    const auto compute = [&](int row, int tile) {
+        const Number *queries = q + tile * kBroadSize<Tiles, W>, *gradients = d + tile * kBroadSize<Tiles, W>;
         float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
         Tiles::template rowsByRows<W>(k, queries, s);
         Tiles::template rowsByRows<W>(v, gradients, dp);
         const float factor = placeScores<Tiles>(call, place, place.begin, row, true, s);
 #pragma unroll
         for (int j = 0; j < Tiles::kColumns; ++j) {
-            const float lse = lses[stage][Tiles::column(j)], dot = deltas[stage][Tiles::column(j)];
+            const int column = tile * Tiles::kBroad + Tiles::column(j);
+            const float lse = lses[column], dot = deltas[column];
 #pragma unroll
             for (int i = 0; i < Tiles::kRows; ++i) weightAndGradient(factor, lse, dot, s[i][j], dp[i][j]);
         }
         Tiles::template ownScoresByRows<W>(s, p, gradients, gradientV);
         Tiles::template ownScoresByRows<W>(dp, p, queries, gradientK);
     };
-    overTiles<Tiles>(max(call.firstQuery(key, Tiles::kBroad), part * parts.tiles * Tiles::kBroad),
-                     min(call.lastQuery(key, Tiles::kTall), (part + 1) * parts.tiles * Tiles::kBroad), load, compute);
+    overTiles<Tiles>(max(call.firstQuery(key, Tiles::kBroad), part * parts.tiles * kLoaded<Tiles>),
+                     min(call.lastQuery(key, Tiles::kTall), (part + 1) * parts.tiles * kLoaded<Tiles>), load, compute);
     const std::int64_t at = part * parts.size + call.keyAt(b, h, key);
     storeRows<Tiles, W>(dk, at, call.stride(), count, call.width, call.scale * liveOf(call), gradientK);
     storeRows<Tiles, W>(dv, at, call.stride(), count, call.width, 1.0f, gradientV);
@@ -139,15 +142,15 @@ __device__ void addToBuckets(const Call& call, const float* p, int row, int key,
 
 /// A block of queries of one head: dQ, and its share of the bias' gradient [B,H,tiles,kBuckets] where that is wanted.
 template <typename Tiles, int W>
-__global__ void __launch_bounds__(Tiles::kThreads)
+__global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
     queriesBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO, const float* delta,
                           Out dq, float* biasShares) {
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float diagonals[Tiles::kTall + Tiles::kBroad], buckets[kBuckets];
     Number *q = reinterpret_cast<Number*>(shared), *d = q + kTallSize<Tiles, W>, *k = d + kTallSize<Tiles, W>,
-           *v = k + Tiles::kStages * kBroadSize<Tiles, W>;
-    auto* p = reinterpret_cast<float*>(v + Tiles::kStages * kBroadSize<Tiles, W>);
+           *v = k + kHeld<Tiles> * kBroadSize<Tiles, W>;
+    auto* p = reinterpret_cast<float*>(v + kHeld<Tiles> * kBroadSize<Tiles, W>);
     const Place place = placeOf<Tiles>(call);
     const auto [b, h, row] = place;
     const int rows = min(Tiles::kTall, call.queries - row);
@@ -162,17 +165,17 @@ __global__ void __launch_bounds__(Tiles::kThreads)
         lse[i] = Tiles::row(i) < rows ? finiteLse(call.lse[at]) : INFINITY;
         deltas[i] = Tiles::row(i) < rows ? delta[at] : 0.0f;
     }
-    const auto load = [&](int key, int stage) {
-        const int count = min(Tiles::kBroad, call.keys - key);
+    const auto load = [&](int key, int tile) {
+        const int count = min(kLoaded<Tiles>, call.keys - key);
         const float* keep = call.keepAt(place.b, key);
         const std::int64_t at = call.keyAt(place.b, place.h, key);
-        loadTile<Tiles, W, Tiles::kBroad>(k + stage * kBroadSize<Tiles, W>, call.k + at, call.stride(), count,
-                                          call.width, keep);
-        loadTile<Tiles, W, Tiles::kBroad>(v + stage * kBroadSize<Tiles, W>, call.v + at, call.stride(), count,
-                                          call.width, keep);
+        loadTile<Tiles, W, kLoaded<Tiles>>(k + tile * kBroadSize<Tiles, W>, call.k + at, call.stride(), count,
+                                           call.width, keep);
+        loadTile<Tiles, W, kLoaded<Tiles>>(v + tile * kBroadSize<Tiles, W>, call.v + at, call.stride(), count,
+                                           call.width, keep);
     };
-    const auto compute = [&](int key, int stage) {
-        const Number *keys = k + stage * kBroadSize<Tiles, W>, *values = v + stage * kBroadSize<Tiles, W>;
+    const auto compute = [&](int key, int tile) {
+        const Number *keys = k + tile * kBroadSize<Tiles, W>, *values = v + tile * kBroadSize<Tiles, W>;
         float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
         Tiles::template rowsByRows<W>(q, keys, s);
         Tiles::template rowsByRows<W>(d, values, dp);
@@ -229,7 +232,7 @@ void keysBackward(const AttendCall<typename Tiles::Number>& call, const Variable
     DeviceContext& context = contextOf(k);
     Arena& arena = k.tape().arena();
     const auto heads = static_cast<unsigned>(k.shape()[0] * call.heads);
-    const unsigned keyTiles = blocksFor(call.keys, Tiles::kTall), queryTiles = blocksFor(call.queries, Tiles::kBroad);
+    const unsigned keyTiles = blocksFor(call.keys, Tiles::kTall), queryTiles = blocksFor(call.queries, kLoaded<Tiles>);
     // So many parts that every multiprocessor has two blocks.
     const unsigned wanted = blocksFor(2 * context.processors(), keyTiles * heads);
     const unsigned tiles = blocksFor(queryTiles, std::clamp(wanted, 1u, queryTiles));

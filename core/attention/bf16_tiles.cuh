@@ -7,12 +7,13 @@
 namespace linscope::cuda {
 
 /// Four warps of Blocks·16 rows each; products of 16×8×16 in bfloat16 by mma.sync, sums in single precision. Rows of a
-/// broad tile are read once for all of a warp's blocks: more blocks read less, and take more registers.
-template <int Blocks, int Columns>
+/// broad tile are read once for all of a warp's blocks: more blocks read less, and take more registers. Broad tiles are
+/// loaded Parts at a time: a barrier for many columns, and registers for few.
+template <int Blocks, int Columns, int Parts = 1>
 struct Bf16Tiles {
     using Number = Bf16;
-    static constexpr int kThreads = 128, kTall = 64 * Blocks, kBroad = Columns, kStages = 2, kRows = 2 * Blocks,
-                         kColumns = Columns / 4;
+    static constexpr int kThreads = 128, kTall = 64 * Blocks, kBroad = Columns, kParts = Parts, kStages = 2,
+                         kRows = 2 * Blocks, kColumns = Columns / 4;
     // Rows are 16 bytes more than a power of two, so that eight of them are in different banks.
     static constexpr int kScoreStride = kBroad + 8;
     static constexpr bool kPairs = true;  ///< places 2n and 2n + 1 of a row are neighbours

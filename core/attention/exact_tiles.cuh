@@ -9,7 +9,7 @@ namespace linscope::cuda {
 /// 16×16 threads of 4×4 scores each.
 struct ExactTiles {
     using Number = float;
-    static constexpr int kThreads = 256, kTall = 64, kBroad = 64, kStages = 1, kRows = 4, kColumns = 4;
+    static constexpr int kThreads = 256, kTall = 64, kBroad = 64, kParts = 1, kStages = 1, kRows = 4, kColumns = 4;
     static constexpr int kScoreStride = kBroad + 4;
     static constexpr bool kPairs = false;  ///< places 2n and 2n + 1 of a row are neighbours
     template <int W>

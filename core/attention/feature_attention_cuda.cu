@@ -82,7 +82,8 @@ __global__ void __launch_bounds__(Tiles::kThreads) outputKernel(FeatureCall<type
 #pragma unroll
             for (int c = 0; c < Tiles::template kWide<W>; ++c) out[i][c] *= fade;
 #pragma unroll
-            for (int j = 0; j < Tiles::kColumns; ++j) divisor[i] += a[i][j];
+            for (int j = 0; j < Tiles::kColumns; ++j)
+                divisor[i] += toFloat(Tiles::number(a[i][j]));  // as products have it
         }
         __syncthreads();
         loadTile<Tiles, W, kTile>(x, call.v + s.tokenAt(bh, t), s.stride(), rows, s.width);

@@ -3,23 +3,26 @@
 namespace linscope::cuda {
 namespace {
 
-/// g = dL/d(Σ_j a_ij·v_j) [B,T,H,D] and delta = dL/d(Σ_j a_ij) [B,H,T]: a warp for each row.
+/// g = dL/d(Σ_j a_ij·v_j) [B,T,H,D] and delta = dL/d(Σ_j a_ij) [B,H,T]: eight threads for each row. delta is made of g
+/// as it is kept: what cancels in exact arithmetic then cancels here.
 template <typename Number, typename From>
 __global__ void rowGradientsKernel(FeatureCall<Number> call, const From* o, const From* dO, Number* g, float* delta) {
     const FeatureSizes& s = call.s;
-    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
-    if (row >= s.rows()) return;
-    const std::int64_t at = s.tokenAt(static_cast<int>(row / s.length), static_cast<int>(row % s.length));
-    float along = 0;
-    for (int d = static_cast<int>(threadIdx.x); d < s.width; d += static_cast<int>(kWarp))
-        along += toFloat(o[at + d]) * toFloat(dO[at + d]);
-    along = warpSum(along);
-    const float by = call.divisor[row], inverse = by != 0.0f ? 1.0f / by : 0.0f;
-    for (int d = static_cast<int>(threadIdx.x); d < s.width; d += static_cast<int>(kWarp)) {
-        const float change = call.rms ? toFloat(o[at + d]) * (along / static_cast<float>(s.width)) : 0.0f;
-        setNumber(g[at + d], (toFloat(dO[at + d]) - change) * inverse);
-    }
-    if (threadIdx.x == 0) delta[row] = call.rms ? 0.0f : -along * inverse;
+    const auto count = static_cast<int>(s.rows()), own = static_cast<int>(blockIdx.x * kRowsOfBlock + threadIdx.y),
+               row = min(own, count - 1), h = row % s.heads, token = row / s.heads;  // row = (b·T + t)·H + h
+    const std::int64_t at = static_cast<std::int64_t>(row) * s.width,
+                       rowAt = s.rowAt(token / s.length * s.heads + h, token % s.length);
+    const float along = call.rms ? dotOfRow(o + at, dO + at, s.width) / static_cast<float>(s.width) : 0.0f,
+                by = call.divisor[rowAt], inverse = by != 0.0f ? 1.0f / by : 0.0f;
+    float sum = 0;
+    if (own < count)
+        for (int d = static_cast<int>(threadIdx.x); d < s.width; d += kRowLanes) {
+            const float value = toFloat(o[at + d]);
+            setNumber(g[at + d], (toFloat(dO[at + d]) - value * along) * inverse);
+            sum += toFloat(g[at + d]) * value;
+        }
+    sum = rowLanesSum(sum);
+    if (threadIdx.x == 0 && own < count) delta[rowAt] = call.rms ? 0.0f : -sum;
 }
 
 /// What the backward kernels read beside the call.
@@ -145,7 +148,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 template <typename Number, typename From>
 void startRowGradients(const KeptFeatures<Number>& kept, Number* g, float* delta) {
     const FeatureSizes& s = kept.call.s;
-    rowGradientsKernel<<<blocksFor(s.rows(), 8), dim3(kWarp, 8), 0, streamOf(kept.o)>>>(
+    rowGradientsKernel<<<blocksFor(s.rows(), kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock), 0, streamOf(kept.o)>>>(
         kept.call, kept.o.value().template onDeviceAs<From>(), kept.o.gradient().template onDeviceAs<From>(), g, delta);
     checkLaunch("feature attention, backwards");
 }

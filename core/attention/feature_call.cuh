@@ -95,10 +95,14 @@ __global__ void __launch_bounds__(Tiles::kThreads)
         }
         __syncthreads();
         Tiles::template columnsByRows<W>(p, y, state);
-        if (m < columns)
-            for (int row = 0; row < rows; ++row)
-                sum += toFloat(p[row * Tiles::kScoreStride + m]) *
-                       (summand.delta != nullptr ? summand.delta[rowAt + row] : 1.0f);
+        if (m < columns) {
+            float parts[4] = {};
+#pragma unroll 4
+            for (int row = 0; row < kTile; ++row)  // p is 0 beyond the last row
+                parts[row % 4] += toFloat(p[row * Tiles::kScoreStride + m]) *
+                                  (summand.delta != nullptr && row < rows ? summand.delta[rowAt + row] : 1.0f);
+            sum += (parts[0] + parts[1]) + (parts[2] + parts[3]);
+        }
     }
     const std::int64_t at = static_cast<std::int64_t>(bh) * s.chunks() + part;
     storeRows<Tiles, W>({summand.state}, (at * s.features + first) * s.width, s.width, columns, s.width, 1.0f, state);

@@ -24,57 +24,95 @@ bool projects(Kind kind) {
     return kind != Kind::Elu && kind != Kind::Relu;
 }
 
-template <typename From, typename Number>
-void elementwise(cudaStream_t stream, Kind kind, const FeatureSizes& s, const From* x, Number* phi,
-                 const KeyWeights* keys) {
-    const float* keep = keys != nullptr ? keys->keep : nullptr;
-    forEach(stream, s.rows() * s.width, "features", [=] __device__(std::int64_t i) {
-        const int d = static_cast<int>(i % s.width);
-        const std::int64_t row = i / s.width;
-        const int t = static_cast<int>(row % s.length), bh = static_cast<int>(row / s.length);
-        const float value = toFloat(x[s.tokenAt(bh, t) + d]);
-        const bool there = keep == nullptr || keep[bh / s.heads * s.length + t] != 0.0f;
-        setNumber(phi[i], !there               ? 0.0f
-                          : kind == Kind::Relu ? fmaxf(value, 0.0f) + static_cast<float>(kReluFloor)
-                                               : (value >= 0.0f ? value + 1.0f : expf(value)));
+/// function(place in [B,T,H,D], place in [B,H,T,D], token b·T + t, whether four places or one) for all numbers.
+template <typename Function>
+void overChannels(cudaStream_t stream, const FeatureSizes& s, const char* name, const Function& function) {
+    const bool fours = s.width % 4 == 0;
+    forEach(stream, s.rows() * s.width / (fours ? 4 : 1), name, [=] __device__(std::int64_t i) {
+        const auto at = static_cast<unsigned>(i) * (fours ? 4u : 1u), width = static_cast<unsigned>(s.width),
+                   heads = static_cast<unsigned>(s.heads), length = static_cast<unsigned>(s.length);
+        const unsigned row = at / width, d = at % width, h = row % heads, token = row / heads, b = token / length;
+        function(at, (static_cast<std::int64_t>(b * heads + h) * length + token % length) * width + d, token, fours);
     });
 }
 
 template <typename From, typename Number>
-void elementwiseBack(cudaStream_t stream, Kind kind, const FeatureSizes& s, const From* x, const Number* phi,
-                     const Number* dPhi, const Out& dx) {
-    forEach(stream, s.rows() * s.width, "features, backwards", [=] __device__(std::int64_t i) {
-        const int d = static_cast<int>(i % s.width);
-        const std::int64_t row = i / s.width;
-        const std::int64_t at = s.tokenAt(static_cast<int>(row / s.length), static_cast<int>(row % s.length)) + d;
-        const float slope = kind == Kind::Relu ? (toFloat(x[at]) > 0.0f ? 1.0f : 0.0f) : fminf(toFloat(phi[i]), 1.0f);
-        dx.put(at, slope * toFloat(dPhi[i]));
-    });
-}
+struct Elementwise {
+    Kind kind;
+    const From* x;
+    const float* keep;
+    Number* phi;
+    __device__ float of(float value) const {
+        if (kind == Kind::Relu) return fmaxf(value, 0.0f) + static_cast<float>(kReluFloor);
+        return value >= 0.0f ? value + 1.0f : expf(value);
+    }
+    __device__ void operator()(std::int64_t at, std::int64_t to, unsigned token, bool fours) const {
+        const bool there = keep == nullptr || keep[token] != 0.0f;
+        if (fours) {
+            const float4 v = readFour(x + at);
+            writeFour(phi + to, there ? float4{of(v.x), of(v.y), of(v.z), of(v.w)} : float4{});
+        } else {
+            setNumber(phi[to], there ? of(toFloat(x[at])) : 0.0f);
+        }
+    }
+};
+
+template <typename From, typename Number>
+struct ElementwiseBack {
+    Kind kind;
+    const From* x;
+    const Number *phi, *dPhi;
+    Out dx;
+    __device__ float slope(float value, float feature) const {
+        return kind == Kind::Relu ? (value > 0.0f ? 1.0f : 0.0f) : fminf(feature, 1.0f);
+    }
+    __device__ void operator()(std::int64_t at, std::int64_t from, unsigned, bool fours) const {
+        if (fours) {
+            const float4 v = readFour(x + at), f = readFour(phi + from), d = readFour(dPhi + from);
+            dx.putTwo(at, slope(v.x, f.x) * d.x, slope(v.y, f.y) * d.y);
+            dx.putTwo(at + 2, slope(v.z, f.z) * d.z, slope(v.w, f.w) * d.w);
+        } else {
+            dx.put(at, slope(toFloat(x[at]), toFloat(phi[from])) * toFloat(dPhi[from]));
+        }
+    }
+};
 
 /// A factor of the projections' products in `Parts` tiles whose sum it is: in single precision as it is, in bfloat16 as
 /// what rounding leaves and what it takes away, so that products keep 16 bits of fraction. An exponential magnifies
 /// what rounding does to its exponent, and a ReLU forgets it: 7 bits would be too few here.
 template <typename Tiles, int W>
 struct Factor {
-    static constexpr bool kSplit = std::is_same_v<typename Tiles::Number, Bf16>;
+    using Number = typename Tiles::Number;
+    static constexpr bool kSplit = std::is_same_v<Number, Bf16>;
     static constexpr int kSize = (kSplit ? 2 : 1) * kTallSize<Tiles, W>;
 
     template <typename From>
-    __device__ static void load(typename Tiles::Number* tile, const From* x, std::int64_t stride, int rows, int width) {
-        for (int i = static_cast<int>(threadIdx.x); i < kTile * W; i += Tiles::kThreads) {
-            const int row = i / W, column = i % W, at = row * Tiles::template kStride<W> + column;
-            const float value = row < rows && column < width ? toFloat(x[row * stride + column]) : 0.0f;
-            setNumber(tile[at], value);
-            if constexpr (kSplit) setNumber(tile[kTallSize<Tiles, W> + at], value - toFloat(tile[at]));
+    __device__ static void load(Number* tile, const From* x, std::int64_t stride, int rows, int width) {
+        const bool fours =
+            width == W && stride % 4 == 0 && reinterpret_cast<std::uintptr_t>(x) % (4 * sizeof(From)) == 0;
+        for (int i = static_cast<int>(threadIdx.x); i < kTile * W / 4; i += Tiles::kThreads) {
+            const int row = i / (W / 4), column = i % (W / 4) * 4;
+            const auto one = [&](int c) { return c < width ? toFloat(x[row * stride + c]) : 0.0f; };
+            float4 four{};
+            if (row < rows)
+                four = fours ? readFour(x + row * stride + column)
+                             : float4{one(column), one(column + 1), one(column + 2), one(column + 3)};
+            Number* to = tile + row * Tiles::template kStride<W> + column;
+            writeFour(to, four);
+            if constexpr (kSplit) {
+                const float4 high = readFour(to);
+                writeFour(to + kTallSize<Tiles, W>,
+                          {four.x - high.x, four.y - high.y, four.z - high.z, four.w - high.w});
+            }
         }
     }
-    __device__ static void multiply(const typename Tiles::Number* a, const typename Tiles::Number* b,
+    /// `rounded`: nothing has been taken away from a.
+    __device__ static void multiply(const Number* a, const Number* b, bool rounded,
                                     float (&result)[Tiles::kRows][Tiles::kColumns]) {
         Tiles::template rowsByRows<W>(a, b, result);
         if constexpr (kSplit) {
-            Tiles::template rowsByRows<W>(a + kTallSize<Tiles, W>, b, result);
             Tiles::template rowsByRows<W>(a, b + kTallSize<Tiles, W>, result);
+            if (!rounded) Tiles::template rowsByRows<W>(a + kTallSize<Tiles, W>, b, result);
         }
     }
 };
@@ -82,6 +120,9 @@ struct Factor {
 template <typename Arithmetic>
 using ProjectTiles =
     std::conditional_t<std::is_same_v<typename Arithmetic::Number, Bf16>, Bf16Tiles<1, kTile>, ExactTiles>;
+
+/// Tiles of W that stay in shared memory where they are all.
+constexpr int kProjectTiles = 2;
 
 /// φ̃ of u = scale·x·Wᵀ and, of keys, the log weights. The products are computed twice, for the greatest of a row and
 /// with it, since that costs less than to write them down. Blocks: tiles of T, heads.
@@ -95,14 +136,24 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     const int t = static_cast<int>(blockIdx.x) * kTile, bh = static_cast<int>(blockIdx.y), count = projections.count;
     const float* directions = projections.of[bh % s.heads];
     Factor<Tiles, W>::load(rows, x + s.tokenAt(bh, t), s.stride(), min(kTile, s.length - t), s.width);
+    const auto loadTile = [&](Number* to, int first) {
+        Factor<Tiles, W>::load(to, directions + static_cast<std::int64_t>(first) * s.width, s.width,
+                               min(kTile, count - first), s.width);
+    };
+    const bool held = count <= kProjectTiles * kTile;
+    for (int first = 0; held && first < count; first += kTile)
+        loadTile(w + first / kTile * Factor<Tiles, W>::kSize, first);
+    __syncthreads();
     const auto each = [&](const auto& use) {
         for (int first = 0; first < count; first += kTile) {
-            __syncthreads();
-            Factor<Tiles, W>::load(w, directions + static_cast<std::int64_t>(first) * s.width, s.width,
-                                   min(kTile, count - first), s.width);
-            __syncthreads();
+            if (!held) {
+                __syncthreads();
+                loadTile(w, first);
+                __syncthreads();
+            }
             float u[Tiles::kRows][Tiles::kColumns] = {};
-            Factor<Tiles, W>::multiply(rows, w, u);
+            Factor<Tiles, W>::multiply(rows, held ? w + first / kTile * Factor<Tiles, W>::kSize : w,
+                                       std::is_same_v<From, Bf16>, u);
             use(first, u);
         }
     };
@@ -137,7 +188,8 @@ __global__ void __launch_bounds__(Tiles::kThreads)
                     switch (kind) {
                         case Kind::Positive:
                         case Kind::Hyperbolic:
-                            return expf(sign * value - top[i]);
+                            return Factor<Tiles, W>::kSplit ? power(sign * value - top[i])
+                                                            : expf(sign * value - top[i]);
                         case Kind::Trigonometric:
                             return sign > 0.0f ? cosf(value) : sinf(value);
                         default:
@@ -306,7 +358,8 @@ void forwardFrom(const FeatureRecipe& recipe, const FeatureSizes& s, const Varia
     const From* in = x.value().template onDeviceAs<From>();
     cudaStream_t stream = streamOf(x);
     if (!projects(recipe.kind)) {
-        elementwise(stream, recipe.kind, s, in, phi, keys);
+        overChannels(stream, s, "features",
+                     Elementwise<From, Number>{recipe.kind, in, keys != nullptr ? keys->keep : nullptr, phi});
         if (keys != nullptr) plainWeights(stream, s, *keys);
         return;
     }
@@ -317,8 +370,9 @@ void forwardFrom(const FeatureRecipe& recipe, const FeatureSizes& s, const Varia
         using Tiles = ProjectTiles<Chosen>;
         startTiles<Tiles>(featuresKernel<Tiles, W, From>, "features",
                           dim3(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(s.batch * s.heads)),
-                          2 * Factor<Tiles, W>::kSize * sizeof(Number), stream, s, recipe.kind, projections, in, scale,
-                          static_cast<float>(recipe.norm) * scale * scale, keys != nullptr ? *keys : KeyWeights{}, phi);
+                          (1 + kProjectTiles) * Factor<Tiles, W>::kSize * sizeof(Number), stream, s, recipe.kind,
+                          projections, in, scale, static_cast<float>(recipe.norm) * scale * scale,
+                          keys != nullptr ? *keys : KeyWeights{}, phi);
     });
 }
 
@@ -328,7 +382,9 @@ void backwardFrom(const FeatureRecipe& recipe, const FeatureSizes& s, const Vari
     const From* in = x.value().template onDeviceAs<From>();
     cudaStream_t stream = streamOf(x);
     if (!projects(recipe.kind)) {
-        if (dx.data != nullptr) elementwiseBack(stream, recipe.kind, s, in, phi, dPhi, dx);
+        if (dx.data != nullptr)
+            overChannels(stream, s, "features, backwards",
+                         ElementwiseBack<From, Number>{recipe.kind, in, phi, dPhi, dx});
         return;
     }
     Arena& arena = x.tape().arena();

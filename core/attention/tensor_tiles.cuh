@@ -9,7 +9,8 @@ namespace linscope::cuda {
 /// Four warps of 16 rows each; products of 16×8×8 by mma.sync. Sums are in single precision.
 struct TensorTiles {
     using Number = float;
-    static constexpr int kThreads = 128, kTall = 64, kBroad = 64, kStages = 1, kRows = 2, kColumns = kBroad / 4;
+    static constexpr int kThreads = 128, kTall = 64, kBroad = 64, kParts = 1, kStages = 1, kRows = 2,
+                         kColumns = kBroad / 4;
     static constexpr int kScoreStride = kBroad + 4;
     static constexpr bool kPairs = true;  ///< places 2n and 2n + 1 of a row are neighbours
     template <int W>

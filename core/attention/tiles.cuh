@@ -38,6 +38,29 @@ __device__ inline void writeFour(Bf16* x, const float4& four) {
     *reinterpret_cast<uint2*>(x) = {packBf16(four.x, four.y), packBf16(four.z, four.w)};
 }
 
+// Short rows are shared by kRowLanes neighbouring threads, threadIdx.x, and a block has kRowsOfBlock of them,
+// threadIdx.y.
+inline constexpr int kRowLanes = 8, kRowsOfBlock = 32;
+__device__ inline float rowLanesSum(float value) {
+    for (int offset = kRowLanes / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(kAllLanes, value, offset);
+    return value;
+}
+/// Σ_d a[d]·b[d] over the threads of a row.
+template <typename A, typename B>
+__device__ float dotOfRow(const A* a, const B* b, int width) {
+    const int lane = static_cast<int>(threadIdx.x);
+    float sum = 0;
+    if (width % 4 == 0) {
+        for (int d = 4 * lane; d < width; d += 4 * kRowLanes) {
+            const float4 x = readFour(a + d), y = readFour(b + d);
+            sum += x.x * y.x + x.y * y.y + (x.z * y.z + x.w * y.w);
+        }
+    } else {
+        for (int d = lane; d < width; d += kRowLanes) sum += toFloat(a[d]) * toFloat(b[d]);
+    }
+    return rowLanesSum(sum);
+}
+
 /// Rows [0, rows) of x, `stride` apart and `width` ≤ W wide, into a tile of `Rows`; zeros elsewhere, and in rows whose
 /// keep is 0. Of bfloat16 from bfloat16 it only begins: waitForCopies() and a barrier come before it is read.
 template <typename Tiles, int W, int Rows, typename Source>
@@ -70,8 +93,15 @@ __device__ void loadTile(typename Tiles::Number* tile, const Source* x, std::int
     }
 }
 
-/// For the tiles that begin at `first`, `first` + kBroad, … < `last`: load(at, stage), then compute(at, stage) when all
-/// threads see what was loaded. With two stages the next tile is on its way while one is computed with.
+/// Rows of broad tiles that are loaded at a time, and tiles that shared memory has room for.
+template <typename Tiles>
+inline constexpr int kLoaded = Tiles::kBroad* Tiles::kParts;
+template <typename Tiles>
+inline constexpr int kHeld = Tiles::kStages* Tiles::kParts;
+
+/// For the broad tiles that begin at `first`, `first` + kBroad, … < `last`: load(at, place) of kLoaded rows into the
+/// tiles from `place` on, and compute(at, place) for each tile when all threads see what was loaded. With two stages
+/// the next rows are on their way while these are computed with.
 template <typename Tiles, typename Load, typename Compute>
 __device__ void overTiles(int first, int last, const Load& load, const Compute& compute) {
     if constexpr (Tiles::kStages == 1) {
@@ -84,12 +114,15 @@ __device__ void overTiles(int first, int last, const Load& load, const Compute& 
     } else {
         if (first < last) load(first, 0);
         endCopyGroup();
-        for (int at = first, stage = 0; at < last; at += Tiles::kBroad, stage ^= 1) {
+        for (int begin = first, place = 0; begin < last;
+             begin += kLoaded<Tiles>, place = place == 0 ? Tiles::kParts : 0) {
             waitForCopies<0>();
             __syncthreads();
-            if (at + Tiles::kBroad < last) load(at + Tiles::kBroad, stage ^ 1);
+            if (begin + kLoaded<Tiles> < last) load(begin + kLoaded<Tiles>, place == 0 ? Tiles::kParts : 0);
             endCopyGroup();
-            compute(at, stage);
+            const int end = min(last, begin + kLoaded<Tiles>);
+#pragma unroll 1
+            for (int at = begin, tile = place; at < end; at += Tiles::kBroad, ++tile) compute(at, tile);
         }
     }
 }
@@ -158,21 +191,20 @@ __device__ void storePlaces(const Out& to, std::int64_t at, int columns, const V
     }
 }
 
-// Which tiles a precision computes with. Blocks and Columns say how tall and broad Bf16Tiles are; the others have one
-// size.
+// Which tiles a precision computes with. Blocks, Columns and Parts are those of Bf16Tiles; the others have one size.
 struct ExactArithmetic {
-    template <int Blocks, int Columns>
+    template <int Blocks, int Columns, int Parts = 1>
     using Tiles = ExactTiles;
     using Number = float;
 };
 struct TensorArithmetic {
-    template <int Blocks, int Columns>
+    template <int Blocks, int Columns, int Parts = 1>
     using Tiles = TensorTiles;
     using Number = float;
 };
 struct Bf16Arithmetic {
-    template <int Blocks, int Columns>
-    using Tiles = Bf16Tiles<Blocks, Columns>;
+    template <int Blocks, int Columns, int Parts = 1>
+    using Tiles = Bf16Tiles<Blocks, Columns, Parts>;
     using Number = Bf16;
 };
 

@@ -109,14 +109,8 @@ public:
 private:
     static cudaDataType_t typeOf(DType type) { return type == DType::BF16 ? CUDA_R_16BF : CUDA_R_32F; }
     static cublasLtEpilogue_t epilogueOf(const Products& p) {
-        switch (p.epilogue) {
-            case Epilogue::Gelu:
-                return p.bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
-            case Epilogue::GeluBack:
-                return CUBLASLT_EPILOGUE_DGELU;
-            case Epilogue::None:
-                break;
-        }
+        if (p.epilogue == Epilogue::Gelu)
+            return p.bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
         return p.bias != nullptr ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
     }
     template <typename Value>

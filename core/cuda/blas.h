@@ -20,8 +20,7 @@ struct BlasLibrary;
 /// What is done to a product's numbers before they are written.
 enum class Epilogue : std::uint8_t {
     None,
-    Gelu,      ///< c = gelu(pre), and pre is kept
-    GeluBack,  ///< times gelu′(pre), of what was kept
+    Gelu,  ///< c = gelu(pre), and pre is kept
 };
 
 /// One product or several of one form: the matrices of the next one lie `strideA`, `strideB`, `strideC` numbers
@@ -32,7 +31,7 @@ struct Products : Product {
     DType factors = DType::F32, result = DType::F32;
     const void* onto = nullptr;  ///< [m,n] F32, laid out as c and added to it in c's place; null: c itself, times beta
     Epilogue epilogue = Epilogue::None;
-    void* pre = nullptr;  ///< [m,n] of an epilogue that has it, laid out as c
+    void* pre = nullptr;  ///< [m,n] of that epilogue, laid out as c
 };
 
 /// Matrix products of one stream by cuBLASLt, in the context's precision. The library is half a gigabyte: it is

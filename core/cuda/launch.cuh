@@ -33,6 +33,12 @@ struct In {
     __device__ float operator[](std::int64_t i) const {
         return rounded ? toFloat(static_cast<const Bf16*>(data)[i]) : static_cast<const float*>(data)[i];
     }
+    /// Places i and i + 1, i even.
+    __device__ float2 two(std::int64_t i) const {
+        if (!rounded) return *reinterpret_cast<const float2*>(static_cast<const float*>(data) + i);
+        const unsigned both = *reinterpret_cast<const unsigned*>(static_cast<const Bf16*>(data) + i);
+        return {__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000u)};
+    }
 };
 inline In inOf(const Tensor& tensor) {
     return {tensor.raw(), tensor.type() == DType::BF16};
@@ -51,8 +57,8 @@ struct Out {
             data[i] = add ? data[i] + value : value;
         }
     }
-    /// The same of places i and i + 1, i even.
-    __device__ void putTwo(std::int64_t i, float first, float second) const {
+    /// The same of places i and i + 1, i even; what is there now, before it is rounded.
+    __device__ float2 putTwo(std::int64_t i, float first, float second) const {
         if (rounded) {
             unsigned& both = *reinterpret_cast<unsigned*>(reinterpret_cast<Bf16*>(data) + i);
             if (add) {
@@ -68,6 +74,7 @@ struct Out {
             }
             both = {first, second};
         }
+        return {first, second};
     }
 };
 template <typename Number>

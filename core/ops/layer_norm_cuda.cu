@@ -29,9 +29,36 @@ struct Row {
         }
     }
     float kept[Pairs == 0 ? 1 : 2 * Pairs];
+    /// two(c) gives the numbers c and c + 1.
     template <typename Read>
-    __device__ void read(int width, const Read& from) {
-        if constexpr (Pairs > 0) each(width, [&](int c, int i) { kept[i] = from(c); });
+    __device__ void read(int width, const Read& two) {
+        if constexpr (Pairs > 0)
+#pragma unroll
+            for (int i = 0; i < Pairs; ++i) {
+                const int c = 2 * static_cast<int>(threadIdx.x) + 64 * i;
+                if (c >= width) continue;
+                const float2 both = two(c);
+                kept[2 * i] = both.x;
+                kept[2 * i + 1] = both.y;
+            }
+    }
+    /// value(c, i) of the whole row to out, and to a copy in bfloat16 where there is one.
+    template <typename Value>
+    __device__ static void write(const Out& out, std::int64_t begin, Bf16* copy, int width, const Value& value) {
+        if constexpr (Pairs == 0) {
+            each(width, [&](int c, int i) {
+                out.put(begin + c, value(c, i));
+                if (copy != nullptr) copy[begin + c] = toBf16(out.data[begin + c]);
+            });
+        } else {
+#pragma unroll
+            for (int i = 0; i < Pairs; ++i) {
+                const int c = 2 * static_cast<int>(threadIdx.x) + 64 * i;
+                if (c >= width) continue;
+                const float2 both = out.putTwo(begin + c, value(c, 2 * i), value(c + 1, 2 * i + 1));
+                if (copy != nullptr) *reinterpret_cast<unsigned*>(copy + begin + c) = packBf16(both.x, both.y);
+            }
+        }
     }
     template <typename Read>
     __device__ float at(int c, int i, const Read& from) const {
@@ -49,7 +76,7 @@ __global__ void forwardKernel(const float* x, const float* gain, const float* bi
     if (row >= rows) return;
     const auto from = [=](int c) { return x[row * width + c]; };
     Row<Pairs> in;
-    in.read(width, from);
+    in.read(width, [=](int c) { return *reinterpret_cast<const float2*>(x + row * width + c); });
     float sum = 0, squares = 0;
     Row<Pairs>::each(width, [&](int c, int i) { sum += in.at(c, i, from); });
     const float m = warpSum(sum) / static_cast<float>(width);
@@ -58,8 +85,8 @@ __global__ void forwardKernel(const float* x, const float* gain, const float* bi
         squares += away * away;
     });
     const float s = 1.0f / sqrtf(warpSum(squares) / static_cast<float>(width) + kEpsilon);
-    Row<Pairs>::each(width,
-                     [&](int c, int i) { y.put(row * width + c, (in.at(c, i, from) - m) * s * gain[c] + bias[c]); });
+    Row<Pairs>::write(y, row * width, nullptr, width,
+                      [&](int c, int i) { return (in.at(c, i, from) - m) * s * gain[c] + bias[c]; });
     if (threadIdx.x == 0) {
         mean[row] = m;
         scale[row] = s;
@@ -76,8 +103,14 @@ __global__ void backwardKernel(const float* x, const float* gain, In dy, const f
     const auto away = [=](int c) { return (x[row * width + c] - m) * s; };
     const auto slope = [=](int c) { return dy[row * width + c] * gain[c]; };
     Row<Pairs> in, gradient;
-    in.read(width, away);
-    gradient.read(width, slope);
+    in.read(width, [=](int c) {
+        const float2 both = *reinterpret_cast<const float2*>(x + row * width + c);
+        return float2{(both.x - m) * s, (both.y - m) * s};
+    });
+    gradient.read(width, [=](int c) {
+        const float2 both = dy.two(row * width + c);
+        return float2{both.x * gain[c], both.y * gain[c + 1]};
+    });
     float sumD = 0, sumDx = 0;
     Row<Pairs>::each(width, [&](int c, int i) {
         const float g = gradient.at(c, i, slope);
@@ -86,10 +119,8 @@ __global__ void backwardKernel(const float* x, const float* gain, In dy, const f
     });
     const float meanD = warpSum(sumD) / static_cast<float>(width);
     const float meanDx = warpSum(sumDx) / static_cast<float>(width);
-    Row<Pairs>::each(width, [&](int c, int i) {
-        const std::int64_t at = row * width + c;
-        dx.put(at, s * (gradient.at(c, i, slope) - meanD - in.at(c, i, away) * meanDx));
-        if (copy != nullptr) copy[at] = toBf16(dx.data[at]);
+    Row<Pairs>::write(dx, row * width, copy, width, [&](int c, int i) {
+        return s * (gradient.at(c, i, slope) - meanD - in.at(c, i, away) * meanDx);
     });
 }
 
