@@ -71,6 +71,7 @@ struct LaneTime {
     double deviceMs = 0;  ///< median by the device's clock, without what the processor does
     double boundMs = 0;   ///< the step's matrix products at the measured rate of one
     double tokensPerSecond = 0;
+    double peakBytes = 0;  ///< parameters, optimizer and the step's arena
 };
 
 /// What is measured beside the shape.
@@ -95,6 +96,7 @@ std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, P
 
     Batch batch;
     std::vector<std::vector<double>> times(lanes.size()), deviceTimes(lanes.size());
+    std::vector<double> peaks(lanes.size());
     for (std::int64_t step = 1; step <= kWarmUpSteps + repeat; ++step) {
         progress.update(
             fmt::format("layers {} length {}: step {}/{}", shape.layers, shape.length, step, kWarmUpSteps + repeat));
@@ -108,6 +110,7 @@ std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, P
             if (step <= kWarmUpSteps) continue;
             times[i].push_back(time);
             deviceTimes[i].push_back(result.milliseconds);
+            peaks[i] = result.memoryBytes;
         }
     }
 
@@ -118,6 +121,7 @@ std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, P
         result.medianMs = median(times[i]);
         result.fastestMs = *std::min_element(times[i].begin(), times[i].end());
         result.deviceMs = median(deviceTimes[i]);
+        result.peakBytes = peaks[i];
         result.boundMs = stepFlops(shape, lanes[i]->config().mechanism, batch, task->vocabulary()) / rate * 1e3;
         result.tokensPerSecond = static_cast<double>(shape.batch * shape.length) / result.medianMs * 1e3;
         results.push_back(result);
@@ -150,6 +154,7 @@ Json timeJson(const LaneTime& time) {
             {"fastest_ms", time.fastestMs},
             {"device_ms", time.deviceMs},
             {"bound_ms", jsonNumber(time.boundMs)},
+            {"peak_mb", time.peakBytes / 1e6},
             {"tokens_per_second", time.tokensPerSecond}};
 }
 

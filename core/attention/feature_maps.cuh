@@ -2,6 +2,7 @@
 
 #include "core/attention/feature_map.h"
 #include "core/attention/tiles.cuh"
+#include "core/cuda/rounded.h"
 
 // What the two halves of feature attention on a device share: the maps (feature_maps_cuda.cu), and the sums over
 // tokens (feature_attention_cuda.cu). Features and all that is kept of a token are laid out by heads, [B,H,T,…].
@@ -31,11 +32,13 @@ struct KeyWeights {
     const float* keep = nullptr;  // [B,T] or null
     float slopes[kMostFeatureHeads] = {};
 };
-void mapForward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& x, float* phi,
+template <typename Number>
+void mapForward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& x, Number* phi,
                 const KeyWeights* keys);
 
 /// From φ̃ and dL/dφ̃ (which becomes scratch) to dL/dx; the gradients of learned projections are added to them.
-void mapBackward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& x, bool keys, const float* phi,
-                 float* dPhi, const Out& dx);
+template <typename Number>
+void mapBackward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& x, bool keys, const Number* phi,
+                 Number* dPhi, const Out& dx);
 
 }  // namespace linscope::cuda

@@ -62,6 +62,9 @@ public:
     Variable forward(const AttentionInput& input) const;
     Variable naive(const AttentionInput& input) const;
 
+    /// Whether forward() takes q, k and v in bfloat16 on a device with that precision, and gives o in it.
+    virtual bool takesBf16() const { return false; }
+
     /// A fresh state of one layer, for decoding token by token. By default it keeps all q, k and v and
     /// computes the whole sequence again. Throws Error unless sizes().causal.
     std::unique_ptr<DecodingState> startDecoding(int layer) const;

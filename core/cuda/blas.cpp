@@ -74,20 +74,26 @@ public:
     Description(const BlasLibrary& library, const Products& p, Precision precision) : m_library(library) {
         const cublasComputeType_t types[] = {CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32,
                                              CUBLAS_COMPUTE_32F_FAST_16BF};
-        check(library.createOperation(&operation, types[static_cast<int>(precision)], CUDA_R_32F),
+        const bool rounded = p.factors == DType::BF16;
+        check(library.createOperation(&operation, rounded ? CUBLAS_COMPUTE_32F : types[static_cast<int>(precision)],
+                                      CUDA_R_32F),
               "describing a product");
         // Row-major matrices are the transposes of column-major ones: Cᵀ = op(B)ᵀ·op(A)ᵀ.
         const cublasOperation_t transposed[2] = {p.transposeB ? CUBLAS_OP_T : CUBLAS_OP_N,
                                                  p.transposeA ? CUBLAS_OP_T : CUBLAS_OP_N};
         set(CUBLASLT_MATMUL_DESC_TRANSA, transposed[0]);
         set(CUBLASLT_MATMUL_DESC_TRANSB, transposed[1]);
-        if (p.bias != nullptr) {
-            set(CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-            set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+        if (const cublasLtEpilogue_t epilogue = epilogueOf(p); epilogue != CUBLASLT_EPILOGUE_DEFAULT)
+            set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
+        if (p.bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+        if (p.pre != nullptr) {
+            set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.pre);
+            set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.ldc);
         }
-        layout(layouts[0], p.transposeB ? p.k : p.n, p.transposeB ? p.n : p.k, p.ldb, p.batches, p.strideB);
-        layout(layouts[1], p.transposeA ? p.m : p.k, p.transposeA ? p.k : p.m, p.lda, p.batches, p.strideA);
-        layout(layouts[2], p.n, p.m, p.ldc, p.batches, p.strideC);
+        const cudaDataType_t from = typeOf(p.factors), to = typeOf(p.result);
+        layout(layouts[0], from, p.transposeB ? p.k : p.n, p.transposeB ? p.n : p.k, p.ldb, p.batches, p.strideB);
+        layout(layouts[1], from, p.transposeA ? p.m : p.k, p.transposeA ? p.k : p.m, p.lda, p.batches, p.strideA);
+        layout(layouts[2], to, p.n, p.m, p.ldc, p.batches, p.strideC);
     }
     ~Description() {
         for (cublasLtMatrixLayout_t l : layouts)
@@ -101,14 +107,20 @@ public:
     cublasLtMatrixLayout_t layouts[3] = {};  // of B, A and C
 
 private:
+    static cudaDataType_t typeOf(DType type) { return type == DType::BF16 ? CUDA_R_16BF : CUDA_R_32F; }
+    static cublasLtEpilogue_t epilogueOf(const Products& p) {
+        if (p.epilogue == Epilogue::Gelu)
+            return p.bias != nullptr ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
+        return p.bias != nullptr ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
+    }
     template <typename Value>
     void set(cublasLtMatmulDescAttributes_t attribute, const Value& value) {
         check(m_library.setOperation(operation, attribute, &value, sizeof(value)), "describing a product");
     }
-    void layout(cublasLtMatrixLayout_t& to, std::int64_t rows, std::int64_t columns, std::int64_t stride,
-                std::int64_t batches, std::int64_t between) {
-        check(m_library.createLayout(&to, CUDA_R_32F, static_cast<std::uint64_t>(rows),
-                                     static_cast<std::uint64_t>(columns), stride),
+    void layout(cublasLtMatrixLayout_t& to, cudaDataType_t type, std::int64_t rows, std::int64_t columns,
+                std::int64_t stride, std::int64_t batches, std::int64_t between) {
+        check(m_library.createLayout(&to, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns),
+                                     stride),
               "describing a matrix");
         if (batches == 1) return;
         const auto count = static_cast<std::int32_t>(batches);
@@ -123,6 +135,7 @@ private:
 
 struct Blas::Algorithm {
     cublasLtMatmulAlgo_t algorithm;
+    bool found;
 };
 
 Blas::Blas(DeviceContext& context) : m_context(context), m_library(std::make_shared<BlasLibrary>()) {
@@ -150,26 +163,48 @@ const Blas::Algorithm& Blas::algorithmOf(const Form& form, void* operation, void
         m_library->heuristic(static_cast<cublasLtHandle_t>(m_handle), static_cast<cublasLtMatmulDesc_t>(operation),
                              of(0), of(1), of(2), of(2), preference, 1, &result, &count);
     m_library->destroyPreference(preference);
-    check(status, "choosing an algorithm");
-    require(count > 0, "cuda", "an algorithm for the product [{}, {}]·[{}, {}], but cuBLASLt has none", form[0],
-            form[2], form[2], form[1]);
-    found = std::make_unique<Algorithm>(Algorithm{result.algo});
+    found = std::make_unique<Algorithm>(Algorithm{result.algo, status == CUBLAS_STATUS_SUCCESS && count > 0});
     return *found;
 }
 
-void Blas::multiply(const Products& p, const float* a, const float* b, float* c) {
-    if (p.m == 0 || p.n == 0 || p.batches == 0) return;
+void Blas::multiply(const Products& p, const void* a, const void* b, void* c) {
+    require(multiplyIfPossible(p, a, b, c), "cuda",
+            "an algorithm for the product [{}, {}]·[{}, {}], but cuBLASLt has none", p.m, p.k, p.k, p.n);
+}
+
+bool Blas::multiplyIfPossible(const Products& p, const void* a, const void* b, void* c) {
+    if (p.m == 0 || p.n == 0 || p.batches == 0) return true;
     Description description(*m_library, p, m_context.precision());
-    const Form form{p.m,       p.n,       p.k,       p.transposeA, p.transposeB,      p.lda,      p.ldb, p.ldc,
-                    p.batches, p.strideA, p.strideB, p.strideC,    p.bias != nullptr, p.beta != 0};
+    const double beta = p.onto != nullptr ? 1.0 : p.beta;
+    const Form form{p.m,
+                    p.n,
+                    p.k,
+                    p.transposeA,
+                    p.transposeB,
+                    p.lda,
+                    p.ldb,
+                    p.ldc,
+                    p.batches,
+                    p.strideA,
+                    p.strideB,
+                    p.strideC,
+                    p.bias != nullptr,
+                    beta != 0,
+                    static_cast<std::int64_t>(p.factors),
+                    static_cast<std::int64_t>(p.result),
+                    p.onto != nullptr,
+                    static_cast<std::int64_t>(p.epilogue),
+                    p.pre != nullptr};
     void* const layouts[3] = {description.layouts[0], description.layouts[1], description.layouts[2]};
     const Algorithm& algorithm = algorithmOf(form, description.operation, layouts);
-    const auto alpha = static_cast<float>(p.alpha), beta = static_cast<float>(p.beta);
+    if (!algorithm.found) return false;
+    const auto alpha = static_cast<float>(p.alpha), times = static_cast<float>(beta);
     check(m_library->matmul(static_cast<cublasLtHandle_t>(m_handle), description.operation, &alpha, b,
-                            description.layouts[0], a, description.layouts[1], &beta, c, description.layouts[2], c,
-                            description.layouts[2], &algorithm.algorithm, m_workspaces[m_context.isBeside() ? 1 : 0],
-                            kWorkspace, m_context.stream()),
+                            description.layouts[0], a, description.layouts[1], &times, p.onto != nullptr ? p.onto : c,
+                            description.layouts[2], c, description.layouts[2], &algorithm.algorithm,
+                            m_workspaces[m_context.isBeside() ? 1 : 0], kWorkspace, m_context.stream()),
           "a matrix product");
+    return true;
 }
 
 }  // namespace linscope::cuda

@@ -90,7 +90,7 @@ public:
 
     /// Matrix products; the library is loaded at the first call.
     cuda::Blas& blas();
-    /// How matrix products are computed. Everything else, sums of products included, is in single precision always.
+    /// How matrix products are computed; their sums are in single precision always.
     Precision precision() const { return m_precision; }
     /// Throws Error where the device has no tensor cores for it. Before the first work.
     void setPrecision(Precision precision);

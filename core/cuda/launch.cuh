@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "core/autograd/tape.h"
 #include "core/cuda/check.h"
 #include "core/cuda/context.h"
+#include "core/cuda/ptx.cuh"
 
 // What kernels and their launches share. Included by .cu files alone.
 
@@ -24,16 +26,74 @@ inline cudaStream_t streamOf(const Variable& x) {
     return contextOf(x).stream();
 }
 
+/// A tensor of either type as a kernel reads it.
+struct In {
+    const void* data = nullptr;
+    bool rounded = false;  ///< the numbers are Bf16
+    __device__ float operator[](std::int64_t i) const {
+        return rounded ? toFloat(static_cast<const Bf16*>(data)[i]) : static_cast<const float*>(data)[i];
+    }
+    /// Places i and i + 1, i even.
+    __device__ float2 two(std::int64_t i) const {
+        if (!rounded) return *reinterpret_cast<const float2*>(static_cast<const float*>(data) + i);
+        const unsigned both = *reinterpret_cast<const unsigned*>(static_cast<const Bf16*>(data) + i);
+        return {__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000u)};
+    }
+};
+inline In inOf(const Tensor& tensor) {
+    return {tensor.raw(), tensor.type() == DType::BF16};
+}
+
 /// A Variable::Sink as a kernel sees it.
 struct Out {
     float* data = nullptr;  ///< null: nobody asks for this gradient
     bool add = false;
-    __device__ void put(std::int64_t i, float value) const { data[i] = add ? data[i] + value : value; }
+    bool rounded = false;  ///< the numbers at `data` are Bf16
+    __device__ void put(std::int64_t i, float value) const {
+        if (rounded) {
+            Bf16* numbers = reinterpret_cast<Bf16*>(data);
+            numbers[i] = toBf16(add ? toFloat(numbers[i]) + value : value);
+        } else {
+            data[i] = add ? data[i] + value : value;
+        }
+    }
+    /// The same of places i and i + 1, i even; what is there now, before it is rounded.
+    __device__ float2 putTwo(std::int64_t i, float first, float second) const {
+        if (rounded) {
+            unsigned& both = *reinterpret_cast<unsigned*>(reinterpret_cast<Bf16*>(data) + i);
+            if (add) {
+                first += __uint_as_float(both << 16);
+                second += __uint_as_float(both & 0xFFFF0000u);
+            }
+            both = packBf16(first, second);
+        } else {
+            float2& both = *reinterpret_cast<float2*>(data + i);
+            if (add) {
+                first += both.x;
+                second += both.y;
+            }
+            both = {first, second};
+        }
+        return {first, second};
+    }
 };
+template <typename Number>
+__host__ __device__ Out outAt(Number* numbers, bool add = false) {
+    return {reinterpret_cast<float*>(numbers), add, std::is_same_v<Number, Bf16>};
+}
+__device__ inline void setNumber(float& number, float value) {
+    number = value;
+}
+__device__ inline void setNumber(Bf16& number, float value) {
+    number = toBf16(value);
+}
+inline Out outOf(const Tensor& tensor, bool add = false) {
+    return {static_cast<float*>(tensor.raw()), add, tensor.type() == DType::BF16};
+}
 inline Out outOf(const Variable& x) {
     if (!x || !x.needsGradient()) return {};
     const Variable::Sink sink = x.gradientSink();
-    return {sink.tensor.onDeviceAs<float>(), sink.accumulate};
+    return outOf(sink.tensor, sink.accumulate);
 }
 
 /// function(i) for i in [0, count), on as many threads.

@@ -6,11 +6,11 @@
 
 namespace linscope {
 
-/// What factors of matrix products are rounded to. (Tensors are in single precision whatever this says.)
+/// What factors of matrix products are rounded to; their sums are in single precision always.
 enum class Precision : std::uint8_t {
     Single,  ///< not at all
     Tf32,    ///< 10 bits of fraction, on tensor cores
-    Bf16,    ///< 7 bits in linear layers; attention's own products stay at TF32
+    Bf16,    ///< 7 bits; what products alone read is kept in this type (core/cuda/rounded.h)
 };
 inline constexpr std::array<const char*, 3> kPrecisionNames{"fp32", "tf32", "bf16"};
 constexpr const char* nameOf(Precision precision) {

@@ -5,41 +5,50 @@
 namespace linscope::cuda {
 namespace {
 
-constexpr int kColumns = 32, kLines = 8;  // of a block
+constexpr int kThreadsOfLine = 32, kLines = 8;  // of a block; a thread has two columns
 constexpr std::int64_t kRowsOfPart = 64;
 
-/// partial [parts,2,C]: sums of dy and of dy·(x − mean)·scale over the rows of a part. The block that comes last to
+/// partial [parts,C/2,4]: sums of dy and of dy·(x − mean)·scale over the rows of a part. The block that comes last to
 /// its columns then sums the parts, in their order: who that is changes nothing.
 __global__ void sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial, unsigned* arrived, Out dGain,
                           Out dBias) {
-    __shared__ float bias[kLines][kColumns], gain[kLines][kColumns];
+    __shared__ float4 lines[kLines][kThreadsOfLine];
     __shared__ bool last;
-    const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * kColumns + threadIdx.x;
+    const std::int64_t column = 2 * (static_cast<std::int64_t>(blockIdx.x) * kThreadsOfLine + threadIdx.x);
     const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * rowsOfPart;
     const std::int64_t end = min(s.rows, first + rowsOfPart);
-    const bool there = column < s.columns;
-    float sumBias = 0, sumGain = 0;
+    const bool there = column < s.columns, two = column + 1 < s.columns, even = s.columns % 2 == 0;
+    const In dy{s.dy, s.rounded}, x{s.x, false};
+    const auto read = [=](const In& from, std::int64_t at) {
+        return even ? from.two(at) : float2{from[at], two ? from[at + 1] : 0.0f};
+    };
+    float4 sum{};  // of the bias' two columns, and of the gain's
     if (there)
+#pragma unroll 4
         for (std::int64_t row = first + threadIdx.y; row < end; row += kLines) {
-            const float d = s.dy[row * s.columns + column];
-            sumBias += d;
-            if (s.x != nullptr) sumGain += d * (s.x[row * s.columns + column] - s.mean[row]) * s.scale[row];
+            const std::int64_t at = row * s.columns + column;
+            const float2 d = read(dy, at);
+            sum.x += d.x;
+            sum.y += d.y;
+            if (s.x == nullptr) continue;
+            const float2 v = read(x, at);
+            sum.z += d.x * (v.x - s.mean[row]) * s.scale[row];
+            sum.w += d.y * (v.y - s.mean[row]) * s.scale[row];
         }
+    const auto add = [](float4& to, const float4& more) {
+        to = {to.x + more.x, to.y + more.y, to.z + more.z, to.w + more.w};
+    };
     const auto overLines = [&] {
-        bias[threadIdx.y][threadIdx.x] = sumBias;
-        gain[threadIdx.y][threadIdx.x] = sumGain;
+        lines[threadIdx.y][threadIdx.x] = sum;
         __syncthreads();
         if (threadIdx.y != 0) return;
-        for (int line = 1; line < kLines; ++line) {
-            sumBias += bias[line][threadIdx.x];
-            sumGain += gain[line][threadIdx.x];
-        }
+        for (int line = 1; line < kLines; ++line) add(sum, lines[line][threadIdx.x]);
     };
     overLines();
+    auto* parts = reinterpret_cast<float4*>(partial);  // [parts, pairs of columns]
+    const std::int64_t pairs = (s.columns + 1) / 2;
     if (threadIdx.y == 0 && there) {
-        float* out = partial + static_cast<std::int64_t>(blockIdx.y) * 2 * s.columns;
-        out[column] = sumBias;
-        out[s.columns + column] = sumGain;
+        parts[blockIdx.y * pairs + column / 2] = sum;
         __threadfence();
     }
     __syncthreads();
@@ -50,17 +59,17 @@ __global__ void sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial,
     __syncthreads();
     if (!last) return;
     __threadfence();
-    sumBias = sumGain = 0;
+    sum = {};
     if (there)
-        for (unsigned part = threadIdx.y; part < gridDim.y; part += kLines) {
-            const float* in = partial + static_cast<std::int64_t>(part) * 2 * s.columns;
-            sumBias += __ldcg(in + column);
-            sumGain += __ldcg(in + s.columns + column);
-        }
+#pragma unroll 4
+        for (unsigned part = threadIdx.y; part < gridDim.y; part += kLines)
+            add(sum, __ldcg(parts + part * pairs + column / 2));
     overLines();
     if (threadIdx.y != 0 || !there) return;
-    if (dBias.data != nullptr) dBias.put(column, sumBias);
-    if (dGain.data != nullptr) dGain.put(column, sumGain);
+    if (dBias.data != nullptr) dBias.put(column, sum.x);
+    if (dBias.data != nullptr && two) dBias.put(column + 1, sum.y);
+    if (dGain.data != nullptr) dGain.put(column, sum.z);
+    if (dGain.data != nullptr && two) dGain.put(column + 1, sum.w);
 }
 
 }  // namespace
@@ -71,11 +80,11 @@ void sumColumns(Arena& arena, const ColumnSums& sums, const Variable& gain, cons
     // At most 128 parts, so that the second sum stays short.
     const std::int64_t rowsOfPart = std::max(kRowsOfPart, (sums.rows + 127) / 128);
     const std::int64_t parts = (sums.rows + rowsOfPart - 1) / rowsOfPart;
-    float* partial = arena.tensor({parts, 2, sums.columns}).onDeviceAs<float>();
+    float* partial = arena.tensor({parts, (sums.columns + 1) / 2, 4}).onDeviceAs<float>();
     DeviceContext& context = *arena.context();
-    const dim3 blocks(blocksFor(sums.columns, kColumns), static_cast<unsigned>(parts));
-    sumKernel<<<blocks, dim3(kColumns, kLines), 0, context.stream()>>>(sums, rowsOfPart, partial,
-                                                                       context.counters(blocks.x), dGain, dBias);
+    const dim3 blocks(blocksFor(sums.columns, 2 * kThreadsOfLine), static_cast<unsigned>(parts));
+    sumKernel<<<blocks, dim3(kThreadsOfLine, kLines), 0, context.stream()>>>(sums, rowsOfPart, partial,
+                                                                             context.counters(blocks.x), dGain, dBias);
     checkLaunch("sums of columns");
 }
 

@@ -11,7 +11,8 @@ namespace linscope::cuda {
 /// Σ dy·(x − mean)·scale.
 struct ColumnSums {
     const float* x = nullptr;  // [R,C] or null
-    const float* dy = nullptr;
+    const void* dy = nullptr;  ///< F32, or BF16 where `rounded`
+    bool rounded = false;
     const float *mean = nullptr, *scale = nullptr;  // [R]
     std::int64_t rows = 0, columns = 0;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/cuda/rounded.h"
 
 namespace linscope {
 namespace {
@@ -26,10 +27,14 @@ DeviceParameters::DeviceParameters(DeviceContext& context, ParameterStore& store
     m_memory = static_cast<float*>(context.allocate(bytes()));
     m_chunks = static_cast<std::uint8_t*>(context.allocate(static_cast<std::size_t>(m_size / kChunk) + 1));
     context.fill(m_memory, 0, bytes());
+    if (context.precision() == Precision::Bf16)
+        m_rounded = static_cast<Bf16*>(context.allocate(sizeof(Bf16) * static_cast<std::size_t>(m_size)));
     std::int64_t at = 0;
     for (Parameter& p : store.all()) {
         p.onDevice.value = Tensor(values() + at, p.value.shape(), DType::F32, Device::Cuda);
         p.onDevice.gradient = Tensor(gradients() + at, p.value.shape(), DType::F32, Device::Cuda);
+        if (m_rounded != nullptr)
+            p.onDevice.rounded = Tensor(m_rounded + at, p.value.shape(), DType::BF16, Device::Cuda);
         at += padded(p.value.elements());
     }
     refreshChunks();
@@ -39,6 +44,7 @@ DeviceParameters::DeviceParameters(DeviceContext& context, ParameterStore& store
 
 DeviceParameters::~DeviceParameters() {
     m_context.release(m_chunks);
+    m_context.release(m_rounded);
     m_context.release(m_memory);
     for (Parameter& p : m_store.all()) p.onDevice = {};
 }
@@ -53,6 +59,7 @@ void DeviceParameters::upload(bool buffersAlone) {
                                static_cast<std::size_t>(from.bytes()));
         }
     }
+    if (m_rounded != nullptr) cuda::roundInto(m_context, values(), m_rounded, m_size);
 }
 
 void DeviceParameters::currentOnDevice() {

@@ -9,8 +9,9 @@
 namespace linscope {
 
 /// The parameters of one store in the memory of a device: all values behind one another, then all gradients and both
-/// moments in the same order, so that one kernel steps them all and one fill clears the gradients. Each parameter
-/// starts at a multiple of kChunk and knows its own part (Parameter::onDevice).
+/// moments in the same order, so that one kernel steps them all and one fill clears the gradients. With precision
+/// "bf16" there is a fifth run, the values in bfloat16, which products read. Each parameter starts at a multiple of
+/// kChunk and knows its own part (Parameter::onDevice).
 ///
 /// The store's own tensors are the processor's copies: what is built, drawn, loaded, probed and saved. Neither side
 /// follows the other by itself: stepped() and changedOnHost() say which is newer, and currentOnHost() and
@@ -45,6 +46,8 @@ public:
     float* gradients() const { return m_memory + m_size; }
     float* firstMoments() const { return m_memory + 2 * m_size; }
     float* secondMoments() const { return m_memory + 3 * m_size; }
+    /// The values in bfloat16, which whoever changes them keeps in step; null with another precision.
+    Bf16* rounded() const { return m_rounded; }
     /// [size/kChunk] bit 0: is stepped; bit 1: decays.
     const std::uint8_t* chunks() const { return m_chunks; }
     std::size_t bytes() const { return 4 * sizeof(float) * static_cast<std::size_t>(m_size); }
@@ -58,6 +61,7 @@ private:
     std::int64_t m_size = 0;
     float* m_memory = nullptr;
     std::uint8_t* m_chunks = nullptr;
+    Bf16* m_rounded = nullptr;
     Newer m_newer = Newer::Neither;
 };
 

@@ -10,8 +10,12 @@
 namespace linscope {
 
 Variable leafOf(Tape& tape, const Parameter& p) {
-    if (tape.arena().device() == Device::Cuda)
-        return p.trained() ? tape.leaf(p.onDevice.value, p.onDevice.gradient) : tape.constant(p.onDevice.value);
+    if (tape.arena().device() == Device::Cuda) {
+        const Variable x =
+            p.trained() ? tape.leaf(p.onDevice.value, p.onDevice.gradient) : tape.constant(p.onDevice.value);
+        x.state()->rounded = p.onDevice.rounded;
+        return x;
+    }
     return p.trained() ? tape.leaf(p.value, p.gradient) : tape.constant(p.value);
 }
 

@@ -24,6 +24,7 @@ struct Parameter {
     /// Where the device has the same, or empty (core/nn/device_parameters.h).
     struct OnDevice {
         Tensor value, gradient;
+        Tensor rounded;  ///< the value in bfloat16, with that precision alone
     } onDevice;
 };
 

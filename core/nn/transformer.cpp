@@ -95,25 +95,29 @@ Transformer::Transformer(const ModelOptions& options, const ModelShape& shape, c
 template <typename Attend>
 Variable Transformer::block(const Block& b, const Variable& x, Attend&& attend) const {
     Tape& tape = x.tape();
-    const auto apply = [&](const Linear& l, const Variable& in, Activation activation = Activation::None) {
-        return linear(in, leafOf(tape, *l.weight), leafOf(tape, *l.bias), activation);
-    };
+    const auto layerOf = [&](const Linear& l) { return Layer{leafOf(tape, *l.weight), leafOf(tape, *l.bias)}; };
     const auto normed = [&](const Linear& l, const Variable& in) {
-        return layerNorm(in, leafOf(tape, *l.weight), leafOf(tape, *l.bias));
+        const Layer norm = layerOf(l);
+        return layerNorm(in, norm.weight, norm.bias, Readers::Products);
     };
     const Shape flat = x.shape();
     const Shape heads{flat[0], flat[1], m_options.heads, m_options.width / m_options.heads};
     const Variable h = normed(b.norm1, x);
-    const auto headsOf = [&](const Linear& l) { return reshape(apply(l, h), heads); };
+    const Readers readers = m_mechanism.takesBf16() ? Readers::Products : Readers::Any;
+    const auto headsOf = [&](const Linear& l) {
+        const Layer layer = layerOf(l);
+        return reshape(linear(h, layer.weight, layer.bias, Activation::None, readers), heads);
+    };
     const Variable q = headsOf(b.query), k = headsOf(b.key), v = headsOf(b.value);
     const Variable o = attend(q, k, v);
-    const Variable middle = add(x, apply(b.output, reshape(o, flat)));
-    return add(middle, apply(b.down, apply(b.up, normed(b.norm2, middle), Activation::Gelu)));
+    const Layer output = layerOf(b.output);
+    const Variable middle = linearOnto(x, reshape(o, flat), output.weight, output.bias);
+    return feedForward(middle, normed(b.norm2, middle), layerOf(b.up), layerOf(b.down));
 }
 
 Variable Transformer::head(const Variable& chosen) const {
     Tape& tape = chosen.tape();
-    return linear(layerNorm(chosen, leafOf(tape, *m_norm.weight), leafOf(tape, *m_norm.bias)),
+    return linear(layerNorm(chosen, leafOf(tape, *m_norm.weight), leafOf(tape, *m_norm.bias), Readers::Products),
                   leafOf(tape, *m_head.weight), leafOf(tape, *m_head.bias));
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/cuda/blas.h"
 #include "core/cuda/device.h"
+#include "core/cuda/rounded.h"
 #include "core/no_cuda/absent.h"
 
 // The constructor throws, so that nothing else here is ever reached.
@@ -15,7 +16,13 @@ Blas::Blas(DeviceContext& context) : m_context(context) {
     absent();
 }
 Blas::~Blas() = default;
-void Blas::multiply(const Products&, const float*, const float*, float*) {
+void Blas::multiply(const Products&, const void*, const void*, void*) {
+    absent();
+}
+bool Blas::multiplyIfPossible(const Products&, const void*, const void*, void*) {
+    absent();
+}
+void roundInto(DeviceContext&, const float*, Bf16*, std::int64_t) {
     absent();
 }
 

@@ -46,10 +46,16 @@ Variable meanTokens(const Variable&, std::span<const float>) {
 Variable selectRows(const Variable&, std::span<const std::int64_t>) {
     absent();
 }
-Variable layerNorm(const Variable&, const Variable&, const Variable&) {
+Variable layerNorm(const Variable&, const Variable&, const Variable&, Readers) {
     absent();
 }
-Variable linear(const Variable&, const Variable&, const Variable&, Activation, const Shape&) {
+Variable linear(const Variable&, const Variable&, const Variable&, Activation, Readers, const Shape&) {
+    absent();
+}
+Variable linearOnto(const Variable&, const Variable&, const Variable&, const Variable&) {
+    absent();
+}
+Variable feedForward(const Variable&, const Variable&, const Layer&, const Layer&) {
     absent();
 }
 CrossEntropy crossEntropy(const Variable&, std::span<const std::int32_t>) {

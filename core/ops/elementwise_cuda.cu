@@ -7,12 +7,12 @@ namespace {
 /// to (+)= factor·from
 void spread(const Variable& x, const Variable& y, float factor) {
     const Out out = outOf(x);
-    const float* gradient = y.gradient().onDeviceAs<float>();
+    const In gradient = inOf(y.gradient());
     forEach(streamOf(y), y.value().elements(), "scale, backwards",
             [=] __device__(std::int64_t i) { out.put(i, factor * gradient[i]); });
 }
 
-void scaleRowsInto(cudaStream_t stream, const float* in, const float* factors, Out out, std::int64_t rows,
+void scaleRowsInto(cudaStream_t stream, const In& in, const float* factors, Out out, std::int64_t rows,
                    std::int64_t width) {
     forEach(stream, rows * width, "scaleRows", [=] __device__(std::int64_t i) {
         const float factor = factors[i / width];
@@ -39,10 +39,10 @@ Variable add(const Variable& a, const Variable& b) {
 Variable scale(const Variable& x, double factor) {
     Tape& tape = x.tape();
     const Variable y = tape.result(x.shape(), x.type(), x);
-    const float* in = x.value().onDeviceAs<float>();
-    float* out = y.value().onDeviceAs<float>();
+    const In in = inOf(x.value());
+    const Out out = outOf(y.value());
     const auto times = static_cast<float>(factor);
-    forEach(streamOf(y), y.value().elements(), "scale", [=] __device__(std::int64_t i) { out[i] = times * in[i]; });
+    forEach(streamOf(y), y.value().elements(), "scale", [=] __device__(std::int64_t i) { out.put(i, times * in[i]); });
     tape.record(y, [=] { spread(x, y, times); });
     return y;
 }
@@ -52,8 +52,8 @@ Variable scaleRows(const Variable& x, std::span<const float> factors) {
     const Variable y = tape.result(x.shape(), x.type(), x);
     const std::int64_t width = x.shape()[-1], rows = x.value().elements() / width;
     const float* data = factors.data();
-    scaleRowsInto(streamOf(y), x.value().onDeviceAs<float>(), data, {y.value().onDeviceAs<float>()}, rows, width);
-    tape.record(y, [=] { scaleRowsInto(streamOf(y), y.gradient().onDeviceAs<float>(), data, outOf(x), rows, width); });
+    scaleRowsInto(streamOf(y), inOf(x.value()), data, outOf(y.value()), rows, width);
+    tape.record(y, [=] { scaleRowsInto(streamOf(y), inOf(y.gradient()), data, outOf(x), rows, width); });
     return y;
 }
 

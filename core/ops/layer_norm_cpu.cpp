@@ -77,12 +77,12 @@ void backward(const Variable& x, const Variable& gain, const Variable& bias, con
 
 }  // namespace
 
-Variable layerNorm(const Variable& x, const Variable& gain, const Variable& bias) {
+Variable layerNorm(const Variable& x, const Variable& gain, const Variable& bias, Readers readers) {
     const std::int64_t width = x.shape()[-1], rows = x.value().elements() / width;
     require(gain.shape() == Shape{width} && bias.shape() == Shape{width}, "layerNorm",
             "x [..., C], gain [C], bias [C], but got {}, {}, {}", x.shape().text(), gain.shape().text(),
             bias.shape().text());
-    if (x.value().onDevice()) return cuda::layerNorm(x, gain, bias);
+    if (x.value().onDevice()) return cuda::layerNorm(x, gain, bias, readers);
     Tape& tape = x.tape();
     const Variable y = tape.result(x.shape(), x.type(), x, gain, bias);
     const Tensor mean = tape.arena().tensor({rows}, x.type()), scale = tape.arena().tensor({rows}, x.type());

@@ -9,16 +9,32 @@ enum class Activation {
     Gelu,  ///< tanh form (Hendrycks & Gimpel 2016, §2)
 };
 
+/// Who reads a result. What products alone read, or what rounds it to their factors anyway, is kept in bfloat16 on a
+/// device with precision "bf16"; everything else is in single precision.
+enum class Readers { Any, Products };
+
 /// y = f(x·Wᵀ + b), f the activation. x [..., I], weight [O, I], bias [O] → [..., O].
 /// Bias and activation are applied while a block of rows is still in cache.
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
-                Activation activation = Activation::None);
+                Activation activation = Activation::None, Readers readers = Readers::Any);
+
+/// onto + x·Wᵀ + b. onto [..., O]
+Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias);
+
+/// The weight and bias of a linear layer.
+struct Layer {
+    Variable weight, bias;  // [O, I], [O]
+};
+/// onto + down(gelu(up(x))): the two layers of a transformer's MLP with the residual. onto and x [..., C]
+Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down);
 
 // The same on a CUDA device; the functions above come here with tensors of one, checked.
 namespace cuda {
 /// `shape` is the result's.
-Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation,
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation, Readers readers,
                 const Shape& shape);
+Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias);
+Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down);
 }  // namespace cuda
 
 }  // namespace linscope

@@ -5,6 +5,7 @@
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/gelu.h"
 #include "core/ops/gemm.h"
 
@@ -82,14 +83,15 @@ void backward(const Variable& x, const Variable& weight, const Variable& bias, c
 
 }  // namespace
 
-Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation) {
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation,
+                Readers readers) {
     require(
         weight.shape().rank() == 2 && x.shape()[-1] == weight.shape()[1] && bias.shape() == Shape{weight.shape()[0]},
         "linear", "x [..., I], weight [O, I], bias [O], but got {}, {}, {}", x.shape().text(), weight.shape().text(),
         bias.shape().text());
     const std::int64_t rows = x.shape().product(0, x.shape().rank() - 1), out = weight.shape()[0];
     const Shape shape = x.shape().rank() == 3 ? Shape{x.shape()[0], x.shape()[1], out} : Shape{rows, out};
-    if (x.value().onDevice()) return cuda::linear(x, weight, bias, activation, shape);
+    if (x.value().onDevice()) return cuda::linear(x, weight, bias, activation, readers, shape);
     Tape& tape = x.tape();
     const Variable y = tape.result(shape, x.type(), x, weight, bias);
     const Tensor pre = activation == Activation::None ? Tensor{} : tape.arena().tensor(shape, x.type());
@@ -102,6 +104,16 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
                      [&](auto zero) { backward<decltype(zero)>(x, weight, bias, y.gradient(), pre, dPre, rows); });
     });
     return y;
+}
+
+Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias) {
+    if (x.value().onDevice()) return cuda::linearOnto(onto, x, weight, bias);
+    return add(onto, linear(x, weight, bias));
+}
+
+Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down) {
+    if (x.value().onDevice()) return cuda::feedForward(onto, x, up, down);
+    return linearOnto(onto, linear(x, up.weight, up.bias, Activation::Gelu), down.weight, down.bias);
 }
 
 }  // namespace linscope

@@ -1,6 +1,10 @@
+#include <array>
+
 #include "core/cuda/blas.h"
 #include "core/cuda/launch.cuh"
 #include "core/cuda/reduce.h"
+#include "core/cuda/rounded.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/linear.h"
 
 namespace linscope::cuda {
@@ -40,52 +44,164 @@ void apply(cudaStream_t stream, const char* name, Function function, const float
     });
 }
 
+/// The same of numbers in bfloat16: to = function(x), or with `gradient` to = function(x, to). Four pairs by each
+/// thread.
+template <typename Function>
+void applyRounded(cudaStream_t stream, const char* name, Function function, const Tensor& x, const Tensor& to,
+                  bool gradient) {
+    const Bf16* in = x.onDeviceAs<Bf16>();
+    Bf16* out = to.onDeviceAs<Bf16>();
+    const std::int64_t count = x.elements(), eights = count / 8;
+    forEach(stream, eights, name, [=] __device__(std::int64_t i) {
+        const In from{in, true};
+        const Out into = outAt(out);
+#pragma unroll
+        for (int pair = 0; pair < 4; ++pair) {
+            const std::int64_t at = 8 * i + 2 * pair;
+            const float2 v = from.two(at), d = gradient ? In{out, true}.two(at) : float2{};
+            into.putTwo(at, function(v.x, d.x), function(v.y, d.y));
+        }
+    });
+    forEach(stream, count - 8 * eights, name, [=] __device__(std::int64_t i) {
+        const std::int64_t at = 8 * eights + i;
+        out[at] = toBf16(function(toFloat(in[at]), gradient ? toFloat(out[at]) : 0.0f));
+    });
+}
+
+bool inBf16(const Variable& x) {
+    return contextOf(x).precision() == Precision::Bf16;
+}
+/// A value as the factor of a product.
+Tensor factorOf(const Variable& x) {
+    return inBf16(x) ? roundedOf(x) : x.value();
+}
+
+/// y = x·Wᵀ + b, with more where `form` says so.
+Products forwardForm(const Variable& weight, const Variable& bias, std::int64_t rows, const Tensor& y) {
+    const std::int64_t out = weight.shape()[0], in = weight.shape()[1];
+    Products form{{.m = rows, .n = out, .k = in, .transposeB = true, .lda = in, .ldb = in, .ldc = out}};
+    form.factors = inBf16(weight) ? DType::BF16 : DType::F32;
+    form.result = y.type();
+    form.bias = (y.type() == DType::BF16 ? roundedOf(bias) : bias.value()).raw();
+    return form;
+}
+/// dx (+)= dy·W
+Products backwardForm(const Variable& weight, const Tensor& dy, const Out& dx) {
+    const std::int64_t out = weight.shape()[0], in = weight.shape()[1];
+    Products form{
+        {.m = dy.elements() / out, .n = in, .k = out, .lda = out, .ldb = in, .ldc = in, .beta = dx.add ? 1.0 : 0.0}};
+    form.factors = dy.type();
+    form.result = dx.rounded ? DType::BF16 : DType::F32;
+    return form;
+}
+
+/// The gradients of weight and bias from dy and x, factors both, which nobody may write to before the tape joins.
+void parametersBackward(const Tensor& dy, const Tensor& x, const Variable& weight, const Variable& bias) {
+    const std::int64_t out = weight.shape()[0], in = weight.shape()[1], rows = dy.elements() / out;
+    DeviceContext& context = contextOf(weight);
+    const DeviceContext::Beside beside(context);
+    if (weight.needsGradient()) {
+        const Out dw = outOf(weight);
+        Products form{{.m = out,
+                       .n = in,
+                       .k = rows,
+                       .transposeA = true,
+                       .lda = out,
+                       .ldb = in,
+                       .ldc = in,
+                       .beta = dw.add ? 1.0 : 0.0}};
+        form.factors = dy.type();
+        context.blas().multiply(form, dy.raw(), x.raw(), dw.data);
+    }
+    sumColumns(weight.tape().arena(),
+               {.dy = dy.raw(), .rounded = dy.type() == DType::BF16, .rows = rows, .columns = out}, {}, bias);
+}
+
+void inputBackward(const Tensor& dy, const Variable& x, const Variable& weight) {
+    if (!x.needsGradient()) return;
+    const Out dx = outOf(x);
+    contextOf(x).blas().multiply(backwardForm(weight, dy, dx), dy.raw(), factorOf(weight).raw(), dx.data);
+}
+
 }  // namespace
 
-Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation,
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation, Readers readers,
                 const Shape& shape) {
-    const std::int64_t out = weight.shape()[0], in = weight.shape()[1], rows = x.value().elements() / in;
+    const std::int64_t out = weight.shape()[0], rows = shape.elements() / out;
     Tape& tape = x.tape();
-    const Variable y = tape.result(shape, x.type(), x, weight, bias);
-    const Tensor pre = activation == Activation::None ? Tensor{} : tape.arena().tensor(shape, x.type());
-    float* target = (pre.empty() ? y.value() : pre).onDeviceAs<float>();
-    Blas& blas = contextOf(y).blas();
-    blas.multiply({{.m = rows, .n = out, .k = in, .transposeB = true, .lda = in, .ldb = in, .ldc = out},
-                   1,
-                   0,
-                   0,
-                   0,
-                   bias.value().onDeviceAs<float>()},
-                  x.value().onDeviceAs<float>(), weight.value().onDeviceAs<float>(), target);
-    if (!pre.empty()) apply(streamOf(y), "gelu", Gelu{}, target, nullptr, y.value().onDeviceAs<float>(), rows * out);
+    const bool active = activation != Activation::None;
+    const DType type = readers == Readers::Products && !active ? productType(tape.arena()) : DType::F32;
+    const Variable y = tape.result(shape, type, x, weight, bias);
+    const Tensor pre = active ? tape.arena().tensor(shape) : Tensor{};
+    const Tensor& target = active ? pre : y.value();
+    contextOf(y).blas().multiply(forwardForm(weight, bias, rows, target), factorOf(x).raw(), factorOf(weight).raw(),
+                                 target.raw());
+    if (active)
+        apply(streamOf(y), "gelu", Gelu{}, pre.onDeviceAs<float>(), nullptr, y.value().onDeviceAs<float>(), rows * out);
     tape.record(y, [=] {
-        Blas& products = contextOf(y).blas();
-        const float* gradient = y.gradient().onDeviceAs<float>();
+        Tensor dy = y.gradient();
         if (!pre.empty()) {
-            float* dPre = y.tape().arena().tensor(pre.shape(), pre.type()).onDeviceAs<float>();
-            apply(streamOf(y), "gelu, backwards", GeluBack{}, pre.onDeviceAs<float>(), gradient, dPre, rows * out);
-            gradient = dPre;
+            dy = y.tape().arena().tensor(pre.shape());
+            apply(streamOf(y), "gelu, backwards", GeluBack{}, pre.onDeviceAs<float>(), y.gradient().onDeviceAs<float>(),
+                  dy.onDeviceAs<float>(), rows * out);
+            if (inBf16(y)) dy = rounded(y.tape().arena(), dy);
+        } else if (inBf16(y)) {
+            dy = roundedGradientOf(y);
         }
-        if (x.needsGradient()) {
-            const Out dx = outOf(x);
-            products.multiply(
-                {{.m = rows, .n = in, .k = out, .lda = out, .ldb = in, .ldc = in, .beta = dx.add ? 1.0 : 0.0}},
-                gradient, weight.value().onDeviceAs<float>(), dx.data);
-        }
-        const DeviceContext::Beside beside(contextOf(y));
-        if (weight.needsGradient()) {
-            const Out dw = outOf(weight);
-            products.multiply({{.m = out,
-                                .n = in,
-                                .k = rows,
-                                .transposeA = true,
-                                .lda = out,
-                                .ldb = in,
-                                .ldc = in,
-                                .beta = dw.add ? 1.0 : 0.0}},
-                              gradient, x.value().onDeviceAs<float>(), dw.data);
-        }
-        sumColumns(y.tape().arena(), {.dy = gradient, .rows = rows, .columns = out}, {}, bias);
+        inputBackward(dy, x, weight);
+        parametersBackward(dy, factorOf(x), weight, bias);
+    });
+    return y;
+}
+
+Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias) {
+    if (!inBf16(x)) return cuda::add(onto, linscope::linear(x, weight, bias));
+    const std::int64_t rows = onto.value().elements() / weight.shape()[0];
+    const Variable y = x.tape().result(onto.shape(), DType::F32, onto, x, weight, bias);
+    Products form = forwardForm(weight, bias, rows, y.value());
+    form.onto = onto.value().onDeviceAs<float>();
+    contextOf(y).blas().multiply(form, factorOf(x).raw(), factorOf(weight).raw(), y.value().raw());
+    x.tape().record(y, [=] {
+        const Tensor dy = roundedGradientOf(y);
+        inputBackward(dy, x, weight);
+        parametersBackward(dy, factorOf(x), weight, bias);
+        // The products beside read the copy, so that onto may take the gradient itself over and add to it.
+        if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);
+    });
+    return y;
+}
+
+Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down) {
+    if (!inBf16(x))
+        return cuda::linearOnto(onto, linscope::linear(x, up.weight, up.bias, Activation::Gelu), down.weight,
+                                down.bias);
+    Tape& tape = x.tape();
+    Arena& arena = tape.arena();
+    const std::int64_t inner = up.weight.shape()[0], rows = x.value().elements() / up.weight.shape()[1];
+    const Variable y = tape.result(onto.shape(), DType::F32, onto, x, up.weight, up.bias, down.weight, down.bias);
+    const Tensor pre = arena.tensor({rows, inner}, DType::BF16), hidden = arena.tensor({rows, inner}, DType::BF16);
+    Blas& blas = contextOf(y).blas();
+    Products form = forwardForm(up.weight, up.bias, rows, hidden);
+    form.epilogue = Epilogue::Gelu;
+    form.pre = pre.raw();
+    if (!blas.multiplyIfPossible(form, roundedOf(x).raw(), roundedOf(up.weight).raw(), hidden.raw())) {
+        blas.multiply(forwardForm(up.weight, up.bias, rows, pre), roundedOf(x).raw(), roundedOf(up.weight).raw(),
+                      pre.raw());
+        applyRounded(streamOf(y), "gelu", Gelu{}, pre, hidden, false);
+    }
+    form = forwardForm(down.weight, down.bias, rows, y.value());
+    form.onto = onto.value().onDeviceAs<float>();
+    blas.multiply(form, hidden.raw(), roundedOf(down.weight).raw(), y.value().raw());
+    tape.record(y, [=] {
+        const Tensor dy = roundedGradientOf(y), dPre = y.tape().arena().tensor(pre.shape(), DType::BF16);
+        // By a kernel of its own: with GELU's gradient as an epilogue the product takes three times as long.
+        contextOf(y).blas().multiply(backwardForm(down.weight, dy, outOf(dPre)), dy.raw(), roundedOf(down.weight).raw(),
+                                     dPre.raw());
+        applyRounded(streamOf(y), "gelu, backwards", GeluBack{}, pre, dPre, true);
+        parametersBackward(dy, hidden, down.weight, down.bias);
+        inputBackward(dPre, x, up.weight);
+        parametersBackward(dPre, roundedOf(x), up.weight, up.bias);
+        if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);
     });
     return y;
 }

@@ -5,7 +5,7 @@ namespace linscope::cuda {
 namespace {
 
 /// out (+)= x turned by the angles of table [T,D/2,2] (cosine, sine), back with sign −1. x [B,T,H,D]
-void turn(cudaStream_t stream, const Shape& s, const float* x, const float* table, float sign, Out out) {
+void turn(cudaStream_t stream, const Shape& s, const In& x, const float* table, float sign, Out out) {
     const std::int64_t length = s[1], heads = s[2], width = s[3], half = width / 2, places = width - half;
     // A thread for each pair, and one for the odd channel that stays.
     forEach(stream, s[0] * length * heads * places, "rotary", [=] __device__(std::int64_t i) {
@@ -36,8 +36,8 @@ Variable rotary(const Variable& x, bool inverse) {
         angles[2 * i + 1] = static_cast<float>(sin(angle));
     });
     const float sign = inverse ? -1.0f : 1.0f;
-    turn(streamOf(y), x.shape(), x.value().onDeviceAs<float>(), angles, sign, {y.value().onDeviceAs<float>()});
-    tape.record(y, [=] { turn(streamOf(y), x.shape(), y.gradient().onDeviceAs<float>(), angles, -sign, outOf(x)); });
+    turn(streamOf(y), x.shape(), inOf(x.value()), angles, sign, outOf(y.value()));
+    tape.record(y, [=] { turn(streamOf(y), x.shape(), inOf(y.gradient()), angles, -sign, outOf(x)); });
     return y;
 }
 

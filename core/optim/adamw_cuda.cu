@@ -41,8 +41,9 @@ struct Moments {
     float beta1, beta2, epsilon;
 };
 
-__global__ void stepKernel(float* w, const float* gradients, float* m, float* v, const std::uint8_t* chunks,
-                           std::int64_t count, Moments moments, const AdamwNumbers* numbers, const float* factor) {
+__global__ void stepKernel(float* w, Bf16* rounded, const float* gradients, float* m, float* v,
+                           const std::uint8_t* chunks, std::int64_t count, Moments moments, const AdamwNumbers* numbers,
+                           const float* factor) {
     const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     const float times = *factor;
     if (i >= count || isnan(times)) return;
@@ -54,7 +55,9 @@ __global__ void stepKernel(float* w, const float* gradients, float* m, float* v,
     m[i] = first;
     v[i] = second;
     const float keep = (bits & 2) != 0 ? numbers->keep : 1.0f;
-    w[i] = keep * w[i] - numbers->stepSize * first / (sqrtf(second) * numbers->root + moments.epsilon);
+    const float next = keep * w[i] - numbers->stepSize * first / (sqrtf(second) * numbers->root + moments.epsilon);
+    w[i] = next;
+    if (rounded != nullptr) rounded[i] = toBf16(next);
 }
 
 }  // namespace
@@ -73,8 +76,8 @@ void adamwStep(Arena& arena, const DeviceParameters& parameters, const Optimizer
     const Moments moments{static_cast<float>(options.beta1), static_cast<float>(options.beta2),
                           static_cast<float>(options.epsilon)};
     stepKernel<<<blocksFor(count, kThreads), kThreads, 0, stream>>>(
-        parameters.values(), parameters.gradients(), parameters.firstMoments(), parameters.secondMoments(),
-        parameters.chunks(), count, moments, numbers, factor);
+        parameters.values(), parameters.rounded(), parameters.gradients(), parameters.firstMoments(),
+        parameters.secondMoments(), parameters.chunks(), count, moments, numbers, factor);
     checkLaunch("AdamW");
 }
 

@@ -8,7 +8,7 @@
 namespace linscope {
 
 std::int64_t byteSize(DType type) {
-    return type == DType::F64 ? 8 : 4;
+    return type == DType::F64 ? 8 : type == DType::BF16 ? 2 : 4;
 }
 
 Shape::Shape(std::initializer_list<std::int64_t> extents) {
@@ -45,7 +45,7 @@ Tensor Tensor::reshaped(const Shape& shape) const {
 }
 
 void Tensor::throwOther(DType type, Device device) const {
-    const auto name = [](DType t) { return t == DType::F32 ? "f32" : t == DType::F64 ? "f64" : "i32"; };
+    const auto name = [](DType t) { return t == DType::F32 ? "f32" : t == DType::F64 ? "f64" : t == DType::I32 ? "i32" : "bf16"; };
     fail("tensor", "{} in the memory of {} was required, but the tensor holds {} in that of {}", name(type),
          nameOf(device), name(m_type), nameOf(m_device));
 }

@@ -8,7 +8,16 @@
 
 namespace linscope {
 
-enum class DType : std::uint8_t { F32, F64, I32 };
+enum class DType : std::uint8_t {
+    F32,
+    F64,
+    I32,
+    BF16,  ///< on a device alone: what nothing but factors of products is made of (core/cuda/rounded.h)
+};
+/// A number with 7 bits of fraction, the upper half of a float.
+struct Bf16 {
+    std::uint16_t bits;
+};
 /// Whose memory numbers are in, and so who computes with them.
 enum class Device : std::uint8_t { Cpu, Cuda };
 constexpr const char* nameOf(Device device) {
@@ -22,6 +31,8 @@ template <>
 inline constexpr DType dtypeOf<double> = DType::F64;
 template <>
 inline constexpr DType dtypeOf<std::int32_t> = DType::I32;
+template <>
+inline constexpr DType dtypeOf<Bf16> = DType::BF16;
 
 /// Up to five extents, the last one contiguous (row-major everywhere).
 class Shape {

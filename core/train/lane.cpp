@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -40,7 +41,11 @@ Tensor onHost(const Tensor& tensor, DeviceContext* device, Arena& arena) {
     const Tensor copy = arena.tensor(tensor.shape(), tensor.type());
     device->toHost(copy.raw(), tensor.raw(), static_cast<std::size_t>(copy.bytes()));
     device->wait();
-    return copy;
+    if (copy.type() != DType::BF16) return copy;
+    const Tensor wide = arena.tensor(tensor.shape());
+    for (std::int64_t i = 0; i < copy.elements(); ++i)
+        wide.as<float>()[i] = std::bit_cast<float>(static_cast<std::uint32_t>(copy.as<Bf16>()[i].bits) << 16);
+    return wide;
 }
 
 /// Copies Q, K and V of the first samples from [B,T,H,D] to [S,H,T,D].

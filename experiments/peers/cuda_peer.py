@@ -19,6 +19,8 @@ from linscope_peer import encoder_of, make_optimizer
 
 
 def measure(lane, mode, arguments):
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
     B, T, V = arguments.batch, arguments.length, 257
     count = round(0.15 * T)
     torch.manual_seed(1)
@@ -63,7 +65,7 @@ def measure(lane, mode, arguments):
             stop.record()
             stop.synchronize()
             times.append(start.elapsed_time(stop))
-    return statistics.median(times)
+    return statistics.median(times), torch.cuda.max_memory_allocated() / 1e6
 
 
 def main():
@@ -80,11 +82,13 @@ def main():
     for lane in arguments.lanes.split(","):
         for mode in arguments.modes.split(","):
             torch._dynamo.reset()
+            memory = None
             try:
-                time = round(measure(lane, mode, arguments), 3)
+                time, memory = measure(lane, mode, arguments)
+                time, memory = round(time, 3), round(memory, 1)
             except Exception as error:  # a mode that cannot capture a model is told, and the others go on
                 time = f"{type(error).__name__}: {str(error).splitlines()[0][:100]}"
-            results.append({"lane": lane, "mode": mode, "median_ms": time})
+            results.append({"lane": lane, "mode": mode, "median_ms": time, "peak_mb": memory})
     print(json.dumps({"torch": torch.__version__, "device": torch.cuda.get_device_name(),
                       "precision": arguments.precision, "results": results}))
 

@@ -9,6 +9,7 @@ namespace linscope {
 class FullAttention : public Mechanism {
 public:
     FullAttention(const AttentionSizes& sizes, ParameterStore& parameters);
+    bool takesBf16() const override { return true; }
 
 protected:
     Variable forwardImpl(const AttentionInput& input) const override;

@@ -27,55 +27,65 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x) {
     const Shape& e = projections[0]->value.shape();
     const std::int64_t width = shape[2] * shape[3];
     const Sizes s{shape[0], shape[1], e[0], width, width / parts, e[1]};
+    const DType type = x.type();
     Tape& tape = x.tape();
-    const Variable y = tape.make(tape.arena().tensor({s.batch, s.slots, shape[2], shape[3]}), true);
+    const Variable y = tape.make(tape.arena().tensor({s.batch, s.slots, shape[2], shape[3]}, type), true);
     Parameter* const* all = projections.data();
+    const auto matrixOf = [=](std::int64_t part) {
+        const Parameter::OnDevice& matrix = all[part]->onDevice;
+        return (type == DType::BF16 ? matrix.rounded : matrix.value).raw();
+    };
+    const auto from = [=](const Tensor& tensor, std::int64_t part) -> void* {
+        return static_cast<std::byte*>(tensor.raw()) + part * s.columns * byteSize(tensor.type());
+    };
     // One product for all samples, and for each projection.
-    for (std::int64_t part = 0; part < parts; ++part)
-        contextOf(y).blas().multiply(
-            {{.m = s.slots, .n = s.columns, .k = s.length, .lda = s.trained, .ldb = width, .ldc = width},
-             s.batch,
-             0,
-             s.length * width,
-             s.slots * width},
-            all[part]->onDevice.value.onDeviceAs<float>(), x.value().onDeviceAs<float>() + part * s.columns,
-            y.value().onDeviceAs<float>() + part * s.columns);
+    for (std::int64_t part = 0; part < parts; ++part) {
+        Products form{{.m = s.slots, .n = s.columns, .k = s.length, .lda = s.trained, .ldb = width, .ldc = width},
+                      s.batch,
+                      0,
+                      s.length * width,
+                      s.slots * width};
+        form.factors = form.result = type;
+        contextOf(y).blas().multiply(form, matrixOf(part), from(x.value(), part), from(y.value(), part));
+    }
     tape.record(y, [=] {
         Blas& blas = contextOf(y).blas();
-        const float* dy = y.gradient().onDeviceAs<float>();
-        const Out dx = outOf(x);
+        const Tensor dy = y.gradient();
+        const Variable::Sink dx = x.needsGradient() ? x.gradientSink() : Variable::Sink{};
         Arena& arena = y.tape().arena();
         for (std::int64_t part = 0; part < parts; ++part) {
-            const std::int64_t at = part * s.columns;
-            if (dx.data != nullptr)
-                blas.multiply({{.m = s.length,
-                                .n = s.columns,
-                                .k = s.slots,
-                                .transposeA = true,
-                                .lda = s.trained,
-                                .ldb = width,
-                                .ldc = width,
-                                .beta = dx.add ? 1.0 : 0.0},
-                               s.batch,
-                               0,
-                               s.slots * width,
-                               s.length * width},
-                              all[part]->onDevice.value.onDeviceAs<float>(), dy + at, dx.data + at);
+            if (!dx.tensor.empty()) {
+                Products form{{.m = s.length,
+                               .n = s.columns,
+                               .k = s.slots,
+                               .transposeA = true,
+                               .lda = s.trained,
+                               .ldb = width,
+                               .ldc = width,
+                               .beta = dx.accumulate ? 1.0 : 0.0},
+                              s.batch,
+                              0,
+                              s.slots * width,
+                              s.length * width};
+                form.factors = form.result = type;
+                blas.multiply(form, matrixOf(part), from(dy, part), from(dx.tensor, part));
+            }
             if (!all[part]->trained()) continue;
             const DeviceContext::Beside beside(contextOf(y));
             float* partial = arena.tensor({s.batch, s.slots, s.length}).onDeviceAs<float>();
-            blas.multiply({{.m = s.slots,
-                            .n = s.length,
-                            .k = s.columns,
-                            .transposeB = true,
-                            .lda = width,
-                            .ldb = width,
-                            .ldc = s.length},
-                           s.batch,
-                           s.slots * width,
-                           s.length * width,
-                           s.slots * s.length},
-                          dy + at, x.value().onDeviceAs<float>() + at, partial);
+            Products form{{.m = s.slots,
+                           .n = s.length,
+                           .k = s.columns,
+                           .transposeB = true,
+                           .lda = width,
+                           .ldb = width,
+                           .ldc = s.length},
+                          s.batch,
+                          s.slots * width,
+                          s.length * width,
+                          s.slots * s.length};
+            form.factors = type;
+            blas.multiply(form, from(dy, part), from(x.value(), part), partial);
             sumSamples(streamOf(y), s, partial, all[part]->onDevice.gradient.onDeviceAs<float>());
         }
     });

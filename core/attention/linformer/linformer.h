@@ -29,6 +29,7 @@ struct ProjectionPlace {
 class LinformerAttention : public Mechanism {
 public:
     LinformerAttention(const LinformerOptions& options, const AttentionSizes& sizes, ParameterStore& parameters);
+    bool takesBf16() const override { return true; }
 
 protected:
     Variable forwardImpl(const AttentionInput& input) const override;

@@ -35,6 +35,7 @@ class PerformerAttention : public Mechanism {
 public:
     PerformerAttention(const PerformerOptions& options, const AttentionSizes& sizes, ParameterStore& parameters);
     std::string beforeStep(std::int64_t step) override;
+    bool takesBf16() const override { return true; }
 
 protected:
     Variable forwardImpl(const AttentionInput& input) const override;

@@ -16,6 +16,7 @@ struct WindowOptions {
 class WindowAttention : public Mechanism {
 public:
     WindowAttention(const WindowOptions& options, const AttentionSizes& sizes, ParameterStore& parameters);
+    bool takesBf16() const override { return true; }
 
 protected:
     Variable forwardImpl(const AttentionInput& input) const override;

@@ -94,8 +94,12 @@ protected:
     }
 
     /// Forward and backward on the device against the processor.
-    void compare(const char* name, const std::vector<Shape>& shapes, const Lists& lists, const Function& function) {
+    void compare(const char* name, const std::vector<Shape>& shapes, const Lists& lists, const Function& function,
+                 Precision precision = Precision::Single) {
+        // Rounding to 7 bits leaves 2⁻⁹ of each factor; a wrong term is far above.
+        const double bound = precision == Precision::Single ? 1e-5 : 2e-2;
         DeviceContext device;
+        device.setPrecision(precision);
         const Outcome here = run(shapes, lists, function, nullptr), there = run(shapes, lists, function, &device);
         for (std::size_t i = 0; i < here.all.size(); ++i) {
             double error = 0, norm = 0;
@@ -104,7 +108,7 @@ protected:
                 error += (a - b) * (a - b);
                 norm += a * a;
             }
-            EXPECT_LE(std::sqrt(error), 1e-5 * std::max(std::sqrt(norm), 1e-3))
+            EXPECT_LE(std::sqrt(error), bound * std::max(std::sqrt(norm), 1e-3))
                 << name << (i == 0 ? ", forward" : ", gradient ") << i;
         }
         const Outcome again = run(shapes, lists, function, &device);
@@ -133,6 +137,29 @@ TEST_F(CudaOps, AgreeWithTheProcessor) {
         for (const bool inverse : {false, true})
             compare("rotary", {{2, 9, 3, width}}, {},
                     [=](const auto& in, const auto&) { return rotary(in[0], inverse); });
+}
+
+TEST_F(CudaOps, LayersOntoAResidualAgreeWithTheProcessor) {
+    for (const Precision precision : {Precision::Single, Precision::Bf16}) {
+        compare(
+            "linearOnto", {{3, 40, 48}, {3, 40, 24}, {48, 24}, {48}}, {},
+            [](const auto& in, const auto&) { return linearOnto(in[0], in[1], in[2], in[3]); }, precision);
+        // A norm before and after, so that what only products read is kept for them.
+        compare(
+            "feedForward", {{3, 40, 32}, {128, 32}, {128}, {32, 128}, {32}, {32}, {32}}, {},
+            [](const auto& in, const auto&) {
+                const Variable x = scale(in[0], 1), h = layerNorm(x, in[5], in[6], Readers::Products);
+                return layerNorm(feedForward(x, h, {in[1], in[2]}, {in[3], in[4]}), in[5], in[6]);
+            },
+            precision);
+        for (const Readers readers : {Readers::Any, Readers::Products})
+            compare(
+                "linear twice", {{2, 24, 16}, {32, 16}, {32}, {16, 32}, {16}}, {},
+                [=](const auto& in, const auto&) {
+                    return linear(linear(in[0], in[1], in[2], Activation::None, readers), in[3], in[4]);
+                },
+                precision);
+    }
 }
 
 TEST_F(CudaOps, ShortConvolutionsAgreeWithTheProcessor) {

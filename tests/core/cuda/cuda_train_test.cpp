@@ -85,6 +85,27 @@ TEST_F(CudaTrain, ReplaysGiveTheBitsOfEagerSteps) {
     }
 }
 
+TEST_F(CudaTrain, LossesInBf16StayNearTheProcessors) {
+    const auto source = task();
+    Experiment rounded = experiment;
+    rounded.model.precision = "bf16";
+    for (std::size_t index = 0; index < experiment.lanes.size(); ++index) {
+        Lane here(experiment, index, *source), there(rounded, index, *source, Device::Cuda),
+            again(rounded, index, *source, Device::Cuda);
+        for (int step = 1; step <= 8; ++step) {
+            Batch batch;
+            source->nextBatch(batch);
+            const LaneStep a = here.step(batch, step), b = there.step(batch, step), c = again.step(batch, step);
+            EXPECT_NEAR(a.loss, b.loss, 1e-2) << "step " << step;
+            EXPECT_EQ(b.loss, c.loss) << "step " << step;
+            EXPECT_EQ(b.gradientNorm, c.gradientNorm) << "step " << step;
+        }
+        Batch batch;
+        source->nextBatch(batch);
+        EXPECT_FALSE(there.snapshot(batch, 1, 9)->layers[0].q.empty());
+    }
+}
+
 TEST_F(CudaTrain, StepsAfterTheFirstTakeNoMemory) {
     const auto source = task();
     Lane lane(experiment, 0, *source, Device::Cuda);

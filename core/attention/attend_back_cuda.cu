@@ -1,0 +1,295 @@
+#include "core/attention/attend_call.cuh"
+
+namespace linscope::cuda {
+namespace {
+
+/// How tall and broad bfloat16's tiles are here; two products of scores and up to two sums have to fit into registers.
+template <typename Arithmetic, int W>
+using BackwardTiles = typename Arithmetic::template Tiles<W <= 64 ? 2 : 1, 16, 4>;
+/// Blocks that are to share a multiprocessor.
+template <typename Tiles, int W>
+constexpr int kResident = Tiles::kStages == 1 ? (W == 128                 ? 1
+                                                 : Tiles::kThreads == 256 ? 2
+                                                                          : 3)
+                          : W == 32           ? 4
+                                              : 2;
+
+/// delta [B,H,T] = Σ o·dO of each row: eight threads for each.
+template <typename From>
+__global__ void deltaKernel(const From* o, const From* dO, int queries, int heads, int width, float* delta, int count) {
+    const int own = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y), row = min(own, count - 1);
+    const float sum =
+        dotOfRow(o + static_cast<std::int64_t>(row) * width, dO + static_cast<std::int64_t>(row) * width, width);
+    const int h = row % heads, token = row / heads;  // row = (b·T + t)·H + h
+    if (threadIdx.x == 0 && own < count)
+        delta[(static_cast<std::int64_t>(token / queries) * heads + h) * queries + token % queries] = sum;
+}
+
+template <typename From>
+void startDelta(const Variable& o, float* delta) {
+    const int count = static_cast<int>(o.value().elements() / o.shape()[3]);
+    deltaKernel<<<blocksFor(count, kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock), 0, streamOf(o)>>>(
+        o.value().onDeviceAs<From>(), o.gradient().onDeviceAs<From>(), static_cast<int>(o.shape()[1]),
+        static_cast<int>(o.shape()[2]), static_cast<int>(o.shape()[3]), delta, count);
+    checkLaunch("attend, backwards");
+}
+
+/// From a score and dL/d(weight) the weight, and in its place dL/d(score) (Dao et al. 2022, Algorithm 4). lse is +∞ for
+/// queries without a key, which makes both 0.
+__device__ inline void weightAndGradient(float factor, float lse, float delta, float& s, float& dp) {
+    s = powerOfTwo(fmaf(s, factor, -lse));
+    dp = s * (dp - delta);
+}
+
+/// What gradients of scores are times at the end. 0 for an only key, whose weight is 1 whatever the score: the
+/// difference would be rounding alone.
+template <typename Call>
+__device__ float liveOf(const Call& call) {
+    return call.keys > 1 ? 1.0f : 0.0f;
+}
+
+__device__ inline float finiteLse(float lse) {
+    return lse == -INFINITY ? INFINITY : lse;
+}
+
+/// Parts of dK and dV: the queries are shared out among so many blocks where there are few keys.
+struct KeyParts {
+    int tiles;          ///< of kLoaded queries, for each part
+    std::int64_t size;  ///< of one part's gradient
+};
+
+/// Two tall tiles, and two broad ones as often as they are held.
+template <typename Tiles, int W>
+constexpr int kBackwardSize = 2 * kTallSize<Tiles, W> + 2 * kHeld<Tiles>* kBroadSize<Tiles, W>;
+/// Bytes of a tile of scores in single precision behind them.
+template <typename Tiles>
+constexpr int kScoresStride = Tiles::kBroad + 4;
+template <typename Tiles>
+constexpr std::size_t kScoresBytes = sizeof(float) * Tiles::kTall* kScoresStride<Tiles>;
+
+/// A block of keys of one head: dK and dV, over the queries of its part that see them. Rows of its tiles of scores are
+/// keys. Blocks: tall tiles of keys, heads, parts.
+template <typename Tiles, int W>
+__global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
+    keysBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO, const float* delta,
+                       KeyParts parts, Out dk, Out dv) {
+    using Number = typename Tiles::Number;
+    extern __shared__ float shared[];
+    __shared__ float lses[kHeld<Tiles> * Tiles::kBroad], deltas[kHeld<Tiles> * Tiles::kBroad];
+    Number *k = reinterpret_cast<Number*>(shared), *v = k + kTallSize<Tiles, W>, *q = v + kTallSize<Tiles, W>,
+           *d = q + kHeld<Tiles> * kBroadSize<Tiles, W>;
+    auto* p = reinterpret_cast<float*>(d + kHeld<Tiles> * kBroadSize<Tiles, W>);
+    const Place place = placeOf<Tiles>(call);
+    const auto [b, h, key] = place;
+    const int count = min(Tiles::kTall, call.keys - key), part = static_cast<int>(blockIdx.z);
+    const float* keep = call.keepAt(b, key);
+    const std::int64_t rowsAt = static_cast<std::int64_t>(blockIdx.y) * call.queries;
+    loadTile<Tiles, W, Tiles::kTall>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+    loadTile<Tiles, W, Tiles::kTall>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+    float gradientK[Tiles::kRows][Tiles::template kWide<W>] = {},
+                                                  gradientV[Tiles::kRows][Tiles::template kWide<W>] = {};
+    const auto load = [&](int row, int tile) {
+        const int rows = min(kLoaded<Tiles>, call.queries - row), at = static_cast<int>(threadIdx.x);
+        const std::int64_t queryAt = call.queryAt(place.b, place.h, row);
+        loadTile<Tiles, W, kLoaded<Tiles>>(q + tile * kBroadSize<Tiles, W>, call.q + queryAt, call.stride(), rows,
+                                           call.width);
+        loadTile<Tiles, W, kLoaded<Tiles>>(d + tile * kBroadSize<Tiles, W>, dO + queryAt, call.stride(), rows,
+                                           call.width);
+        if (at >= kLoaded<Tiles>) return;
+        lses[tile * Tiles::kBroad + at] = at < rows ? finiteLse(call.lse[rowsAt + row + at]) : INFINITY;
+        deltas[tile * Tiles::kBroad + at] = at < rows ? delta[rowsAt + row + at] : 0.0f;
+    };
+    const auto compute = [&](int row, int tile) {
+        const Number *queries = q + tile * kBroadSize<Tiles, W>, *gradients = d + tile * kBroadSize<Tiles, W>;
+        float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
+        Tiles::template rowsByRows<W>(k, queries, s);
+        Tiles::template rowsByRows<W>(v, gradients, dp);
+        const float factor = placeScores<Tiles>(call, place, place.begin, row, true, s);
+#pragma unroll
+        for (int j = 0; j < Tiles::kColumns; ++j) {
+            const int column = tile * Tiles::kBroad + Tiles::column(j);
+            const float lse = lses[column], dot = deltas[column];
+#pragma unroll
+            for (int i = 0; i < Tiles::kRows; ++i) weightAndGradient(factor, lse, dot, s[i][j], dp[i][j]);
+        }
+        Tiles::template ownScoresByRows<W>(s, p, gradients, gradientV);
+        Tiles::template ownScoresByRows<W>(dp, p, queries, gradientK);
+    };
+    overTiles<Tiles>(max(call.firstQuery(key, Tiles::kBroad), part * parts.tiles * kLoaded<Tiles>),
+                     min(call.lastQuery(key, Tiles::kTall), (part + 1) * parts.tiles * kLoaded<Tiles>), load, compute);
+    const std::int64_t at = part * parts.size + call.keyAt(b, h, key);
+    storeRows<Tiles, W>(dk, at, call.stride(), count, call.width, call.scale * liveOf(call), gradientK);
+    storeRows<Tiles, W>(dv, at, call.stride(), count, call.width, 1.0f, gradientV);
+}
+
+/// Adds a tile of dL/d(score) to the buckets of its distances: each diagonal by one thread, then each bucket by one.
+template <typename Tiles, typename Call>
+__device__ void addToBuckets(const Call& call, const float* p, int row, int key, float* diagonals, float* buckets) {
+    constexpr int kDiagonals = Tiles::kTall + Tiles::kBroad - 1;
+    for (int diagonal = static_cast<int>(threadIdx.x); diagonal < kDiagonals; diagonal += Tiles::kThreads) {
+        const int offset = diagonal - (Tiles::kTall - 1);  // column − row within the tile
+        float sum = 0;
+        for (int i = max(0, -offset); i < min(Tiles::kTall, Tiles::kBroad - offset); ++i)
+            sum += p[i * kScoresStride<Tiles> + i + offset];
+        diagonals[diagonal] = sum;
+    }
+    __syncthreads();
+    if (static_cast<int>(threadIdx.x) < kBuckets)
+        for (int i = 0; i < kDiagonals; ++i)
+            if (call.bucket(key - row + i - (Tiles::kTall - 1)) == static_cast<int>(threadIdx.x))
+                buckets[static_cast<int>(threadIdx.x)] += diagonals[i];
+}
+
+/// A block of queries of one head: dQ, and its share of the bias' gradient [B,H,tiles,kBuckets] where that is wanted.
+template <typename Tiles, int W>
+__global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
+    queriesBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO, const float* delta,
+                          Out dq, float* biasShares) {
+    using Number = typename Tiles::Number;
+    extern __shared__ float shared[];
+    __shared__ float diagonals[Tiles::kTall + Tiles::kBroad], buckets[kBuckets];
+    Number *q = reinterpret_cast<Number*>(shared), *d = q + kTallSize<Tiles, W>, *k = d + kTallSize<Tiles, W>,
+           *v = k + kHeld<Tiles> * kBroadSize<Tiles, W>;
+    auto* p = reinterpret_cast<float*>(v + kHeld<Tiles> * kBroadSize<Tiles, W>);
+    const Place place = placeOf<Tiles>(call);
+    const auto [b, h, row] = place;
+    const int rows = min(Tiles::kTall, call.queries - row);
+    loadTile<Tiles, W, Tiles::kTall>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
+    loadTile<Tiles, W, Tiles::kTall>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
+    if (static_cast<int>(threadIdx.x) < kBuckets) buckets[static_cast<int>(threadIdx.x)] = 0;
+    float gradient[Tiles::kRows][Tiles::template kWide<W>] = {};
+    float lse[Tiles::kRows], deltas[Tiles::kRows];
+#pragma unroll
+    for (int i = 0; i < Tiles::kRows; ++i) {
+        const std::int64_t at = static_cast<std::int64_t>(blockIdx.y) * call.queries + row + Tiles::row(i);
+        lse[i] = Tiles::row(i) < rows ? finiteLse(call.lse[at]) : INFINITY;
+        deltas[i] = Tiles::row(i) < rows ? delta[at] : 0.0f;
+    }
+    const auto load = [&](int key, int tile) {
+        const int count = min(kLoaded<Tiles>, call.keys - key);
+        const float* keep = call.keepAt(place.b, key);
+        const std::int64_t at = call.keyAt(place.b, place.h, key);
+        loadTile<Tiles, W, kLoaded<Tiles>>(k + tile * kBroadSize<Tiles, W>, call.k + at, call.stride(), count,
+                                           call.width, keep);
+        loadTile<Tiles, W, kLoaded<Tiles>>(v + tile * kBroadSize<Tiles, W>, call.v + at, call.stride(), count,
+                                           call.width, keep);
+    };
+    const auto compute = [&](int key, int tile) {
+        const Number *keys = k + tile * kBroadSize<Tiles, W>, *values = v + tile * kBroadSize<Tiles, W>;
+        float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
+        Tiles::template rowsByRows<W>(q, keys, s);
+        Tiles::template rowsByRows<W>(d, values, dp);
+        const float factor = placeScores<Tiles>(call, place, place.begin, key, false, s);
+#pragma unroll
+        for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j) weightAndGradient(factor, lse[i], deltas[i], s[i][j], dp[i][j]);
+        Tiles::template ownScoresByRows<W>(dp, p, keys, gradient);
+        if (biasShares == nullptr) return;
+        __syncthreads();
+#pragma unroll
+        for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j)
+                p[Tiles::row(i) * kScoresStride<Tiles> + Tiles::column(j)] = dp[i][j];
+        __syncthreads();
+        addToBuckets<Tiles>(call, p, place.begin, key, diagonals, buckets);
+    };
+    overTiles<Tiles>(call.firstKey(row, Tiles::kBroad), call.lastKey(row, Tiles::kTall), load, compute);
+    storeRows<Tiles, W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale * liveOf(call),
+                        gradient);
+    if (biasShares != nullptr && static_cast<int>(threadIdx.x) < kBuckets)
+        biasShares[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kBuckets +
+                   static_cast<int>(threadIdx.x)] = liveOf(call) * buckets[static_cast<int>(threadIdx.x)];
+}
+
+/// bias' gradient [H,kBuckets] from the shares of samples and tiles, in order.
+void sumBias(const Variable& bias, const float* shares, std::int64_t batch, std::int64_t heads, std::int64_t tiles) {
+    const Out out = outOf(bias);
+    forEach(streamOf(bias), heads * kBuckets, "attend, bias", [=] __device__(std::int64_t i) {
+        const std::int64_t h = i / kBuckets;
+        float sum = 0;
+        for (std::int64_t b = 0; b < batch; ++b)
+            for (std::int64_t tile = 0; tile < tiles; ++tile)
+                sum += shares[((b * heads + h) * tiles + tile) * kBuckets + i % kBuckets];
+        out.put(i, sum);
+    });
+}
+
+/// out (+)= Σ of the parts [P, size], in order.
+void sumParts(cudaStream_t stream, const float* parts, std::int64_t count, std::int64_t size, const Out& out) {
+    if (out.data == nullptr) return;
+    forEach(stream, size, "attend, parts", [=] __device__(std::int64_t i) {
+        float sum = 0;
+        for (std::int64_t part = 0; part < count; ++part) sum += parts[part * size + i];
+        out.put(i, sum);
+    });
+}
+
+template <typename Tiles, int W>
+void keysBackward(const AttendCall<typename Tiles::Number>& call, const Variable& k, const Variable& v,
+                  const typename Tiles::Number* dO, const float* delta) {
+    DeviceContext& context = contextOf(k);
+    Arena& arena = k.tape().arena();
+    const auto heads = static_cast<unsigned>(k.shape()[0] * call.heads);
+    const unsigned keyTiles = blocksFor(call.keys, Tiles::kTall), queryTiles = blocksFor(call.queries, kLoaded<Tiles>);
+    // So many parts that every multiprocessor has two blocks.
+    const unsigned wanted = blocksFor(2 * context.processors(), keyTiles * heads);
+    const unsigned tiles = blocksFor(queryTiles, std::clamp(wanted, 1u, queryTiles));
+    const unsigned count = blocksFor(queryTiles, tiles);
+    const KeyParts parts{static_cast<int>(tiles), k.value().elements()};
+    const Out dk = outOf(k), dv = outOf(v);
+    const auto scratch = [&](const Out& out) {
+        if (count == 1 || out.data == nullptr) return out;
+        return Out{arena.tensor({count, parts.size}).onDeviceAs<float>()};
+    };
+    const Out toK = scratch(dk), toV = scratch(dv);
+    const std::size_t bytes = kBackwardSize<Tiles, W> * sizeof(typename Tiles::Number);
+    startTiles<Tiles>(keysBackwardKernel<Tiles, W>, "attend, backwards", dim3(keyTiles, heads, count),
+                      bytes + (Tiles::kStages == 1 ? kScoresBytes<Tiles> : 0), context.stream(), call, dO, delta, parts,
+                      toK, toV);
+    if (count == 1) return;
+    sumParts(context.stream(), toK.data, count, parts.size, dk);
+    sumParts(context.stream(), toV.data, count, parts.size, dv);
+}
+
+template <typename Tiles, int W>
+void queriesBackward(const AttendCall<typename Tiles::Number>& call, const Variable& q, const Variable& bias,
+                     const typename Tiles::Number* dO, const float* delta) {
+    const bool biased = bias && bias.needsGradient();
+    if (!q.needsGradient() && !biased) return;
+    const std::int64_t batch = q.shape()[0], heads = q.shape()[2], tiles = blocksFor(call.queries, Tiles::kTall);
+    float* shares = biased ? q.tape().arena().tensor({batch, heads, tiles, kBuckets}).onDeviceAs<float>() : nullptr;
+    const std::size_t bytes = kBackwardSize<Tiles, W> * sizeof(typename Tiles::Number);
+    startTiles<Tiles>(queriesBackwardKernel<Tiles, W>, "attend, backwards",
+                      dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(batch * heads)),
+                      bytes + (Tiles::kStages == 1 || biased ? kScoresBytes<Tiles> : 0), streamOf(q), call, dO, delta,
+                      outOf(q), shares);
+    if (biased) sumBias(bias, shares, batch, heads, tiles);
+}
+
+}  // namespace
+
+void attendBackward(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options,
+                    const Variable& o, const Tensor& lse) {
+    Arena& arena = q.tape().arena();
+    float* delta = arena.tensor(lse.shape()).onDeviceAs<float>();
+    if (o.type() == DType::BF16)
+        startDelta<Bf16>(o, delta);
+    else
+        startDelta<float>(o, delta);
+    withTiles(contextOf(q), static_cast<int>(q.shape()[3]), [&]<typename Arithmetic, int W>() {
+        using Tiles = BackwardTiles<Arithmetic, W>;
+        using Number = typename Tiles::Number;
+        const auto call = attendCallOf<Number>(q, k, v, options, lse);
+        const Number* dO = nullptr;
+        if constexpr (std::is_same_v<Number, float>)
+            dO = o.gradient().onDeviceAs<float>();
+        else
+            dO = rounded(arena, o.gradient()).template onDeviceAs<Bf16>();
+        if (k.needsGradient() || v.needsGradient()) keysBackward<Tiles, W>(call, k, v, dO, delta);
+        queriesBackward<Tiles, W>(call, q, options.bias, dO, delta);
+    });
+}
+
+}  // namespace linscope::cuda

@@ -1,0 +1,192 @@
+#pragma once
+
+#include <algorithm>
+
+#include "core/attention/feature_attention.h"
+#include "core/attention/feature_maps.cuh"
+
+// What both passes of feature attention on a device share: feature_attention_cuda.cu has the forward,
+// feature_back_cuda.cu the backward one.
+
+namespace linscope::cuda {
+
+/// Tiles of chunks are square.
+template <typename Arithmetic>
+using SquareTiles = typename Arithmetic::template Tiles<1, kTile>;
+template <typename Tiles>
+inline constexpr int kScoreSize = kTallSize<Tiles, kTile>;
+
+/// What both passes know of one call, by value. Chunks are kTile tokens.
+template <typename Number>
+struct FeatureCall {
+    FeatureSizes s;
+    bool causal, rms;
+    const Number *phiQ, *phiK;  // [B,H,T,M]
+    const Number* v;            // [B,T,H,D]
+    float* logWeights;          // [B,H,T] log weight c of each key, with the decay counted from its chunk's start
+    float* top;                 // [B,H,T] greatest log weight among the keys that a query sees
+    float* divisor;             // [B,H,T] of each query's row
+    float *state, *sum;  // [B,H,N,M,D], [B,H,N,M]: of the keys before each chunk; of all keys, in the first place
+    float slopes[kMostFeatureHeads];
+
+    __device__ std::int64_t stateAt(int bh, int chunk) const {
+        return static_cast<std::int64_t>(bh) * s.chunks() + (causal ? chunk : 0);
+    }
+    /// The maximum with which the state comes into a chunk, counted from the chunk's start; and that of its last token.
+    __device__ float topBefore(int bh, int chunk) const {
+        if (!causal) return top[s.rowAt(bh, 0)];
+        return chunk == 0 ? kNothing : top[s.rowAt(bh, chunk * kTile) - 1] - slopes[bh % s.heads] * kTile;
+    }
+    __device__ float topAfter(int bh, int chunk) const {
+        return top[s.rowAt(bh, min(s.length, (chunk + 1) * kTile) - 1)];
+    }
+};
+
+/// What is summed over the tokens of a chunk: phi_tᵀ·y_t·w_t and phi_t·w_t·u_t.
+template <typename Number>
+struct Summand {
+    const Number* phi;   // [B,H,T,M]
+    const Number* y;     // [B,T,H,D]
+    const float* delta;  // [B,H,T], or null: u = 1
+    bool queries;        ///< w = e^(before − top_t); of keys e^(c_t − after)
+    float *state, *sum;  // of the chunk
+};
+
+template <typename Tiles, int W>
+inline constexpr int kStateSize = kScoreSize<Tiles> + kTallSize<Tiles, W>;
+
+/// The sums of so many chunks, which are one where what came before each is wanted. Blocks: so many chunks, heads,
+/// tiles of M.
+template <typename Tiles, int W>
+__global__ void __launch_bounds__(Tiles::kThreads)
+    chunkStateKernel(FeatureCall<typename Tiles::Number> call, Summand<typename Tiles::Number> summand, int ofBlock) {
+    using Number = typename Tiles::Number;
+    extern __shared__ float shared[];
+    __shared__ float weights[kTile];
+    Number *p = reinterpret_cast<Number*>(shared), *y = p + kScoreSize<Tiles>;
+    const FeatureSizes& s = call.s;
+    const int part = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y),
+              first = static_cast<int>(blockIdx.z) * kTile, columns = min(kTile, s.features - first),
+              m = static_cast<int>(threadIdx.x);
+    float state[Tiles::kRows][Tiles::template kWide<W>] = {}, sum = 0;
+    for (int chunk = part * ofBlock; chunk < min(s.chunks(), (part + 1) * ofBlock); ++chunk) {
+        const int t = chunk * kTile, rows = min(kTile, s.length - t);
+        const std::int64_t rowAt = s.rowAt(bh, t);
+        __syncthreads();
+        if (m < kTile) {
+            if (m >= rows)
+                weights[m] = 0.0f;
+            else if (summand.queries)
+                weights[m] = power(call.topBefore(bh, chunk) - call.top[rowAt + m]);
+            else
+                weights[m] =
+                    power(call.logWeights[rowAt + m] - (call.causal ? call.topAfter(bh, chunk) : call.top[rowAt]));
+        }
+        loadTile<Tiles, kTile, kTile>(p, summand.phi + rowAt * s.features + first, s.features, rows, columns);
+        loadTile<Tiles, W, kTile>(y, summand.y + s.tokenAt(bh, t), s.stride(), rows, s.width);
+        finishLoads<Tiles>();
+        __syncthreads();
+        for (int i = m; i < kTile * kTile / 4; i += Tiles::kThreads) {
+            Number* place = p + i / (kTile / 4) * Tiles::kScoreStride + i % (kTile / 4) * 4;
+            const float weight = weights[i / (kTile / 4)];
+            const float4 four = readFour(place);
+            writeFour(place, {Tiles::rounded(four.x * weight), Tiles::rounded(four.y * weight),
+                              Tiles::rounded(four.z * weight), Tiles::rounded(four.w * weight)});
+        }
+        __syncthreads();
+        Tiles::template columnsByRows<W>(p, y, state);
+        if (m < columns) {
+            float parts[4] = {};
+#pragma unroll 4
+            for (int row = 0; row < kTile; ++row)  // p is 0 beyond the last row
+                parts[row % 4] += toFloat(p[row * Tiles::kScoreStride + m]) *
+                                  (summand.delta != nullptr && row < rows ? summand.delta[rowAt + row] : 1.0f);
+            sum += (parts[0] + parts[1]) + (parts[2] + parts[3]);
+        }
+    }
+    const std::int64_t at = static_cast<std::int64_t>(bh) * s.chunks() + part;
+    storeRows<Tiles, W>({summand.state}, (at * s.features + first) * s.width, s.width, columns, s.width, 1.0f, state);
+    if (m < columns) summand.sum[at * s.features + first + m] = sum;
+}
+
+/// From each chunk's own sums to those of all chunks before it (of all after it, with `backwards`), or from those of
+/// `parts` to all in the first one's place. One thread for each number of a head's state; `size` of them.
+template <typename Number>
+void scan(cudaStream_t stream, const FeatureCall<Number>& call, float* numbers, std::int64_t size, int parts,
+          bool backwards) {
+    const FeatureSizes s = call.s;
+    forEach(stream, static_cast<std::int64_t>(s.batch) * s.heads * size, "feature attention",
+            [=] __device__(std::int64_t i) {
+                const int bh = static_cast<int>(i / size), chunks = s.chunks();
+                float* own = numbers + static_cast<std::int64_t>(bh) * chunks * size + i % size;
+                float running = 0;
+                if (!call.causal) {
+                    for (int part = 0; part < parts; ++part) running += own[part * size];
+                    own[0] = running;
+                    return;
+                }
+                for (int n = 0; n < chunks; ++n) {
+                    const int chunk = backwards ? chunks - 1 - n : n;
+                    const float part = own[chunk * size];
+                    own[chunk * size] = running;
+                    running = running * power(call.topBefore(bh, chunk) - call.topAfter(bh, chunk)) + part;
+                }
+            });
+}
+
+/// a_ij·e^(c_j − top_i) of this thread's places, and 0 for keys of the future.
+template <typename Tiles>
+__device__ void weighAndMask(const FeatureCall<typename Tiles::Number>& call, std::int64_t rowAt, int rows,
+                             float (&a)[Tiles::kRows][Tiles::kColumns]) {
+#pragma unroll
+    for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+        for (int j = 0; j < Tiles::kColumns; ++j) {
+            const int row = Tiles::row(i), column = Tiles::column(j);
+            a[i][j] = column <= row && row < rows
+                          ? a[i][j] * power(call.logWeights[rowAt + column] - call.top[rowAt + row])
+                          : 0.0f;
+        }
+}
+
+template <typename Tiles, int W>
+inline constexpr int kOutputSize = 2 * kScoreSize<Tiles> + kTallSize<Tiles, W>;
+
+/// The sums over each chunk, then over chunks.
+template <typename Tiles, int W>
+void sumStates(DeviceContext& context, const FeatureCall<typename Tiles::Number>& call,
+               const Summand<typename Tiles::Number>& summand, bool backwards) {
+    const FeatureSizes& s = call.s;
+    const auto heads = static_cast<unsigned>(s.batch * s.heads), chunks = static_cast<unsigned>(s.chunks()),
+               tiles = blocksFor(s.features, kTile);
+    // Where the sum of all is wanted, so few parts that every multiprocessor has some blocks.
+    const unsigned wanted = call.causal ? chunks : blocksFor(4 * context.processors(), heads * tiles),
+                   ofBlock = blocksFor(chunks, std::min(wanted, chunks)), parts = blocksFor(chunks, ofBlock);
+    startTiles<Tiles>(chunkStateKernel<Tiles, W>, "feature attention", dim3(parts, heads, tiles),
+                      kStateSize<Tiles, W> * sizeof(typename Tiles::Number), context.stream(), call, summand,
+                      static_cast<int>(ofBlock));
+    const auto count = static_cast<int>(parts);
+    scan(context.stream(), call, summand.state, static_cast<std::int64_t>(s.features) * s.width, count, backwards);
+    scan(context.stream(), call, summand.sum, s.features, count, backwards);
+}
+
+/// Everything that the backward pass needs; lives in the tape's arena.
+template <typename Number>
+struct KeptFeatures {
+    FeatureCall<Number> call;
+    FeatureRecipe recipe;
+    Variable q, k, v, o;
+    const float* keep;
+};
+
+/// Tensors of the type that tiles are made of.
+template <typename Number>
+Number* takeNumbers(Arena& arena, const Shape& shape) {
+    return arena.tensor(shape, dtypeOf<Number>).template onDeviceAs<Number>();
+}
+
+/// The gradients of featureAttention() from o's.
+template <typename Number>
+void featureBackward(const KeptFeatures<Number>& kept);
+
+}  // namespace linscope::cuda

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <type_traits>
+
+#include "core/autograd/variable.h"
+#include "core/tensor/arena.h"
+
+namespace linscope {
+class DeviceContext;
+}
+
+namespace linscope::cuda {
+
+// With precision "bf16" the factors of products are in bfloat16. What only products read has that type from the start;
+// anything else has a copy of it, which is made once.
+
+/// x in bfloat16: x itself, or a copy.
+Tensor rounded(Arena& arena, const Tensor& x);
+/// The same of a variable, which remembers the copy.
+Tensor roundedOf(const Variable& x);
+/// A variable's numbers as float, or in bfloat16.
+template <typename Number>
+const Number* numbersOf(const Variable& x) {
+    if constexpr (std::is_same_v<Number, float>)
+        return x.value().onDeviceAs<float>();
+    else
+        return roundedOf(x).onDeviceAs<Bf16>();
+}
+/// y's gradient in bfloat16: itself, the copy that whoever computed it has left, or a new one.
+Tensor roundedGradientOf(const Variable& y);
+/// `count` numbers of the device, as they are when the context comes to it.
+void roundInto(DeviceContext& context, const float* from, Bf16* to, std::int64_t count);
+/// What a value is to be kept as of which only products are made, or numbers that were in bfloat16 before: BF16 in that
+/// precision, else F32.
+DType productType(Arena& arena);
+
+}  // namespace linscope::cuda
