@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/attention/decay_scan.h"
-#include "core/attention/tiles.cuh"
+#include "core/attention/single_tiles.cuh"
 
 // What scans by chunks with a state for each head share: retention, Taylor features and the delta rule. A chunk is
 // kTile tokens. Tiles are exact: single precision, whatever the context's.

@@ -48,19 +48,18 @@ __device__ void weighAndMask(const ScanCall& call, const Place& place, float (&a
 }
 
 template <int W>
-constexpr int kStateFloats = kScoreSize + kTileSize<W>;
+constexpr int kStateFloats = kSingleScoreSize + kTileSize<W>;
 
 /// A chunk's own sums Σ_t weight_t·a_t·y_tᵀ, weighed as the state will be: keys k·vᵀ, queries q·gᵀ.
-template <typename, int W>
+template <int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     chunkStateKernel(ScanCall call, bool keys, const float* y, float* state) {
     extern __shared__ float shared[];
-    float *p = shared, *x = shared + kScoreSize;
+    float *p = shared, *x = shared + kSingleScoreSize;
     const Place place = placeOf(call);
     const float* rows = (keys ? call.k : call.q) + call.tokenAt(place.bh, place.t, call.features) + place.first;
-    loadTile<Tiles, kTile>(p, rows, call.stride(call.features), place.rows, place.columns);
-    loadTile<Tiles, W>(x, y + call.tokenAt(place.bh, place.t, call.width), call.stride(call.width), place.rows,
-                       call.width);
+    loadSingle<kTile>(p, rows, call.stride(call.features), place.rows, place.columns);
+    loadSingle<W>(x, y + call.tokenAt(place.bh, place.t, call.width), call.stride(call.width), place.rows, call.width);
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < kTile * W; i += Tiles::kThreads)
         x[i / W * kTileStride<W> + i % W] *= throughState(call, place, keys, i / W);
@@ -91,13 +90,13 @@ void sumChunks(cudaStream_t stream, const ScanCall& call, bool backwards, float*
 }
 
 template <int W>
-constexpr int kValuesFloats = 2 * kScoreSize + kTileSize<W>;
+constexpr int kValuesFloats = 2 * kSingleScoreSize + kTileSize<W>;
 
-template <typename, int W>
+template <int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     valuesKernel(ScanCall call, bool keys, const float* x, const float* state, Out out) {
     extern __shared__ float shared[];
-    float *q = shared, *k = q + kScoreSize, *y = k + kScoreSize;
+    float *q = shared, *k = q + kSingleScoreSize, *y = k + kSingleScoreSize;
     const Place place = placeOf(call);
     const std::int64_t featuresAt = call.tokenAt(place.bh, place.t, call.features),
                        valuesAt = call.tokenAt(place.bh, place.t, call.width);
@@ -105,10 +104,9 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     for (int first = 0; first < call.features; first += kTile) {
         const int columns = min(kTile, call.features - first);
         __syncthreads();
-        loadTile<Tiles, kTile>(q, call.q + featuresAt + first, call.stride(call.features), place.rows, columns);
-        loadTile<Tiles, kTile>(k, call.k + featuresAt + first, call.stride(call.features), place.rows, columns);
-        if (state != nullptr)
-            loadTile<Tiles, W>(y, state + stateAt(call, place, first), call.width, columns, call.width);
+        loadSingle<kTile>(q, call.q + featuresAt + first, call.stride(call.features), place.rows, columns);
+        loadSingle<kTile>(k, call.k + featuresAt + first, call.stride(call.features), place.rows, columns);
+        if (state != nullptr) loadSingle<W>(y, state + stateAt(call, place, first), call.width, columns, call.width);
         __syncthreads();
         if (state != nullptr) Tiles::scoresByRows<W>(keys ? k : q, y, result);
         if (call.causal) Tiles::rowsByRows<kTile>(q, k, a);
@@ -122,8 +120,8 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     if (call.causal) {
         weighAndMask(call, place, a);
         __syncthreads();
-        storeScores<Tiles>(q, a);
-        loadTile<Tiles, W>(y, x + valuesAt, call.stride(call.width), place.rows, call.width);
+        storeScores<Tiles>(q, kSingleScoreStride, a);
+        loadSingle<W>(y, x + valuesAt, call.stride(call.width), place.rows, call.width);
         __syncthreads();
         if (keys)
             Tiles::columnsByRows<W>(q, y, result);
@@ -134,18 +132,18 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 }
 
 template <int W>
-constexpr int kFeaturesFloats = 2 * kScoreSize + 2 * kTileSize<W>;
+constexpr int kFeaturesFloats = 2 * kSingleScoreSize + 2 * kTileSize<W>;
 
-template <typename, int W>
+template <int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     featuresKernel(ScanCall call, bool keys, const float* g, const float* v, const float* state, Out out) {
     extern __shared__ float shared[];
-    float *p = shared, *f = p + kScoreSize, *x = f + kScoreSize, *y = x + kTileSize<W>;
+    float *p = shared, *f = p + kSingleScoreSize, *x = f + kSingleScoreSize, *y = x + kTileSize<W>;
     const Place place = placeOf(call);
     const std::int64_t featuresAt = call.tokenAt(place.bh, place.t, call.features) + place.first,
                        valuesAt = call.tokenAt(place.bh, place.t, call.width);
-    loadTile<Tiles, W>(x, (keys ? v : g) + valuesAt, call.stride(call.width), place.rows, call.width);
-    loadTile<Tiles, W>(y, state + stateAt(call, place, place.first), call.width, place.columns, call.width);
+    loadSingle<W>(x, (keys ? v : g) + valuesAt, call.stride(call.width), place.rows, call.width);
+    loadSingle<W>(y, state + stateAt(call, place, place.first), call.width, place.columns, call.width);
     __syncthreads();
     float own[Tiles::kRows][Tiles::kColumns] = {};
     Tiles::rowsByRows<W>(x, y, own);
@@ -159,15 +157,14 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     }
     if (!call.causal || v == nullptr) return;
     __syncthreads();  // the sums below go to places that other threads of the block have written
-    loadTile<Tiles, W>(keys ? y : x, g + valuesAt, call.stride(call.width), place.rows, call.width);
-    loadTile<Tiles, W>(keys ? x : y, v + valuesAt, call.stride(call.width), place.rows, call.width);
-    loadTile<Tiles, kTile>(f, (keys ? call.q : call.k) + featuresAt, call.stride(call.features), place.rows,
-                           place.columns);
+    loadSingle<W>(keys ? y : x, g + valuesAt, call.stride(call.width), place.rows, call.width);
+    loadSingle<W>(keys ? x : y, v + valuesAt, call.stride(call.width), place.rows, call.width);
+    loadSingle<kTile>(f, (keys ? call.q : call.k) + featuresAt, call.stride(call.features), place.rows, place.columns);
     __syncthreads();
     float da[Tiles::kRows][Tiles::kColumns] = {};
     Tiles::rowsByRows<W>(keys ? y : x, keys ? x : y, da);
     weighAndMask(call, place, da);
-    storeScores<Tiles>(p, da);
+    storeScores<Tiles>(p, kSingleScoreStride, da);
     __syncthreads();
     float more[Tiles::kRows][Tiles::kWide<kTile>] = {};
     if (keys)
@@ -180,8 +177,10 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 
 float* states(DeviceContext& context, Arena& arena, const ScanCall& call, bool keys, const float* y) {
     float* all = arena.tensor({call.headCount(), call.chunks(), call.features, call.width}).onDeviceAs<float>();
-    LINSCOPE_START_WITH(Tiles, context, call.width, chunkStateKernel, kStateFloats, blocksOf(call, true), call, keys, y,
-                        all);
+    withWidth<ExactArithmetic>(call.width, [&]<typename, int W>() {
+        startSingle(chunkStateKernel<W>, "states of chunks", blocksOf(call, true), kStateFloats<W>, context.stream(),
+                    call, keys, y, all);
+    });
     sumChunks(context.stream(), call, !keys, all);
     return all;
 }
@@ -208,14 +207,18 @@ void backward(const Kept& kept) {
 
 void scanValues(DeviceContext& context, const ScanCall& call, bool keys, const float* x, const float* state,
                 const Out& out) {
-    LINSCOPE_START_WITH(Tiles, context, call.width, valuesKernel, kValuesFloats, blocksOf(call, false), call, keys, x,
-                        state, out);
+    withWidth<ExactArithmetic>(call.width, [&]<typename, int W>() {
+        startSingle(valuesKernel<W>, "values of a scan", blocksOf(call, false), kValuesFloats<W>, context.stream(),
+                    call, keys, x, state, out);
+    });
 }
 
 void scanFeatures(DeviceContext& context, const ScanCall& call, bool keys, const float* g, const float* v,
                   const float* state, const Out& out) {
-    LINSCOPE_START_WITH(Tiles, context, call.width, featuresKernel, kFeaturesFloats, blocksOf(call, true), call, keys,
-                        g, v, state, out);
+    withWidth<ExactArithmetic>(call.width, [&]<typename, int W>() {
+        startSingle(featuresKernel<W>, "features of a scan", blocksOf(call, true), kFeaturesFloats<W>, context.stream(),
+                    call, keys, g, v, state, out);
+    });
 }
 
 Variable decayScan(const Variable& q, const Variable& k, const Variable& v, const DecayScanOptions& options) {

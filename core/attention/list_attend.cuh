@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "core/attention/tiles.cuh"
+#include "core/attention/single_tiles.cuh"
 
 // Softmax attention of queries to lists of keys, all lists in one softmax, by tiles with a running maximum and sum
 // (as attend_cuda.cu), for mechanisms whose queries see something else than a sequence. Which key of which list a
@@ -60,8 +60,8 @@ template <int W, typename Plan>
 __device__ void loadKeys(const Plan& plan, int list, int bh, int key, const float* from, float* tile) {
     const KeyList& of = plan.lists[list];
     const float* keep = plan.keepOf(list, bh);
-    loadTile<ExactTiles, W>(tile, from + plan.rowAt(bh, of.count, key), plan.stride(), min(kTile, of.count - key),
-                            plan.width, keep == nullptr ? nullptr : keep + key);
+    loadSingle<W>(tile, from + plan.rowAt(bh, of.count, key), plan.stride(), min(kTile, of.count - key), plan.width,
+                  keep == nullptr ? nullptr : keep + key);
 }
 
 /// The greatest score of this thread's rows over all keys. Where it is known beforehand, sums and outputs are one chain
@@ -91,7 +91,7 @@ __device__ void greatestScores(const Plan& plan, int bh, int row, const float* q
 }
 
 template <int W>
-constexpr int kListForwardFloats = 2 * kTileSize<W> + std::max(kTileSize<W>, kScoreSize);
+constexpr int kListForwardFloats = 2 * kTileSize<W> + std::max(kTileSize<W>, kSingleScoreSize);
 
 /// o [B,T,H,D] and lse [B,H,T]. Blocks: tiles of queries, heads.
 template <typename Plan, int W>
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(ExactTiles::kThreads) listForwardKernel(Plan p
     const int row = static_cast<int>(blockIdx.x) * kTile, bh = static_cast<int>(blockIdx.y),
               rows = min(kTile, plan.length - row);
     const std::int64_t at = plan.rowAt(bh, plan.length, row);
-    loadTile<Tiles, W>(q, plan.q + at, plan.stride(), rows, plan.width);
+    loadSingle<W>(q, plan.q + at, plan.stride(), rows, plan.width);
     float out[Tiles::kRows][Tiles::kWide<W>] = {}, greatest[Tiles::kRows], sum[Tiles::kRows] = {};
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i) greatest[i] = -INFINITY;
@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(ExactTiles::kThreads) listForwardKernel(Plan p
             if constexpr (Plan::kOrdered)
 #pragma unroll
                 for (int i = 0; i < Tiles::kRows; ++i)
-                    for (int j = 0; j < kTile; ++j) sum[i] += k[Tiles::row(i) * kScoreStride + j];
+                    for (int j = 0; j < kTile; ++j) sum[i] += k[Tiles::row(i) * kSingleScoreStride + j];
         }
     }
 #pragma unroll
@@ -163,7 +163,7 @@ struct ListUpstream {
 };
 
 template <int W>
-constexpr int kListBackwardFloats = 4 * kTileSize<W> + kScoreSize;
+constexpr int kListBackwardFloats = 4 * kTileSize<W> + kSingleScoreSize;
 
 /// dk and dv of a list. Rows of its tiles of scores are keys. Blocks: tiles of keys, heads.
 template <typename Plan, int W>
@@ -183,8 +183,8 @@ __global__ void __launch_bounds__(ExactTiles::kThreads)
         const int rows = min(kTile, plan.length - row);
         const std::int64_t at = plan.rowAt(bh, plan.length, row);
         __syncthreads();
-        loadTile<Tiles, W>(q, plan.q + at, plan.stride(), rows, plan.width);
-        loadTile<Tiles, W>(d, up.dO + at, plan.stride(), rows, plan.width);
+        loadSingle<W>(q, plan.q + at, plan.stride(), rows, plan.width);
+        loadSingle<W>(d, up.dO + at, plan.stride(), rows, plan.width);
         if (threadIdx.x < kTile) {
             const int own = static_cast<int>(threadIdx.x);
             const std::int64_t place = static_cast<std::int64_t>(bh) * plan.length + row + own;
@@ -221,8 +221,8 @@ __global__ void __launch_bounds__(ExactTiles::kThreads) listQueriesKernel(Plan p
     const int row = static_cast<int>(blockIdx.x) * kTile, bh = static_cast<int>(blockIdx.y),
               rows = min(kTile, plan.length - row);
     const std::int64_t at = plan.rowAt(bh, plan.length, row);
-    loadTile<Tiles, W>(q, plan.q + at, plan.stride(), rows, plan.width);
-    loadTile<Tiles, W>(d, up.dO + at, plan.stride(), rows, plan.width);
+    loadSingle<W>(q, plan.q + at, plan.stride(), rows, plan.width);
+    loadSingle<W>(d, up.dO + at, plan.stride(), rows, plan.width);
     float gradient[Tiles::kRows][Tiles::kWide<W>] = {}, lse[Tiles::kRows], delta[Tiles::kRows];
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i) {
@@ -267,31 +267,32 @@ __global__ void listDeltaKernel(Plan plan, const float* o, const float* dO, floa
     if (threadIdx.x == 0) delta[row] = sum;
 }
 
-/// Starts kernel<Plan, W> for the least W of 32, 64 and 128 that holds the width, with kernelFloats<W> numbers, for
-/// every `rows` rows of every head.
-#define LINSCOPE_START_LIST(stream, plan, Plan, kernel, floatsOf, rows, ...)                                      \
-    do {                                                                                                          \
-        const dim3 blocks(blocksFor(rows, kTile), static_cast<unsigned>((plan).batch * (plan).heads));            \
-        if ((plan).width <= 32)                                                                                   \
-            startTiles<ExactTiles>(kernel<Plan, 32>, #kernel, blocks, floatsOf<32>, stream, plan, __VA_ARGS__);   \
-        else if ((plan).width <= 64)                                                                              \
-            startTiles<ExactTiles>(kernel<Plan, 64>, #kernel, blocks, floatsOf<64>, stream, plan, __VA_ARGS__);   \
-        else                                                                                                      \
-            startTiles<ExactTiles>(kernel<Plan, 128>, #kernel, blocks, floatsOf<128>, stream, plan, __VA_ARGS__); \
-    } while (false)
+/// Blocks for every kTile of `rows` rows of every head.
+template <typename Plan>
+dim3 listBlocks(const Plan& plan, int rows) {
+    return dim3(blocksFor(rows, kTile), static_cast<unsigned>(plan.batch * plan.heads));
+}
 
 template <typename Plan>
 void listForward(cudaStream_t stream, const Plan& plan, float* o, float* lse) {
-    LINSCOPE_START_LIST(stream, plan, Plan, listForwardKernel, kListForwardFloats, plan.length, o, lse);
+    withWidth<ExactArithmetic>(plan.width, [&]<typename, int W>() {
+        startSingle(listForwardKernel<Plan, W>, "list attention", listBlocks(plan, plan.length), kListForwardFloats<W>,
+                    stream, plan, o, lse);
+    });
 }
 template <typename Plan>
 void listQueries(cudaStream_t stream, const Plan& plan, const ListUpstream& up, const Out& dq) {
-    LINSCOPE_START_LIST(stream, plan, Plan, listQueriesKernel, kListBackwardFloats, plan.length, up, dq);
+    withWidth<ExactArithmetic>(plan.width, [&]<typename, int W>() {
+        startSingle(listQueriesKernel<Plan, W>, "list attention, queries", listBlocks(plan, plan.length),
+                    kListBackwardFloats<W>, stream, plan, up, dq);
+    });
 }
 template <typename Plan>
 void listKeys(cudaStream_t stream, const Plan& plan, int list, const ListUpstream& up, const Out& dk, const Out& dv) {
-    const int count = plan.lists[list].count;
-    LINSCOPE_START_LIST(stream, plan, Plan, listKeysKernel, kListBackwardFloats, count, list, up, dk, dv);
+    withWidth<ExactArithmetic>(plan.width, [&]<typename, int W>() {
+        startSingle(listKeysKernel<Plan, W>, "list attention, keys", listBlocks(plan, plan.lists[list].count),
+                    kListBackwardFloats<W>, stream, plan, list, up, dk, dv);
+    });
 }
 template <typename Plan>
 void listDelta(cudaStream_t stream, const Plan& plan, const float* o, const float* dO, float* delta) {

@@ -48,20 +48,20 @@ __device__ void keyProducts(const ScanCall& scan, int bh, int chunk, float* p,
                             float (&products)[Tiles::kRows][Tiles::kColumns]) {
     for (int first = 0; first < scan.features; first += kTile) {
         __syncthreads();
-        loadTile<Tiles, kTile>(p, scan.k + scan.tokenAt(bh, chunk * kTile, scan.features) + first,
-                               scan.stride(scan.features), scan.rowsOf(chunk), min(kTile, scan.features - first));
+        loadSingle<kTile>(p, scan.k + scan.tokenAt(bh, chunk * kTile, scan.features) + first,
+                          scan.stride(scan.features), scan.rowsOf(chunk), min(kTile, scan.features - first));
         __syncthreads();
         Tiles::rowsByRows<kTile>(p, p, products);
     }
 }
 
-constexpr int kInverseFloats = 2 * kScoreSize;
+constexpr int kInverseFloats = 2 * kSingleScoreSize;
 
 /// (I + A)⁻¹ of a chunk, A_tj = β_t·decay·⟨k_t, k_j⟩ for j < t: each column by one thread, from its first row down.
 /// Blocks: chunks, heads.
 __global__ void __launch_bounds__(Tiles::kThreads) inverseKernel(Call call, float* inverse) {
     extern __shared__ float shared[];
-    float *a = shared, *result = shared + kScoreSize;
+    float *a = shared, *result = shared + kSingleScoreSize;
     const int chunk = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y), t = chunk * kTile,
               rows = call.scan.rowsOf(chunk);
     float products[Tiles::kRows][Tiles::kColumns] = {};
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(Tiles::kThreads) inverseKernel(Call call, floa
 #pragma unroll
         for (int j = 0; j < Tiles::kColumns; ++j) {
             const int row = Tiles::row(i), column = Tiles::column(j);
-            a[row * kScoreStride + column] =
+            a[row * kSingleScoreStride + column] =
                 column < row && row < rows
                     ? call.betaAt(bh, t + row) * call.scan.decay(bh, chunk, column, row) * products[i][j]
                     : 0.0f;
@@ -84,12 +84,12 @@ __global__ void __launch_bounds__(Tiles::kThreads) inverseKernel(Call call, floa
             float value = row == column ? 1.0f : 0.0f;
             if (row > column)
                 for (int l = column; l < row; ++l)
-                    value -= a[row * kScoreStride + l] * result[l * kScoreStride + column];
-            result[row * kScoreStride + column] = value;
+                    value -= a[row * kSingleScoreStride + l] * result[l * kSingleScoreStride + column];
+            result[row * kSingleScoreStride + column] = value;
         }
     __syncthreads();
     for (int i = static_cast<int>(threadIdx.x); i < kTile * kTile; i += Tiles::kThreads)
-        inverse[call.chunkAt(bh, chunk) * kTile * kTile + i] = result[i / kTile * kScoreStride + i % kTile];
+        inverse[call.chunkAt(bh, chunk) * kTile * kTile + i] = result[i / kTile * kSingleScoreStride + i % kTile];
 }
 
 /// A block's share of a head's state on its way through the chunks: its channels of v, all channels of k, in tiles of
@@ -110,17 +110,17 @@ struct Walk {
     __device__ float* part(int tile) const { return state + tile * kPartSize; }
     /// Its share of rows of the chunk, of x [B,T,H,D].
     __device__ void load(const Call& call, int chunk, const float* x, float* to) const {
-        loadTile<Tiles, kColumns>(to, x + call.scan.tokenAt(bh, chunk * kTile, call.scan.width) + first,
-                                  call.scan.stride(call.scan.width), call.scan.rowsOf(chunk), columns);
+        loadSingle<kColumns>(to, x + call.scan.tokenAt(bh, chunk * kTile, call.scan.width) + first,
+                             call.scan.stride(call.scan.width), call.scan.rowsOf(chunk), columns);
     }
     /// Tile `tile` of the channels of x [B,T,H,D], a q or k.
     __device__ void loadFeatures(const Call& call, int chunk, const float* x, int tile) const {
         const ScanCall& s = call.scan;
-        loadTile<Tiles, kTile>(p, x + s.tokenAt(bh, chunk * kTile, s.features) + tile * kTile, s.stride(s.features),
-                               s.rowsOf(chunk), min(kTile, s.features - tile * kTile));
+        loadSingle<kTile>(p, x + s.tokenAt(bh, chunk * kTile, s.features) + tile * kTile, s.stride(s.features),
+                          s.rowsOf(chunk), min(kTile, s.features - tile * kTile));
     }
     __device__ void loadInverse(const Call& call, int chunk) const {
-        loadTile<Tiles, kTile>(p, call.inverse + call.chunkAt(bh, chunk) * kTile * kTile, kTile, kTile, kTile);
+        loadSingle<kTile>(p, call.inverse + call.chunkAt(bh, chunk) * kTile * kTile, kTile, kTile, kTile);
     }
     /// The state as it is, into all [B,H,N,D,D].
     __device__ void write(const Call& call, int chunk, float* all) const {
@@ -172,7 +172,7 @@ __device__ void forPlaces(Function&& function) {
 /// u, x and the states before each chunk, from the first chunk to the last.
 __global__ void __launch_bounds__(Tiles::kThreads) forwardKernel(Call call, float* u, float* x, float* states) {
     extern __shared__ float shared[];
-    float* rows = shared + kScoreSize;
+    float* rows = shared + kSingleScoreSize;
     const Walk walk(call, shared, rows + kPartSize);
     const ScanCall& s = call.scan;
     for (int chunk = 0; chunk < s.chunks(); ++chunk) {
@@ -212,7 +212,7 @@ struct Upstream {
 /// dL/d(state) from the last chunk to the first.
 __global__ void __launch_bounds__(Tiles::kThreads) backwardKernel(Call call, Upstream up, Out dv) {
     extern __shared__ float shared[];
-    float* rows = shared + kScoreSize;
+    float* rows = shared + kSingleScoreSize;
     const Walk walk(call, shared, rows + kPartSize);
     const ScanCall& s = call.scan;
     for (int chunk = s.chunks() - 1; chunk >= 0; --chunk) {
@@ -251,35 +251,35 @@ __global__ void __launch_bounds__(Tiles::kThreads) backwardKernel(Call call, Ups
 }
 
 int walkFloats(const ScanCall& scan) {
-    return kScoreSize + kPartSize * (1 + (scan.features + kTile - 1) / kTile);
+    return kSingleScoreSize + kPartSize * (1 + (scan.features + kTile - 1) / kTile);
 }
 dim3 walkBlocks(const ScanCall& scan) {
     return dim3(static_cast<unsigned>(scan.headCount()), blocksFor(scan.width, kColumns));
 }
 
 template <int W>
-constexpr int kPairFloats = kScoreSize + 2 * kTileSize<W>;
+constexpr int kPairFloats = kSingleScoreSize + 2 * kTileSize<W>;
 
 /// What A and X give: dβ, and to keys' gradients in two parts, for whose difference keyGradients() has a use: `plus`
 /// through ⟨k_t, ·⟩, and added to `minus` through ⟨·, k_j⟩. Blocks: chunks, heads.
-template <typename, int W>
+template <int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     pairsBackKernel(Call call, Upstream up, float* plus, float* minus, Out dBeta) {
     extern __shared__ float shared[];
     __shared__ float sums[kTile];
-    float *p = shared, *x = p + kScoreSize, *y = x + kTileSize<W>;
+    float *p = shared, *x = p + kSingleScoreSize, *y = x + kTileSize<W>;
     const ScanCall& s = call.scan;
     const int chunk = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y), t = chunk * kTile,
               rows = s.rowsOf(chunk);
     const std::int64_t at = s.tokenAt(bh, t, s.width);
     float products[Tiles::kRows][Tiles::kColumns] = {}, da[Tiles::kRows][Tiles::kColumns] = {};
     keyProducts(s, bh, chunk, p, products);
-    loadTile<Tiles, W>(x, up.dB + at, s.stride(s.width), rows, s.width);
-    loadTile<Tiles, W>(y, call.u + at, s.stride(s.width), rows, s.width);
+    loadSingle<W>(x, up.dB + at, s.stride(s.width), rows, s.width);
+    loadSingle<W>(y, call.u + at, s.stride(s.width), rows, s.width);
     __syncthreads();
     Tiles::rowsByRows<W>(x, y, da);  // −dA
     __syncthreads();
-    loadTile<Tiles, W>(y, call.x + at, s.stride(s.width), rows, s.width);
+    loadSingle<W>(y, call.x + at, s.stride(s.width), rows, s.width);
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i) {
         const int row = Tiles::row(i);
@@ -290,7 +290,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
             const int column = Tiles::column(j);
             const float faded = column < row && row < rows ? -da[i][j] * s.decay(bh, chunk, column, row) : 0.0f;
             sum += faded * products[i][j];
-            p[row * kScoreStride + column] = beta * faded;
+            p[row * kSingleScoreStride + column] = beta * faded;
         }
         sum = Tiles::rowSum(sum);
         if (Tiles::leads()) sums[row] = sum;
@@ -303,7 +303,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
         dBeta.put(s.tokenAt(bh, t + own, 1), sum);
     }
     __syncthreads();
-    loadTile<Tiles, W>(y, s.k + at, s.stride(s.width), rows, s.width);
+    loadSingle<W>(y, s.k + at, s.stride(s.width), rows, s.width);
     __syncthreads();
     float toRows[Tiles::kRows][Tiles::kWide<W>] = {}, toColumns[Tiles::kRows][Tiles::kWide<W>] = {};
     Tiles::scoresByRows<W>(p, y, toRows);
@@ -373,8 +373,7 @@ void backward(const Kept& kept) {
     const Upstream up{kept.o.gradient().onDeviceAs<float>(), du, take(shape), take(shape),
                       take({s.headCount(), s.chunks(), s.features, s.width})};
     scanValues(context, s, true, up.g, nullptr, {du});
-    startTiles<Tiles>(backwardKernel, "delta rule, backwards", walkBlocks(s), walkFloats(s), stream, call, up,
-                      outOf(kept.v));
+    startSingle(backwardKernel, "delta rule, backwards", walkBlocks(s), walkFloats(s), stream, call, up, outOf(kept.v));
     scanFeatures(context, s, false, up.g, call.u, call.states, {dq});
     scanFeatures(context, s, true, up.g, call.u, up.dStates, {minus});
     // Through X = V − diag(e^G)·K·S: as a query's, with −dX in the upstream's place and nothing within the chunk.
@@ -384,7 +383,10 @@ void backward(const Kept& kept) {
     const dim3 blocks(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(s.headCount()));
     const Variable& beta = kept.beta;
     const Out dBeta = beta.needsGradient() ? outOf(beta) : Out{take(beta.shape())};
-    LINSCOPE_START_WITH(Tiles, context, s.width, pairsBackKernel, kPairFloats, blocks, call, up, plus, minus, dBeta);
+    withWidth<ExactArithmetic>(s.width, [&]<typename, int W>() {
+        startSingle(pairsBackKernel<W>, "delta rule, pairs backwards", blocks, kPairFloats<W>, stream, call, up, plus,
+                    minus, dBeta);
+    });
     const std::int64_t rows = static_cast<std::int64_t>(s.headCount()) * s.length;
     float *dSums = take({rows}), *last = take({s.headCount(), s.chunks()});
     exponentsKernel<<<blocksFor(rows, 8), dim3(kWarp, 8), 0, stream>>>(call, dq, plus, minus, outOf(kept.k), dSums);
@@ -434,9 +436,9 @@ Variable deltaRule(const Variable& q, const Variable& k, const Variable& v, cons
     sumLogs(context.stream(), s, logAlpha ? logAlpha.value().onDeviceAs<float>() : nullptr, sums);
     s.sums = sums;
     const dim3 blocks(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(s.headCount()));
-    startTiles<Tiles>(inverseKernel, "delta rule", blocks, kInverseFloats, context.stream(), call, inverse);
+    startSingle(inverseKernel, "delta rule", blocks, kInverseFloats, context.stream(), call, inverse);
     call.inverse = inverse;
-    startTiles<Tiles>(forwardKernel, "delta rule", walkBlocks(s), walkFloats(s), context.stream(), call, u, x, states);
+    startSingle(forwardKernel, "delta rule", walkBlocks(s), walkFloats(s), context.stream(), call, u, x, states);
     call.u = u;
     call.x = x;
     call.states = states;

@@ -88,11 +88,11 @@ void multiply(cudaStream_t stream, int count, const Doubles& p, const double* a,
     checkLaunch("landmark inverse");
 }
 
-constexpr int kRowsOfBlock = 4;  // a warp each
+constexpr int kRowsOfWarps = 4;  // a warp each
 
 /// Rows of scores become rows of A.
 __global__ void softmaxKernel(Problem s) {
-    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfBlock + threadIdx.y;
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= static_cast<std::int64_t>(s.count) * s.m) return;
     const std::int64_t head = row / s.m;
     double* a = s.a + row * s.m;
@@ -168,7 +168,7 @@ void invert(cudaStream_t stream, const Problem& s, double* scratch) {
               .alpha = 1.0 / std::sqrt(static_cast<double>(s.d))},
              s.q, s.k, s.a);
     const std::int64_t rows = static_cast<std::int64_t>(s.count) * s.m;
-    softmaxKernel<<<blocksFor(rows, kRowsOfBlock), dim3(kWarp, kRowsOfBlock), 0, stream>>>(s);
+    softmaxKernel<<<blocksFor(rows, kRowsOfWarps), dim3(kWarp, kRowsOfWarps), 0, stream>>>(s);
     checkLaunch("landmark inverse");
     normKernel<<<static_cast<unsigned>(s.count), kWarp, 0, stream>>>(s);
     checkLaunch("landmark inverse");
@@ -195,7 +195,7 @@ __global__ void toNormKernel(Problem s, const double* dz, double* toNorm) {
 
 /// From dL/dA to the gradient of the scores, in place. A warp for each row.
 __global__ void softmaxBackKernel(Problem s, double* da) {
-    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfBlock + threadIdx.y;
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= static_cast<std::int64_t>(s.count) * s.m) return;
     const double* a = s.a + row * s.m;
     double *d = da + row * s.m, dot = 0;
@@ -294,7 +294,7 @@ Variable landmarkInverse(const Variable& q, const Variable& k, const Variable& w
                              (column == s.widest[head] ? toNorm[head] : 0.0);
         });
         const std::int64_t rows = count * m;
-        softmaxBackKernel<<<blocksFor(rows, kRowsOfBlock), dim3(kWarp, kRowsOfBlock), 0, now>>>(s, through.da);
+        softmaxBackKernel<<<blocksFor(rows, kRowsOfWarps), dim3(kWarp, kRowsOfWarps), 0, now>>>(s, through.da);
         checkLaunch("landmark inverse, backwards");
         multiply(now, s.count, {s.m, s.d, s.m}, through.da, s.k, gradient);
         scatter(now, s, gradient, outOf(q));

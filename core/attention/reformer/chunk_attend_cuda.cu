@@ -77,11 +77,11 @@ struct RoundPlan : ListCall<1> {
     }
 };
 
-constexpr int kRowsOfBlock = 8;  // a warp each
+constexpr int kRowsOfWarps = 8;  // a warp each
 
 /// 1/‖q‖, at most 1e12, of each row.
 __global__ void normsKernel(Rounds s, const float* q, float* inverse) {
-    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfBlock + threadIdx.y;
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= s.rows()) return;
     float squares = 0;
     for (int d = static_cast<int>(threadIdx.x); d < s.width; d += static_cast<int>(kWarp))
@@ -122,7 +122,7 @@ void combine(cudaStream_t stream, const Rounds& s, const float* sorted, const fl
 /// Each round's copies of lse and of delta = Σ o·do, [B·rounds,H,T]. A warp for each row.
 __global__ void spreadKernel(Rounds s, const float* o, const float* dO, const float* lse, float* sortedLse,
                              float* sortedDelta) {
-    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfBlock + threadIdx.y;
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= s.rows()) return;
     float delta = 0;
     for (int d = static_cast<int>(threadIdx.x); d < s.width; d += static_cast<int>(kWarp))
@@ -142,7 +142,7 @@ struct Sorted {
 /// A warp for each row.
 __global__ void gradientsKernel(Rounds s, Sorted sorted, const float* q, const float* inverse, const float* lse,
                                 const float* dO, Out dq, Out dv) {
-    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfBlock + threadIdx.y;
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= s.rows()) return;
     const bool kept = s.kept(row), alone = lse[row] == -INFINITY;
     const auto overRounds = [&](const float* x, int d) {
@@ -180,8 +180,8 @@ void backward(const Kept& kept) {
     const float* dO = kept.o.gradient().onDeviceAs<float>();
     float *sortedDO = take(s.width), *sortedLse = take(1), *sortedDelta = take(1);
     gather(stream, s, dO, nullptr, sortedDO);
-    const dim3 block(kWarp, kRowsOfBlock);
-    const unsigned blocks = blocksFor(s.rows(), kRowsOfBlock);
+    const dim3 block(kWarp, kRowsOfWarps);
+    const unsigned blocks = blocksFor(s.rows(), kRowsOfWarps);
     spreadKernel<<<blocks, block, 0, stream>>>(s, kept.o.value().onDeviceAs<float>(), dO, kept.lse, sortedLse,
                                                sortedDelta);
     checkLaunch("chunk attention, backwards");
@@ -220,7 +220,7 @@ Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chu
     };
     float *inverse = arena.tensor({s.rows()}).onDeviceAs<float>(), *lse = arena.tensor({s.rows()}).onDeviceAs<float>();
     const float *q = qk.value().onDeviceAs<float>(), *values = v.value().onDeviceAs<float>();
-    normsKernel<<<blocksFor(s.rows(), kRowsOfBlock), dim3(kWarp, kRowsOfBlock), 0, stream>>>(s, q, inverse);
+    normsKernel<<<blocksFor(s.rows(), kRowsOfWarps), dim3(kWarp, kRowsOfWarps), 0, stream>>>(s, q, inverse);
     checkLaunch("chunk attention");
     float *sortedQ = take(s.width), *sortedK = take(s.width), *sortedV = take(s.width);
     gather(stream, s, q, nullptr, sortedQ);
