@@ -16,7 +16,8 @@ struct Bf16Tiles {
                          kRows = 2 * Blocks, kColumns = Columns / 4;
     // Rows are 16 bytes more than a power of two, so that eight of them are in different banks.
     static constexpr int kScoreStride = kBroad + 8;
-    static constexpr bool kPairs = true;  ///< places 2n and 2n + 1 of a row are neighbours
+    static constexpr float kRounding = 0x1p-8f;  ///< more than what a number in a tile is off, of itself
+    static constexpr bool kPairs = true;         ///< places 2n and 2n + 1 of a row are neighbours
     template <int W>
     static constexpr int kWide = W / 4;
     template <int W>

@@ -11,7 +11,8 @@ struct ExactTiles {
     using Number = float;
     static constexpr int kThreads = 256, kTall = 64, kBroad = 64, kParts = 1, kStages = 1, kRows = 4, kColumns = 4;
     static constexpr int kScoreStride = kBroad + 4;
-    static constexpr bool kPairs = false;  ///< places 2n and 2n + 1 of a row are neighbours
+    static constexpr float kRounding = 0.0f;  ///< more than what a number in a tile is off, of itself
+    static constexpr bool kPairs = false;     ///< places 2n and 2n + 1 of a row are neighbours
     template <int W>
     static constexpr int kWide = W / 16;
     template <int W>

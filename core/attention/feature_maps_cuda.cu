@@ -226,12 +226,12 @@ void plainWeights(cudaStream_t stream, const FeatureSizes& s, const KeyWeights& 
     });
 }
 
-/// What a projected ReLU's feature is above where its slope is 1: the floor, as it was kept.
-template <typename Number>
-constexpr float kLeastRelu = static_cast<float>(kReluFloor) * (std::is_same_v<Number, Bf16> ? 1.00390625f : 1.0f);
+/// What a projected ReLU's feature is above where its slope is 1: the floor, as a tile has it.
+template <typename Tiles>
+constexpr float kLeastRelu = static_cast<float>(kReluFloor) * (1.0f + Tiles::kRounding);
 
 /// dL/du from dL/dφ and φ, and from those of the second half where there is one, and what it adds to dL/d(log weight).
-template <typename Number>
+template <typename Tiles>
 __device__ float activateBack(Kind kind, float f, float d, float second, float dSecond, float& flow) {
     switch (kind) {
         case Kind::Positive:
@@ -242,7 +242,7 @@ __device__ float activateBack(Kind kind, float f, float d, float second, float d
             flow += d * f + dSecond * second;
             return dSecond * f - d * second;
         default:
-            return f > kLeastRelu<Number> ? d : 0.0f;
+            return f > kLeastRelu<Tiles> ? d : 0.0f;
     }
 }
 
@@ -290,10 +290,10 @@ __global__ void __launch_bounds__(Tiles::kThreads)
                                  a2 = pairs ? readFour(dSecond + place) : none,
                                  b2 = pairs ? readFour(second + place) : none;
             float flow = 0.0f;
-            const float4 du{activateBack<Number>(kind, b.x, a.x, b2.x, a2.x, flow),
-                            activateBack<Number>(kind, b.y, a.y, b2.y, a2.y, flow),
-                            activateBack<Number>(kind, b.z, a.z, b2.z, a2.z, flow),
-                            activateBack<Number>(kind, b.w, a.w, b2.w, a2.w, flow)};
+            const float4 du{activateBack<Tiles>(kind, b.x, a.x, b2.x, a2.x, flow),
+                            activateBack<Tiles>(kind, b.y, a.y, b2.y, a2.y, flow),
+                            activateBack<Tiles>(kind, b.z, a.z, b2.z, a2.z, flow),
+                            activateBack<Tiles>(kind, b.w, a.w, b2.w, a2.w, flow)};
             writeFour(d + place,
                       {Tiles::rounded(du.x), Tiles::rounded(du.y), Tiles::rounded(du.z), Tiles::rounded(du.w)});
             for (int offset = kFours / 2; offset > 0; offset /= 2)

@@ -12,7 +12,8 @@ struct TensorTiles {
     static constexpr int kThreads = 128, kTall = 64, kBroad = 64, kParts = 1, kStages = 1, kRows = 2,
                          kColumns = kBroad / 4;
     static constexpr int kScoreStride = kBroad + 4;
-    static constexpr bool kPairs = true;  ///< places 2n and 2n + 1 of a row are neighbours
+    static constexpr float kRounding = 0x1p-10f;  ///< more than what a number in a tile is off, of itself
+    static constexpr bool kPairs = true;          ///< places 2n and 2n + 1 of a row are neighbours
     template <int W>
     static constexpr int kWide = W / 4;
     template <int W>

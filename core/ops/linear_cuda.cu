@@ -44,8 +44,14 @@ void apply(cudaStream_t stream, const char* name, Function function, const float
     });
 }
 
-/// The same of numbers in bfloat16: to = function(x), or with `gradient` to = function(x, to). Four pairs by each
-/// thread.
+/// Two numbers in bfloat16 of function(x, dy).
+template <typename Function>
+__device__ unsigned applyToPair(const Function& function, unsigned x, unsigned dy) {
+    return packBf16(function(__uint_as_float(x << 16), __uint_as_float(dy << 16)),
+                    function(__uint_as_float(x & 0xFFFF0000u), __uint_as_float(dy & 0xFFFF0000u)));
+}
+
+/// The same of numbers in bfloat16, eight at a time: to = function(x), or with `gradient` to = function(x, to).
 template <typename Function>
 void applyRounded(cudaStream_t stream, const char* name, Function function, const Tensor& x, const Tensor& to,
                   bool gradient) {
@@ -53,14 +59,10 @@ void applyRounded(cudaStream_t stream, const char* name, Function function, cons
     Bf16* out = to.onDeviceAs<Bf16>();
     const std::int64_t count = x.elements(), eights = count / 8;
     forEach(stream, eights, name, [=] __device__(std::int64_t i) {
-        const In from{in, true};
-        const Out into = outAt(out);
-#pragma unroll
-        for (int pair = 0; pair < 4; ++pair) {
-            const std::int64_t at = 8 * i + 2 * pair;
-            const float2 v = from.two(at), d = gradient ? In{out, true}.two(at) : float2{};
-            into.putTwo(at, function(v.x, d.x), function(v.y, d.y));
-        }
+        const uint4 v = reinterpret_cast<const uint4*>(in)[i];
+        const uint4 d = gradient ? reinterpret_cast<const uint4*>(out)[i] : uint4{};
+        reinterpret_cast<uint4*>(out)[i] = {applyToPair(function, v.x, d.x), applyToPair(function, v.y, d.y),
+                                            applyToPair(function, v.z, d.z), applyToPair(function, v.w, d.w)};
     });
     forEach(stream, count - 8 * eights, name, [=] __device__(std::int64_t i) {
         const std::int64_t at = 8 * eights + i;

@@ -89,9 +89,17 @@ def floor_ms(lane, shape, flops_rate, byte_rate):
     return 1e3 * max(work / flops_rate, moved / byte_rate)
 
 
+def modes_of(text):
+    unknown = set(text.split(",")) - {"eager", "graph", "compile+graph"}
+    if unknown:
+        raise argparse.ArgumentTypeError(f"eager, graph and compile+graph were required, but got {', '.join(unknown)}")
+    return text
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", default=",".join(shapes))
+    parser.add_argument("--modes", type=modes_of, default="eager,graph,compile+graph")
     parser.add_argument("--repeat", type=int, default=100)
     arguments = parser.parse_args()
     rates = card()
@@ -100,13 +108,14 @@ def main():
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     for chosen in arguments.shapes.split(","):
         shape, lanes = shapes[chosen]
-        for lane in lanes:
-            ours = run([linscope, "bench", "train-step", "--device", "cuda", "--precision", "bf16", "--mechanism", lane,
-                        "--repeat", arguments.repeat, "--json", *flags(shape)])
-            peer = run([sys.executable, here / "cuda_peer.py", "--precision", "bf16", "--lanes", lane, "--modes",
-                        "eager,graph,compile+graph", "--repeat", arguments.repeat, *flags(shape)])
-            mine = ours["results"][0] if ours["results"] else {"device_ms": float("nan"), "peak_mb": float("nan")}
-            theirs = {row["mode"]: row for row in peer["results"]}
+        repeat = arguments.repeat if shape[3] < 16384 else arguments.repeat // 10 + 3
+        ours = run([linscope, "bench", "train-step", "--device", "cuda", "--precision", "bf16", "--repeat", repeat,
+                    "--json", *flags(shape), *(part for lane in lanes for part in ("--mechanism", lane))])
+        peer = run([sys.executable, here / "cuda_peer.py", "--precision", "bf16", "--lanes", ",".join(lanes), "--modes",
+                    arguments.modes, "--repeat", repeat, *flags(shape)])
+        for index, lane in enumerate(lanes):
+            mine = ours["results"][index] if ours["results"] else {"device_ms": float("nan"), "peak_mb": float("nan")}
+            theirs = {row["mode"]: row for row in peer["results"] if row["lane"] == lane}
             times = {mode: row["median_ms"] for mode, row in theirs.items() if isinstance(row["median_ms"], float)}
             best = min(times, key=times.get, default=None)
             ratio = mine["device_ms"] / times[best] if best else float("nan")
@@ -114,9 +123,9 @@ def main():
             memory = f"{theirs[best]['peak_mb']:.0f}" if best else "-"
             print(f"| {', '.join(map(str, shape))} | {lane} | {mine['device_ms']:.3f} | {' | '.join(cells)} | {ratio:.2f} "
                   f"| {mine['peak_mb']:.0f} | {memory} | {floor_ms(lane, shape, *rates):.3f} |", flush=True)
-            for side in (ours, peer):
-                if "error" in side:
-                    print(f"  {side['error']}", file=sys.stderr)
+        for side in (ours, peer):
+            if "error" in side:
+                print(f"  {side['error']}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,9 @@ TEST(CudaForms, SizesWithoutOneAreRefused) {
             EXPECT_NE(text.find("--device cuda"), std::string::npos) << text;
         }
         EXPECT_NO_THROW(requireForm(info, {}, wide, Device::Cpu));
-        if (info.cudaForm != nullptr) EXPECT_NO_THROW(requireForm(info, {}, {.headWidth = 128}, Device::Cuda));
+        if (info.cudaForm != nullptr) {
+            EXPECT_NO_THROW(requireForm(info, {}, {.headWidth = 128}, Device::Cuda));
+        }
     }
 }
 
