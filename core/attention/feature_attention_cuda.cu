@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(Tiles::kThreads) outputKernel(FeatureCall<type
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float sums[kTile];
-    Number *p = reinterpret_cast<Number*>(shared), *k = p + kScoreSize<Tiles>, *x = k + kScoreSize<Tiles>;
+    Number *p = reinterpret_cast<Number*>(shared), *k = p + kSquareSize<Tiles>, *x = k + kSquareSize<Tiles>;
     const FeatureSizes& s = call.s;
     const int chunk = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y), t = chunk * kTile,
               rows = min(kTile, s.length - t);

@@ -34,7 +34,7 @@ struct Upstream {
 };
 
 template <typename Tiles, int W>
-constexpr int kFeatureBackSize = 2 * kScoreSize<Tiles> + 2 * kTallSize<Tiles, W>;
+constexpr int kFeatureBackSize = 2 * kSquareSize<Tiles> + 2 * kTallSize<Tiles, W>;
 
 /// dL/dφ of a tile of features of a chunk's queries or keys. Blocks: chunks, heads, tiles of M.
 template <typename Tiles, int W>
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
                        const float* keep, typename Tiles::Number* dPhi) {
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
-    Number *p = reinterpret_cast<Number*>(shared), *f = p + kScoreSize<Tiles>, *x = f + kScoreSize<Tiles>,
+    Number *p = reinterpret_cast<Number*>(shared), *f = p + kSquareSize<Tiles>, *x = f + kSquareSize<Tiles>,
            *y = x + kTallSize<Tiles, W>;
     const FeatureSizes& s = call.s;
     const int chunk = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y), t = chunk * kTile,
@@ -108,7 +108,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     valuesBackKernel(FeatureCall<typename Tiles::Number> call, Upstream<typename Tiles::Number> up, Out dv) {
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
-    Number *q = reinterpret_cast<Number*>(shared), *k = q + kScoreSize<Tiles>, *x = k + kScoreSize<Tiles>;
+    Number *q = reinterpret_cast<Number*>(shared), *k = q + kSquareSize<Tiles>, *x = k + kSquareSize<Tiles>;
     const FeatureSizes& s = call.s;
     const int chunk = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y), t = chunk * kTile,
               rows = min(kTile, s.length - t);

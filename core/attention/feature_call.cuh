@@ -14,7 +14,7 @@ namespace linscope::cuda {
 template <typename Arithmetic>
 using SquareTiles = typename Arithmetic::template Tiles<1, kTile>;
 template <typename Tiles>
-inline constexpr int kScoreSize = kTallSize<Tiles, kTile>;
+inline constexpr int kSquareSize = kTallSize<Tiles, kTile>;
 
 /// What both passes know of one call, by value. Chunks are kTile tokens.
 template <typename Number>
@@ -53,7 +53,7 @@ struct Summand {
 };
 
 template <typename Tiles, int W>
-inline constexpr int kStateSize = kScoreSize<Tiles> + kTallSize<Tiles, W>;
+inline constexpr int kStateSize = kSquareSize<Tiles> + kTallSize<Tiles, W>;
 
 /// The sums of so many chunks, which are one where what came before each is wanted. Blocks: so many chunks, heads,
 /// tiles of M.
@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float weights[kTile];
-    Number *p = reinterpret_cast<Number*>(shared), *y = p + kScoreSize<Tiles>;
+    Number *p = reinterpret_cast<Number*>(shared), *y = p + kSquareSize<Tiles>;
     const FeatureSizes& s = call.s;
     const int part = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y),
               first = static_cast<int>(blockIdx.z) * kTile, columns = min(kTile, s.features - first),
@@ -150,7 +150,7 @@ __device__ void weighAndMask(const FeatureCall<typename Tiles::Number>& call, st
 }
 
 template <typename Tiles, int W>
-inline constexpr int kOutputSize = 2 * kScoreSize<Tiles> + kTallSize<Tiles, W>;
+inline constexpr int kOutputSize = 2 * kSquareSize<Tiles> + kTallSize<Tiles, W>;
 
 /// The sums over each chunk, then over chunks.
 template <typename Tiles, int W>

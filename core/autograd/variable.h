@@ -11,7 +11,8 @@ struct VariableState {
     Tape* tape = nullptr;
     Tensor value;
     Tensor gradient;  ///< of the value's shape and type; made when first asked for
-    // Both in bfloat16, where they have been made (core/cuda/rounded.h). Whoever writes the gradient takes its copy away.
+    // Both in bfloat16, where they have been made (core/cuda/rounded.h). Whoever writes the gradient takes its copy
+    // away.
     Tensor rounded, roundedGradient;
     bool needsGradient = false;
     bool hasGradient = false;  ///< something has been written to `gradient`

@@ -17,7 +17,8 @@ namespace linscope::cuda {
 
 struct BlasLibrary;
 
-/// What is done to a product's numbers before they are written.
+/// What is done to a product's numbers before they are written. (cuBLASLt has GELU's gradient too, but takes 40 µs for
+/// a product that takes 12 without it.)
 enum class Epilogue : std::uint8_t {
     None,
     Gelu,  ///< c = gelu(pre), and pre is kept

@@ -30,8 +30,7 @@ const Number* numbersOf(const Variable& x) {
 Tensor roundedGradientOf(const Variable& y);
 /// `count` numbers of the device, as they are when the context comes to it.
 void roundInto(DeviceContext& context, const float* from, Bf16* to, std::int64_t count);
-/// What a value is to be kept as of which only products are made, or numbers that were in bfloat16 before: BF16 in that
-/// precision, else F32.
+/// The type of a value that only products read: BF16 with that precision, else F32.
 DType productType(Arena& arena);
 
 }  // namespace linscope::cuda

@@ -45,7 +45,9 @@ Tensor Tensor::reshaped(const Shape& shape) const {
 }
 
 void Tensor::throwOther(DType type, Device device) const {
-    const auto name = [](DType t) { return t == DType::F32 ? "f32" : t == DType::F64 ? "f64" : t == DType::I32 ? "i32" : "bf16"; };
+    const auto name = [](DType t) {
+        return t == DType::F32 ? "f32" : t == DType::F64 ? "f64" : t == DType::I32 ? "i32" : "bf16";
+    };
     fail("tensor", "{} in the memory of {} was required, but the tensor holds {} in that of {}", name(type),
          nameOf(device), name(m_type), nameOf(m_device));
 }

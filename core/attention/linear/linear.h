@@ -19,7 +19,7 @@ struct LinearOptions {
 class LinearAttention : public Mechanism {
 public:
     LinearAttention(const LinearOptions& options, const AttentionSizes& sizes, ParameterStore& parameters);
-    bool takesBf16() const override { return true; }
+    bool takesBf16() const override { return m_features != "taylor"; }
 
 protected:
     Variable forwardImpl(const AttentionInput& input) const override;
