@@ -6,11 +6,12 @@
 
 namespace linscope {
 
-/// What factors of matrix products are rounded to. (Tensors are in single precision whatever this says.)
+/// What factors of matrix products are rounded to, to nearest, ties to even. Sums of products, tensors and states are
+/// in single precision whatever this says, and so is what is no product of matrices: norms, softmax, denominators.
 enum class Precision : std::uint8_t {
     Single,  ///< not at all
-    Tf32,    ///< 10 bits of fraction, on tensor cores
-    Bf16,    ///< 7 bits in linear layers; attention's own products stay at TF32
+    Tf32,    ///< 10 bits of fraction, on tensor cores; the processor has none
+    Bf16,    ///< 7 bits; a device keeps attention's own products at TF32
 };
 inline constexpr std::array<const char*, 3> kPrecisionNames{"fp32", "tf32", "bf16"};
 constexpr const char* nameOf(Precision precision) {
