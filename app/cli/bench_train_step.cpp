@@ -71,7 +71,7 @@ struct LaneTime {
     double deviceMs = 0;  ///< median by the device's clock, without what the processor does
     double boundMs = 0;   ///< the step's matrix products at the measured rate of one
     double tokensPerSecond = 0;
-    double peakBytes = 0;  ///< parameters, optimizer and the step's arena
+    double memoryBytes = 0;  ///< the arena's peak, and parameters with gradients and moments
 };
 
 /// What is measured beside the shape.
@@ -80,6 +80,7 @@ struct Setting {
     std::int64_t repeat = 1;
     Device device = Device::Cpu;
     std::string precision;
+    bool activationCheckpointing = false;
 };
 
 /// All lanes in turn, so that a machine that slows down slows all.
@@ -87,6 +88,7 @@ std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, P
     const ScratchFolder folder;
     Experiment experiment = benchExperiment(shape, folder.path(), setting.mechanisms);
     experiment.model.precision = setting.precision;
+    experiment.model.activationCheckpointing = setting.activationCheckpointing;
     const std::int64_t repeat = setting.repeat;
     const std::unique_ptr<Task> task =
         findTask(experiment.task.name).create(experiment.task.options, static_cast<std::uint64_t>(experiment.seed));
@@ -96,7 +98,7 @@ std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, P
 
     Batch batch;
     std::vector<std::vector<double>> times(lanes.size()), deviceTimes(lanes.size());
-    std::vector<double> peaks(lanes.size());
+    std::vector<double> memory(lanes.size());
     for (std::int64_t step = 1; step <= kWarmUpSteps + repeat; ++step) {
         progress.update(
             fmt::format("layers {} length {}: step {}/{}", shape.layers, shape.length, step, kWarmUpSteps + repeat));
@@ -107,10 +109,10 @@ std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, P
             const double time = millisecondsSince(start);
             require(lanes[i]->state() == LaneState::Running, "bench", "a lane that trains was required, but {}",
                     lanes[i]->message());
+            memory[i] = result.memoryBytes;
             if (step <= kWarmUpSteps) continue;
             times[i].push_back(time);
             deviceTimes[i].push_back(result.milliseconds);
-            peaks[i] = result.memoryBytes;
         }
     }
 
@@ -121,9 +123,9 @@ std::vector<LaneTime> measure(const BenchShape& shape, const Setting& setting, P
         result.medianMs = median(times[i]);
         result.fastestMs = *std::min_element(times[i].begin(), times[i].end());
         result.deviceMs = median(deviceTimes[i]);
-        result.peakBytes = peaks[i];
         result.boundMs = stepFlops(shape, lanes[i]->config().mechanism, batch, task->vocabulary()) / rate * 1e3;
         result.tokensPerSecond = static_cast<double>(shape.batch * shape.length) / result.medianMs * 1e3;
+        result.memoryBytes = memory[i];
         results.push_back(result);
     }
     return results;
@@ -154,22 +156,24 @@ Json timeJson(const LaneTime& time) {
             {"fastest_ms", time.fastestMs},
             {"device_ms", time.deviceMs},
             {"bound_ms", jsonNumber(time.boundMs)},
-            {"peak_mb", time.peakBytes / 1e6},
+            {"memory_bytes", time.memoryBytes},
             {"tokens_per_second", time.tokensPerSecond}};
 }
 
 void printTable(const std::vector<LaneTime>& times, Device device) {
     const bool onDevice = device != Device::Cpu;
-    fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12}{:>13}{:>12}{:>12}\n", "lane", "layers", "width", "heads",
-               "length", "batch", "median ms", "fastest ms", onDevice ? "device ms" : "bound ms", "tokens/s");
+    fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12}{:>13}{:>12}{:>12}{:>9}\n", "lane", "layers", "width", "heads",
+               "length", "batch", "median ms", "fastest ms", onDevice ? "device ms" : "bound ms", "tokens/s", "MiB");
     for (const LaneTime& time : times)
-        fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12.3f}{:>13.3f}{:>12.3f}{:>12.0f}\n", time.lane,
+        fmt::print("{:<16}{:>7}{:>7}{:>7}{:>8}{:>7}{:>12.3f}{:>13.3f}{:>12.3f}{:>12.0f}{:>9.1f}\n", time.lane,
                    time.shape.layers, time.shape.width, time.shape.heads, time.shape.length, time.shape.batch,
-                   time.medianMs, time.fastestMs, onDevice ? time.deviceMs : time.boundMs, time.tokensPerSecond);
+                   time.medianMs, time.fastestMs, onDevice ? time.deviceMs : time.boundMs, time.tokensPerSecond,
+                   time.memoryBytes / (1 << 20));
     fmt::print("\n{}\n", onDevice
                              ? "device ms: the median by the device's clock; median ms is the whole call"
                              : "bound: the step's matrix products alone (3 × forward), at the rate that one product "
                                "of the MLP's shape reaches here");
+    fmt::print("MiB: the most that activations and gradients took at once, and parameters with their moments\n");
 }
 
 }  // namespace
@@ -178,6 +182,7 @@ int runBenchTrainStep(const BenchTrainStepArguments& arguments) {
     if (arguments.threads) setThreadCount(static_cast<int>(*arguments.threads));
     Setting setting{.mechanisms = arguments.mechanisms, .repeat = arguments.repeat};
     setting.precision = arguments.precision;
+    setting.activationCheckpointing = arguments.activationCheckpointing;
     if (setting.mechanisms.empty()) setting.mechanisms = {"full", "linformer"};
     if (arguments.device == "cuda") requireCuda();
     if (arguments.device != "cpu" && cudaAvailable()) setting.device = Device::Cuda;
@@ -190,8 +195,9 @@ int runBenchTrainStep(const BenchTrainStepArguments& arguments) {
     const std::string where =
         setting.device == Device::Cuda ? cudaDescription() : fmt::format("{} threads", threadCount());
     if (!arguments.json) {
-        fmt::print("one training step (forward, backward, AdamW), {}, {}, median of {} after {} for warm-up\n\n",
-                   setting.precision, where, arguments.repeat, kWarmUpSteps);
+        fmt::print("one training step (forward, backward, AdamW), {}{}, {}, median of {} after {} for warm-up\n\n",
+                   setting.precision, setting.activationCheckpointing ? ", activation checkpointing" : "", where,
+                   arguments.repeat, kWarmUpSteps);
         printTable(times, setting.device);
         return 0;
     }
@@ -201,6 +207,7 @@ int runBenchTrainStep(const BenchTrainStepArguments& arguments) {
                {"device", nameOf(setting.device)},
                {"where", where},
                {"precision", setting.precision},
+               {"activation_checkpointing", setting.activationCheckpointing},
                {"threads", threadCount()},
                {"repeat", arguments.repeat},
                {"results", std::move(results)}});

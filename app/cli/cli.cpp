@@ -11,8 +11,8 @@
 #include "app/cli/commands.h"
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
+#include "core/base/precision.h"
 #include "core/cuda/device.h"
-#include "core/cuda/precision.h"
 
 namespace linscope::app {
 namespace {
@@ -36,7 +36,7 @@ void addDevice(CLI::App& app, std::string& device) {
 }
 
 void addPrecision(CLI::App& app, std::string& precision) {
-    app.add_option("--precision", precision, "what a CUDA device rounds factors of matrix products to")
+    app.add_option("--precision", precision, "what factors of matrix products are rounded to")
         ->check(CLI::IsMember(std::vector<std::string>(kPrecisionNames.begin(), kPrecisionNames.end())))
         ->capture_default_str();
 }
@@ -182,6 +182,8 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     trainStep->add_option("--mechanism", step->mechanisms, "lanes to time (default: full and linformer)");
     addDevice(*trainStep, step->device);
     addPrecision(*trainStep, step->precision);
+    trainStep->add_flag("--activation-checkpointing", step->activationCheckpointing,
+                        "as model.activation_checkpointing: keep of each block its input alone");
     addJson(*trainStep, step->json);
 
     std::shared_ptr<BenchProbesArguments> probes;

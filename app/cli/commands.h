@@ -44,7 +44,7 @@ struct MechanismsArguments {
 struct CheckArguments {
     std::string mechanism;  ///< empty: all
     std::string device = "auto";
-    std::string precision = "fp32";  ///< on a device
+    std::string precision = "fp32";  ///< on a device; the processor proves fp32 and bf16 always
     bool json = false;
 };
 
@@ -82,6 +82,7 @@ struct BenchTrainStepArguments {
     std::optional<std::int64_t> threads;
     std::string device = "cpu";
     std::string precision = "fp32";
+    bool activationCheckpointing = false;
     std::vector<std::string> mechanisms;  ///< a lane each; empty: full and linformer
     bool json = false;
 };

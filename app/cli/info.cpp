@@ -95,6 +95,7 @@ Json runJson(const RunFileReader& run, const std::string& path) {
             {"bytes", run.fileBytes()},
             {"step", run.lastStep()},
             {"steps", run.experiment().steps},
+            {"precision", run.experiment().model.precision},
             {"baselines", std::move(baselines)},
             {"lanes", std::move(lanes)}};
 }
@@ -136,6 +137,9 @@ int runInfo(const InfoArguments& arguments) {
     fmt::print("{}\n", run.experiment().title);
     fmt::print("{}: {}, schema {}, {}; {} at step {} of {}\n", arguments.runFile, bytesText(run.fileBytes()),
                run.schema(), run.health(), nameOf(run.state()), run.lastStep(), run.experiment().steps);
+    if (const std::string& precision = run.experiment().model.precision; precision != "fp32")
+        fmt::print("factors of matrix products in {}{}\n", precision,
+                   precision == "bf16" ? " (on the processor no faster than fp32)" : "");
     for (const TaskBaseline& baseline : run.baselines())
         fmt::print("baseline {}: {} {:.4f}\n", baseline.metric, baseline.name, baseline.value);
     for (const LaneRecord& lane : run.lanes()) printLane(lane);

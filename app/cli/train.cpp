@@ -66,6 +66,8 @@ int runTrain(const TrainArguments& arguments) {
     Trainer trainer(plan.experiment, device);
     fmt::print(stderr, "{}\n", trainer.task().description());
     if (device == Device::Cuda) fmt::print(stderr, "on {}\n", cudaDescription());
+    if (device == Device::Cpu && plan.experiment.model.precision == "bf16")
+        fmt::print(stderr, "bf16 on the processor: the numbers are those of bf16, the time is that of fp32 or more\n");
     trainer.setCheckpointFolder(plan.checkpoints);
 
     const std::unique_ptr<RunFileWriter> writer = openRunFile(plan, trainer);

@@ -18,19 +18,21 @@ blocks::Head<T> headOf(const Sizes& s, std::int64_t index, const Variable& q, co
     const std::int64_t b = index / s.heads, h = index % s.heads, stride = s.heads * s.width;
     const std::int64_t queryOffset = b * s.queries * stride + h * s.width,
                        keyOffset = b * s.keys * stride + h * s.width;
-    return {q.value().as<T>() + queryOffset,
-            k.value().as<T>() + keyOffset,
-            v.value().as<T>() + keyOffset,
-            options.keep.empty() ? nullptr : options.keep.data() + b * s.keys,
-            s.queries,
-            s.keys,
-            s.width,
-            stride,
-            T(1) / std::sqrt(T(s.width)),
-            options.causal,
-            options.window,
-            options.slopes.empty() ? T(0) : static_cast<T>(options.slopes[static_cast<std::size_t>(h)]),
-            options.bias ? options.bias.value().as<T>() + h * kRelativeBuckets : nullptr};
+    blocks::Head<T> head{q.value().as<T>() + queryOffset,
+                         k.value().as<T>() + keyOffset,
+                         v.value().as<T>() + keyOffset,
+                         options.keep.empty() ? nullptr : options.keep.data() + b * s.keys,
+                         s.queries,
+                         s.keys,
+                         s.width,
+                         stride,
+                         T(1) / std::sqrt(T(s.width)),
+                         options.causal,
+                         options.window,
+                         options.slopes.empty() ? T(0) : static_cast<T>(options.slopes[static_cast<std::size_t>(h)]),
+                         options.bias ? options.bias.value().as<T>() + h * kRelativeBuckets : nullptr};
+    head.precision = q.tape().precision();
+    return head;
 }
 
 /// Calls function(head index, scratch of this thread) for every head of every sample.

@@ -33,6 +33,7 @@ struct Head {
     T slope = 0;              // ALiBi
     const T* bias = nullptr;  // [kRelativeBuckets] or null
     T* biasGradient = nullptr;
+    Precision precision = Precision::Single;  // of the products; sums of exponentials are not rounded
 
     bool banded() const { return causal || window > 0; }
     bool sees(std::int64_t query, std::int64_t key) const {
@@ -97,7 +98,8 @@ void scores(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64
               .transposeB = true,
               .lda = head.stride,
               .ldb = head.stride,
-              .ldc = columns},
+              .ldc = columns,
+              .precision = head.precision},
              head.q + row * head.stride, head.k + column * head.stride, s);
     addDistances(head, row, column, rows, columns, s);
     fillUnseen(head, row, column, rows, columns, -std::numeric_limits<T>::infinity(), s);
@@ -142,7 +144,8 @@ void absorb(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64
               .lda = columns,
               .ldb = head.stride,
               .ldc = head.stride,
-              .beta = running.fresh ? 0.0 : 1.0},
+              .beta = running.fresh ? 0.0 : 1.0,
+              .precision = head.precision},
              s, head.v + column * head.stride, out);
     running.fresh = false;
 }
@@ -198,9 +201,15 @@ void absorbBack(const Head<T>& head, std::int64_t row, std::int64_t rows, std::i
     constexpr T kNone = -std::numeric_limits<T>::infinity();
     const std::int64_t stride = head.stride;
     scores(head, row, rows, column, columns, s);
-    multiply(
-        {.m = rows, .n = columns, .k = head.width, .transposeB = true, .lda = stride, .ldb = stride, .ldc = columns},
-        dO, head.v + column * stride, ds);
+    multiply({.m = rows,
+              .n = columns,
+              .k = head.width,
+              .transposeB = true,
+              .lda = stride,
+              .ldb = stride,
+              .ldc = columns,
+              .precision = head.precision},
+             dO, head.v + column * stride, ds);
     for (std::int64_t i = 0; i < rows; ++i) {
         Row<T> p(s + i * columns, columns), d(ds + i * columns, columns);
         if (lse[i] == kNone)
@@ -226,7 +235,8 @@ void absorbBack(const Head<T>& head, std::int64_t row, std::int64_t rows, std::i
               .lda = columns,
               .ldb = stride,
               .ldc = stride,
-              .beta = out.addV ? 1.0 : 0.0},
+              .beta = out.addV ? 1.0 : 0.0,
+              .precision = head.precision},
              s, dO, out.dv + column * stride);
     multiply({.m = columns,
               .n = head.width,
@@ -236,7 +246,8 @@ void absorbBack(const Head<T>& head, std::int64_t row, std::int64_t rows, std::i
               .ldb = stride,
               .ldc = stride,
               .alpha = scale,
-              .beta = out.addK ? 1.0 : 0.0},
+              .beta = out.addK ? 1.0 : 0.0,
+              .precision = head.precision},
              ds, head.q + row * stride, out.dk + column * stride);
     multiply({.m = rows,
               .n = head.width,
@@ -245,7 +256,8 @@ void absorbBack(const Head<T>& head, std::int64_t row, std::int64_t rows, std::i
               .ldb = stride,
               .ldc = stride,
               .alpha = scale,
-              .beta = out.addQ ? 1.0 : 0.0},
+              .beta = out.addQ ? 1.0 : 0.0,
+              .precision = head.precision},
              ds, head.k + column * stride, out.dq + row * stride);
 }
 

@@ -32,6 +32,7 @@ struct Head {
     bool causal = false;
     Normaliser normaliser = Normaliser::Sum;
     T slope = 0;
+    Precision precision = Precision::Single;  // of the products; sums of features are not rounded
     // Kept from the forward pass.
     T *phiQ = nullptr, *phiK = nullptr;  // [T,M], or null: computed again
     T* logWeights = nullptr;             // [T] log weight of each key, with the decay counted from its chunk's start
@@ -181,7 +182,8 @@ void absorb(const Head<T>& head, const T* phi, std::int64_t rows, const T* y, st
               .lda = features,
               .ldb = strideY,
               .ldc = head.width,
-              .beta = first ? 0.0 : static_cast<double>(factor)},
+              .beta = first ? 0.0 : static_cast<double>(factor),
+              .precision = head.precision},
              phi, y, state);
     Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>> total(sum, features);
     if (first)

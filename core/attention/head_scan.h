@@ -41,10 +41,10 @@ struct Target {
     double keep = 0;
 };
 
-/// c [m,n] = alpha·a·b + keep·c with a [m,k] and b [k,n].
+/// c [m,n] = alpha·a·b + keep·c with a [m,k] and b [k,n], both rounded to `precision`.
 template <typename T>
 void product(std::int64_t m, std::int64_t n, std::int64_t k, const Factor<T>& a, const Factor<T>& b, const Target<T>& c,
-             double alpha = 1) {
+             double alpha = 1, Precision precision = Precision::Single) {
     multiply({.m = m,
               .n = n,
               .k = k,
@@ -54,7 +54,8 @@ void product(std::int64_t m, std::int64_t n, std::int64_t k, const Factor<T>& a,
               .ldb = b.stride,
               .ldc = c.stride,
               .alpha = alpha,
-              .beta = c.keep},
+              .beta = c.keep,
+              .precision = precision},
              a.data, b.data, c.data);
 }
 

@@ -72,7 +72,7 @@ Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
     if (change) change(parameters);
     const auto onDevice = device != nullptr ? std::make_unique<DeviceParameters>(*device, parameters) : nullptr;
     Arena arena(device, true);
-    Tape tape(arena);
+    Tape tape(arena, true, form == Form::Fused ? c.precision : Precision::Single);
     const Shape shape{c.batch, inputs.length, c.sizes.heads, c.sizes.headWidth};
     const auto leaf = [&](const Numbers& numbers) {
         return tape.leaf(toTensor(arena, shape, type, numbers), arena.zeros(shape, type));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/attention/mechanism.h"
+#include "core/base/precision.h"
 
 namespace linscope::proofs {
 
@@ -14,7 +15,8 @@ struct Case {
     AttentionSizes sizes;
     std::int64_t batch = 1;
     OptionValues options;
-    DeviceContext* device = nullptr;  ///< where the fused form in single precision runs; nullptr: the processor
+    DeviceContext* device = nullptr;          ///< where the fused form in single precision runs; nullptr: the processor
+    Precision precision = Precision::Single;  ///< of the same form's products, on the processor
     std::string text() const;
 };
 

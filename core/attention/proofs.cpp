@@ -18,6 +18,11 @@ using namespace proofs;
 constexpr double kSingleBound = 1e-5;
 // On tensor cores the factors of every product are rounded to 10 bits of fraction (TF32), or to 7 (bfloat16): errors of
 // 1e-3 and 1e-2. The worst case has one token, whose gradients are differences of products that ought to be equal.
+// bfloat16: 8 significant bits, unit roundoff u = 2⁻⁸. The longest way from the inputs to a gradient is five products
+// (scores or the state, their product with values, and three of the backward pass: dO·Vᵀ, through the state, times Q
+// or K), so ten factors that are rounded, each by at most u of its size; sums are in single precision and add nothing
+// that counts. Were all ten of one sign, it would be 10u = 3.9e-2; since they are of either sign and rarely as large,
+// a right form stays at a fraction of that, and one that rounds a sum, a denominator or an exponent does not.
 constexpr double kTf32Bound = 2e-2, kBf16Bound = 4e-2;
 // The same algebra in another order, in double.
 constexpr double kDoubleBound = 1e-11;
@@ -126,6 +131,8 @@ std::vector<float> somePadding(const Case& c) {
 void naiveAgainstFused(const Subject& subject, std::vector<ProofResult>& results) {
     Proof forward(subject, "fused f32 = naive f64, forward", subject.bound());
     Proof gradients(subject, "fused f32 = naive f64, gradients", subject.bound());
+    Proof rounded(subject, "fused bf16 = naive f64, forward", kBf16Bound);
+    Proof roundedGradients(subject, "fused bf16 = naive f64, gradients", kBf16Bound);
     Proof wide(subject, "fused f64 = naive f64, all", kDoubleBound);
     std::vector<Case> cases = casesOf(subject, {{1, 32}, {63, 60}, {500, 32}, {1000, 64}}, 2, 2);
     for (Case& c : casesOf(subject, {{63, 60}, {130, 32}}, 2, 2, true))
@@ -138,13 +145,19 @@ void naiveAgainstFused(const Subject& subject, std::vector<ProofResult>& results
             const Outcome fused = run(c, inputs, Form::Fused, DType::F32);
             forward.add(relativeError(fused.o, reference.o), c);
             gradients.add(worstGradient(fused, reference), c);
-            if (subject.device != nullptr) continue;  // devices compute in single precision
+            if (subject.device != nullptr) continue;  // it has its own precision, and no double
+            Case inBf16 = c;
+            inBf16.precision = Precision::Bf16;
+            const Outcome fusedRounded = run(inBf16, inputs, Form::Fused, DType::F32);
+            rounded.add(relativeError(fusedRounded.o, reference.o), c);
+            roundedGradients.add(worstGradient(fusedRounded, reference), c);
             const Outcome fusedWide = run(c, inputs, Form::Fused, DType::F64);
             wide.add(std::max(relativeError(fusedWide.o, reference.o), worstGradient(fusedWide, reference)), c);
         }
     }
     for (Proof* proof : {&forward, &gradients}) results.push_back(proof->finish());
-    if (subject.device == nullptr) results.push_back(wide.finish());
+    if (subject.device != nullptr) return;
+    for (Proof* proof : {&rounded, &roundedGradients, &wide}) results.push_back(proof->finish());
 }
 
 double weightedSum(const Outcome& outcome, const Inputs& inputs) {

@@ -22,8 +22,8 @@ struct ProofResult {
 
 /// The proofs that every registered mechanism has to pass, by registration alone:
 /// fused against naive (forward and every gradient, random upstream gradients, signed inputs, in single
-/// against double precision and double against double; lengths 1, 63, 500, 1000; widths 32, 60, 64),
-/// finite differences in double, padding invariance, batch independence, shorter sequences,
+/// against double precision, with products in bfloat16 against double, and double against double; lengths 1, 63, 500,
+/// 1000; widths 32, 60, 64), finite differences in double, padding invariance, batch independence, shorter sequences,
 /// options → TOML → options; for causal forms, that the future changes nothing and that decoding token by token
 /// gives what the whole sequence gives. Fresh memory is filled with NaN throughout.
 /// On a device the fused form in single precision runs there, and is compared with the same definition on the

@@ -243,35 +243,4 @@ void startTiles(void (*kernel)(Parameters...), const char* name, dim3 blocks, st
     checkLaunch(name);
 }
 
-// Square tiles in single precision, of kernels that compute with ExactTiles whatever the precision.
-template <int W>
-inline constexpr int kTileStride = ExactTiles::kStride<W>;
-template <int W>
-inline constexpr int kTileSize = kTile* kTileStride<W>;
-inline constexpr int kScoreStride = ExactTiles::kScoreStride, kScoreSize = kTile * kScoreStride;
-
-template <typename Tiles, int W, typename Source>
-__device__ void loadTile(float* tile, const Source* x, std::int64_t stride, int rows, int width,
-                         const float* keep = nullptr) {
-    loadTile<Tiles, W, kTile>(tile, x, stride, rows, width, keep);
-}
-template <typename Tiles>
-__device__ void storeScores(float* p, const float (&own)[Tiles::kRows][Tiles::kColumns]) {
-    storeScores<Tiles>(p, kScoreStride, own);
-}
-
-/// Starts kernel<Tiles, W> with floatsOf<W> numbers of shared memory, for the least W that holds `width`.
-#define LINSCOPE_START_WITH(Tiles, context, width, kernel, floatsOf, blocks, ...)                                     \
-    do {                                                                                                              \
-        if ((width) <= 32)                                                                                            \
-            startTiles<Tiles>(kernel<Tiles, 32>, #kernel, blocks, sizeof(float) * floatsOf<32>, (context).stream(),   \
-                              __VA_ARGS__);                                                                           \
-        else if ((width) <= 64)                                                                                       \
-            startTiles<Tiles>(kernel<Tiles, 64>, #kernel, blocks, sizeof(float) * floatsOf<64>, (context).stream(),   \
-                              __VA_ARGS__);                                                                           \
-        else                                                                                                          \
-            startTiles<Tiles>(kernel<Tiles, 128>, #kernel, blocks, sizeof(float) * floatsOf<128>, (context).stream(), \
-                              __VA_ARGS__);                                                                           \
-    } while (false)
-
 }  // namespace linscope::cuda

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/autograd/variable.h"
+#include "core/base/precision.h"
 #include "core/tensor/arena.h"
 
 namespace linscope {
@@ -13,7 +14,10 @@ namespace linscope {
 /// differentiation). Everything it keeps, its nodes included, is in one arena.
 class Tape {
 public:
-    explicit Tape(Arena& arena, bool recording = true) : m_arena(arena), m_recording(recording) {}
+    /// `precision` is what operations on the processor round factors of matrix products to; a device knows its own
+    /// (DeviceContext::precision()).
+    explicit Tape(Arena& arena, bool recording = true, Precision precision = Precision::Single)
+        : m_arena(arena), m_recording(recording), m_precision(precision) {}
     Tape(const Tape&) = delete;
     Tape& operator=(const Tape&) = delete;
 
@@ -52,6 +56,7 @@ public:
 
     bool recording() const { return m_recording; }
     Arena& arena() const { return m_arena; }
+    Precision precision() const { return m_precision; }
 
 private:
     struct Node {
@@ -65,6 +70,7 @@ private:
     Arena& m_arena;
     Node* m_last = nullptr;
     bool m_recording;
+    Precision m_precision;
 };
 
 }  // namespace linscope

@@ -5,7 +5,7 @@
 #include <functional>
 #include <memory>
 
-#include "core/cuda/precision.h"
+#include "core/base/precision.h"
 
 struct CUstream_st;
 struct CUgraphExec_st;

@@ -20,7 +20,9 @@ struct ModelOptions {
     std::string position = "learned";   ///< of kPositionNames
     std::string pool = "first";         ///< of a task with one prediction per sequence: "first" (CLS) or "mean"
     std::int64_t shortConvolution = 0;  ///< taps of a convolution along the tokens before each block; 0: none
-    std::string precision = "fp32";     ///< of kPrecisionNames: what a device rounds factors of products to
+    std::string precision = "fp32";     ///< of kPrecisionNames: what factors of matrix products are rounded to
+    /// The backward pass computes each block again from its input in place of keeping it.
+    bool activationCheckpointing = false;
     bool causal() const { return kind == "decoder"; }
     void visit(OptionVisitor& visitor);
 };

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "core/attention/mechanism.h"
-#include "core/cuda/precision.h"
+#include "core/base/precision.h"
 #include "core/data/task.h"
 
 namespace linscope {
@@ -52,10 +52,15 @@ void ModelOptions::visit(OptionVisitor& visitor) {
                      "Of a depthwise convolution along the tokens that begins each block, so that a key knows its "
                      "neighbours; 0: none. In an encoder it is centred, and odd."},
                     shortConvolution, {0, 16});
-    visitor.choice({"precision", "",
-                    "What a CUDA device rounds the factors of matrix products to; sums, and all else, are in fp32. The "
-                    "processor has fp32 alone."},
-                   precision, {kPrecisionNames.begin(), kPrecisionNames.end()});
+    visitor.choice(
+        {"precision", "",
+         "What factors of matrix products are rounded to; sums, weights and all else are in fp32. The processor "
+         "has fp32 and bf16, which is no faster there; tf32 is a CUDA device's."},
+        precision, {kPrecisionNames.begin(), kPrecisionNames.end()});
+    visitor.flag({"activation_checkpointing", "",
+                  "Keep of each block its input alone and compute the block again in the backward pass: the same "
+                  "numbers with less memory and about a third more time."},
+                 activationCheckpointing);
 }
 
 void OptimizerOptions::visit(OptionVisitor& visitor) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/autograd/recompute.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/ops/elementwise.h"
@@ -121,28 +122,34 @@ Variable Transformer::head(const Variable& chosen) const {
                   leafOf(tape, *m_head.weight), leafOf(tape, *m_head.bias));
 }
 
+Variable Transformer::wholeBlock(int layer, Variable x, const Input& input) const {
+    const Block& own = m_blocks[static_cast<std::size_t>(layer)];
+    if (own.taps != nullptr)
+        x = shortConvolution(x, leafOf(x.tape(), *own.taps), {.centred = !m_options.causal(), .keep = input.keep});
+    x = block(own, x, [&](Variable q, Variable k, const Variable& v) {
+        if (m_position == Position::Rotary) {
+            q = rotary(q);
+            k = rotary(k);
+        }
+        show(input.observer, layer, "query", q);
+        show(input.observer, layer, "key", k);
+        show(input.observer, layer, "value", v);
+        const Variable o = m_mechanism.forward({.layer = layer, .q = q, .k = k, .v = v, .keep = input.keep});
+        show(input.observer, layer, "attention", o);
+        return o;
+    });
+    show(input.observer, layer, "block", x);
+    return x;
+}
+
 Variable Transformer::forward(Tape& tape, const Input& input) const {
     const Variable positions = m_positions != nullptr ? leafOf(tape, *m_positions) : Variable{};
     Variable x = embed(input.tokens, input.batch, input.length, leafOf(tape, *m_tokens), positions);
     show(input.observer, -1, "embedding", x);
     for (std::size_t i = 0; i < m_blocks.size(); ++i) {
-        const int layer = static_cast<int>(i);
-        if (m_blocks[i].taps != nullptr)
-            x = shortConvolution(x, leafOf(tape, *m_blocks[i].taps),
-                                 {.centred = !m_options.causal(), .keep = input.keep});
-        x = block(m_blocks[i], x, [&](Variable q, Variable k, const Variable& v) {
-            if (m_position == Position::Rotary) {
-                q = rotary(q);
-                k = rotary(k);
-            }
-            show(input.observer, layer, "query", q);
-            show(input.observer, layer, "key", k);
-            show(input.observer, layer, "value", v);
-            const Variable o = m_mechanism.forward({.layer = layer, .q = q, .k = k, .v = v, .keep = input.keep});
-            show(input.observer, layer, "attention", o);
-            return o;
-        });
-        show(input.observer, layer, "block", x);
+        const auto whole = [this, i, input](const Variable& in) { return wholeBlock(static_cast<int>(i), in, input); };
+        // An observer sees each tensor once.
+        x = m_options.activationCheckpointing && input.observer == nullptr ? recomputed(x, whole) : whole(x);
     }
     const Variable logits = head(m_meanPooled ? meanTokens(x, input.keep) : selectRows(x, input.selected));
     show(input.observer, -1, "logits", logits);

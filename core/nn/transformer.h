@@ -40,6 +40,7 @@ struct ModelShape {
 /// (Vaswani et al. 2017; pre-norm: Xiong et al. 2020); a last norm; a linear head. Attention is the lane's mechanism;
 /// encoder and decoder differ in what it may see and in nothing else. With `shortConvolution` taps a block
 /// begins with x += convolution(x), shortConvolution() of a filter of its own, centred in an encoder.
+/// With `activationCheckpointing` a recording tape keeps of each block its input alone (recomputed()).
 class Transformer {
 public:
     /// Adds its parameters to `parameters`: normal with deviation 0.02, the two projections that write
@@ -82,6 +83,8 @@ private:
     /// One block without its convolution; attend(q, k, v) gives o, all [B,T,H,D], q and k not yet turned.
     template <typename Attend>
     Variable block(const Block& block, const Variable& x, Attend&& attend) const;
+    /// The block of that layer, its convolution included. x [B,T,C]
+    Variable wholeBlock(int layer, Variable x, const Input& input) const;
     /// Logits of the rows chosen: the last norm and the head.
     Variable head(const Variable& chosen) const;
     /// The place's vector [1,C] for the embedding, or nothing.

@@ -17,7 +17,7 @@ constexpr std::int64_t kRows = 128;
 
 template <typename T>
 void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation, const Tensor& pre,
-             const Tensor& y, std::int64_t rows) {
+             const Tensor& y, std::int64_t rows, Precision precision) {
     const std::int64_t in = weight.shape()[1], out = weight.shape()[0];
     const T* biasData = bias.as<T>();
     T* target = activation == Activation::None ? y.as<T>() : pre.as<T>();
@@ -25,7 +25,14 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activati
         for (std::int64_t row = first; row < last; row += kRows) {
             const std::int64_t count = std::min(kRows, last - row);
             T* block = target + row * out;
-            multiply({.m = count, .n = out, .k = in, .transposeB = true, .lda = in, .ldb = in, .ldc = out},
+            multiply({.m = count,
+                      .n = out,
+                      .k = in,
+                      .transposeB = true,
+                      .lda = in,
+                      .ldb = in,
+                      .ldc = out,
+                      .precision = precision},
                      x.as<T>() + row * in, weight.as<T>(), block);
             for (std::int64_t i = 0; i < count; ++i)
                 for (std::int64_t j = 0; j < out; ++j) block[i * out + j] += biasData[j];
@@ -38,6 +45,7 @@ template <typename T>
 void backward(const Variable& x, const Variable& weight, const Variable& bias, const Tensor& dy, const Tensor& pre,
               const Tensor& dPre, std::int64_t rows) {
     const std::int64_t in = weight.shape()[1], out = weight.shape()[0];
+    const Precision precision = x.tape().precision();
     const bool activated = !pre.empty();
     const T* gradient = activated ? dPre.as<T>() : dy.as<T>();
     const bool needsX = x.needsGradient();
@@ -54,7 +62,8 @@ void backward(const Variable& x, const Variable& weight, const Variable& bias, c
                           .lda = out,
                           .ldb = in,
                           .ldc = in,
-                          .beta = dx.accumulate ? 1.0 : 0.0},
+                          .beta = dx.accumulate ? 1.0 : 0.0,
+                          .precision = precision},
                          gradient + row * out, weight.value().as<T>(), dx.tensor.as<T>() + row * in);
         }
     });
@@ -67,7 +76,8 @@ void backward(const Variable& x, const Variable& weight, const Variable& bias, c
                   .lda = out,
                   .ldb = in,
                   .ldc = in,
-                  .beta = dw.accumulate ? 1.0 : 0.0},
+                  .beta = dw.accumulate ? 1.0 : 0.0,
+                  .precision = precision},
                  gradient, x.value().as<T>(), dw.tensor.as<T>());
     }
     if (bias.needsGradient()) {
@@ -96,7 +106,8 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
     const Variable y = tape.result(shape, x.type(), x, weight, bias);
     const Tensor pre = activation == Activation::None ? Tensor{} : tape.arena().tensor(shape, x.type());
     dispatchReal(x.type(), [&](auto zero) {
-        forward<decltype(zero)>(x.value(), weight.value(), bias.value(), activation, pre, y.value(), rows);
+        forward<decltype(zero)>(x.value(), weight.value(), bias.value(), activation, pre, y.value(), rows,
+                                tape.precision());
     });
     tape.record(y, [=] {
         const Tensor dPre = pre.empty() ? Tensor{} : y.tape().arena().tensor(pre.shape(), pre.type());

@@ -56,13 +56,21 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
     const bool ta = options.transposeA, tb = options.transposeB;
     const std::int64_t lda = ta ? s.m : s.k, ldb = tb ? s.k : s.n;
     Tape& tape = a.tape();
+    const Precision precision = tape.precision();
     const Variable y = tape.result(resultShape(b.shape(), s.m, s.n), a.type(), a, b);
     dispatchReal(a.type(), [&](auto zero) {
         using T = decltype(zero);
-        products<T>(
-            {.m = s.m, .n = s.n, .k = s.k, .transposeA = ta, .transposeB = tb, .lda = lda, .ldb = ldb, .ldc = s.n},
-            s.batches, a.value().as<T>(), s.batchesA, sizeA, b.value().as<T>(), sizeB, y.value().as<T>(), s.batches,
-            sizeC, false);
+        products<T>({.m = s.m,
+                     .n = s.n,
+                     .k = s.k,
+                     .transposeA = ta,
+                     .transposeB = tb,
+                     .lda = lda,
+                     .ldb = ldb,
+                     .ldc = s.n,
+                     .precision = precision},
+                    s.batches, a.value().as<T>(), s.batchesA, sizeA, b.value().as<T>(), sizeB, y.value().as<T>(),
+                    s.batches, sizeC, false);
     });
     tape.record(y, [=] {
         dispatchReal(a.type(), [&](auto zero) {
@@ -84,7 +92,8 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
                                   .lda = ldb,
                                   .ldb = s.n,
                                   .ldc = s.m,
-                                  .beta = beta},
+                                  .beta = beta,
+                                  .precision = precision},
                                  bi, di, out);
                     else
                         multiply({.m = s.m,
@@ -94,7 +103,8 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
                                   .lda = s.n,
                                   .ldb = ldb,
                                   .ldc = s.k,
-                                  .beta = beta},
+                                  .beta = beta,
+                                  .precision = precision},
                                  di, bi, out);
                 }
             }
@@ -114,7 +124,8 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
                                   .lda = s.n,
                                   .ldb = lda,
                                   .ldc = s.k,
-                                  .beta = beta},
+                                  .beta = beta,
+                                  .precision = precision},
                                  di, ai, out);
                     else
                         multiply({.m = s.k,
@@ -124,7 +135,8 @@ Variable matmul(const Variable& a, const Variable& b, MatmulOptions options) {
                                   .lda = lda,
                                   .ldb = s.n,
                                   .ldc = s.n,
-                                  .beta = beta},
+                                  .beta = beta,
+                                  .precision = precision},
                                  ai, di, out);
                 }
             }

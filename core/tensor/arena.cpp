@@ -35,22 +35,23 @@ void Arena::clear(Blocks& blocks, DeviceContext* device) {
 void Arena::addBlock(Blocks& blocks, DeviceContext* device, std::size_t bytes) {
     void* memory = device != nullptr ? device->allocate(bytes) : ::operator new[](bytes, std::align_val_t(kAlignment));
     blocks.all.push_back({static_cast<std::byte*>(memory), bytes});
-    blocks.offset = 0;
     ++m_heapAllocations;
 }
 
 std::byte* Arena::take(Blocks& blocks, DeviceContext* device, std::size_t bytes) {
     const std::size_t size = aligned(bytes, device != nullptr ? kDeviceAlignment : kAlignment);
-    if (blocks.all.empty() || blocks.offset + size > blocks.all.back().size)
+    Place& at = blocks.at;
+    // Blocks behind the present one are there when a Scratch has ended in one before them.
+    for (; at.block < blocks.all.size() && at.offset + size > blocks.all[at.block].size; ++at.block) at.offset = 0;
+    if (at.block == blocks.all.size())
         addBlock(blocks, device,
                  std::max({size, device != nullptr ? kFirstDeviceBlock : kFirstBlock,
                            blocks.all.empty() ? 0 : blocks.all.back().size}));
-    std::byte* memory = blocks.all.back().memory + blocks.offset;
-    blocks.offset += size;
-    blocks.used += size;
-    blocks.peak = std::max(blocks.peak, blocks.used);
-    m_used += size;
-    m_peak = std::max(m_peak, m_used);
+    std::byte* memory = blocks.all[at.block].memory + at.offset;
+    at.offset += size;
+    at.used += size;
+    blocks.peak = std::max(blocks.peak, at.used);
+    m_peak = std::max(m_peak, usedBytes());
     return memory;
 }
 
@@ -90,14 +91,12 @@ void Arena::reset(Blocks& blocks, DeviceContext* device) {
         clear(blocks, device);
         addBlock(blocks, device, aligned(blocks.peak, kDeviceAlignment));
     }
-    blocks.offset = 0;
-    blocks.used = 0;
+    blocks.at = {};
 }
 
 void Arena::reset() {
     reset(m_host, nullptr);
     reset(m_onDevice, m_device);
-    m_used = 0;
 }
 
 }  // namespace linscope

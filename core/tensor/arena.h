@@ -43,14 +43,16 @@ public:
         return new (allocate(sizeof(T))) T{std::forward<Args>(args)...};
     }
 
-    /// Takes all memory back; if it came in several blocks, they become one.
+    /// Takes all memory back; if it came in several blocks, they become one. Not while a Scratch lives.
     void reset();
+
+    class Scratch;
 
     Device device() const { return m_device != nullptr ? Device::Cuda : Device::Cpu; }
     /// What the operations on this arena's tensors run on; nullptr: the processor.
     DeviceContext* context() const { return m_device; }
 
-    std::size_t usedBytes() const { return m_used; }
+    std::size_t usedBytes() const { return m_host.at.used + m_onDevice.at.used; }
     std::size_t peakBytes() const { return m_peak; }
     /// How often memory was taken from the heap or the device since the arena was made.
     std::int64_t heapAllocations() const { return m_heapAllocations; }
@@ -60,11 +62,16 @@ private:
         std::byte* memory = nullptr;
         std::size_t size = 0;
     };
-    /// One kind of memory: blocks, of which the last is being handed out.
+    /// How far memory has been handed out.
+    struct Place {
+        std::size_t block = 0, offset = 0;
+        std::size_t used = 0;
+    };
+    /// One kind of memory: blocks, of which those up to a place have been handed out.
     struct Blocks {
         std::vector<Block> all;
-        std::size_t offset = 0;  // in the last block
-        std::size_t used = 0, peak = 0;
+        Place at;
+        std::size_t peak = 0;
     };
     std::byte* take(Blocks& blocks, DeviceContext* device, std::size_t bytes);
     void addBlock(Blocks& blocks, DeviceContext* device, std::size_t bytes);
@@ -74,9 +81,26 @@ private:
 
     DeviceContext* m_device = nullptr;
     Blocks m_host, m_onDevice;
-    std::size_t m_used = 0, m_peak = 0;
+    std::size_t m_peak = 0;
     std::int64_t m_heapAllocations = 0;
     bool m_poison = false;
+};
+
+/// While it lives, what the arena hands out is on loan: its end takes that back and nothing that was taken before. On a
+/// device all work that the memory is for must have been asked for in order by then, or joined.
+class Arena::Scratch {
+public:
+    explicit Scratch(Arena& arena) : m_arena(arena), m_host(arena.m_host.at), m_onDevice(arena.m_onDevice.at) {}
+    ~Scratch() {
+        m_arena.m_host.at = m_host;
+        m_arena.m_onDevice.at = m_onDevice;
+    }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+private:
+    Arena& m_arena;
+    Place m_host, m_onDevice;
 };
 
 }  // namespace linscope

@@ -102,6 +102,7 @@ Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task, De
       m_optimizer(experiment.optimizer),
       m_totalSteps(experiment.steps),
       m_position(positionOf(experiment.model.position)),
+      m_precision(precisionOf(experiment.model.precision)),
       m_parameters(static_cast<std::uint64_t>(experiment.seed)),
       m_context(device == Device::Cuda ? std::make_unique<DeviceContext>() : nullptr),
       m_arena(m_context.get()),
@@ -109,10 +110,10 @@ Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task, De
     const ModelOptions& model = experiment.model;
     require(model.width % model.heads == 0, "model", "heads must divide width, but width is {} and heads {}",
             model.width, model.heads);
-    const Precision precision = precisionOf(model.precision);
-    require(m_context || precision == Precision::Single, "model.precision",
-            "\"fp32\", which is all that the processor has, but it is \"{}\"; use --device cuda", model.precision);
-    if (m_context) m_context->setPrecision(precision);
+    require(m_context || m_precision != Precision::Tf32, "model.precision",
+            "\"fp32\" or \"bf16\", which are all that the processor has, but it is \"{}\"; use --device cuda",
+            model.precision);
+    if (m_context) m_context->setPrecision(m_precision);
     const MechanismInfo& mechanism = findMechanism(m_config.mechanism);
     requireForm(mechanism, m_config.options, experiment.attentionSizes(), device);
     m_mechanism = mechanism.create(m_config.options, experiment.attentionSizes(), m_parameters);
@@ -146,7 +147,7 @@ void Lane::stepHere(const Batch& batch, std::int64_t step) {
     const auto start = Clock::now();
     m_arena.reset();
     m_parameters.clearGradients();
-    Tape tape(m_arena);
+    Tape tape(m_arena, true, m_precision);
     const ModelInputs inputs = inputsOf(batch);
     const CrossEntropy entropy = crossEntropy(m_model->forward(tape, inputs.input), inputs.targets);
     m_result.loss = static_cast<double>(entropy.loss.value().as<float>()[0]);
@@ -188,7 +189,7 @@ void Lane::countTokens(const Batch& batch, double seconds) {
 
 LaneStep Lane::evaluate(const Batch& batch) {
     m_arena.reset();
-    Tape tape(m_arena, false);
+    Tape tape(m_arena, false, m_precision);
     const ModelInputs inputs = inputsOf(batch);
     const CrossEntropy entropy = crossEntropy(m_model->forward(tape, inputs.input), inputs.targets);
     LaneStep result;
@@ -225,7 +226,7 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
     if (!batch.keep.empty())
         part.keep.assign(batch.keep.begin(), batch.keep.begin() + snapshot->samples * batch.length);
     m_arena.reset();
-    Tape tape(m_arena, false);
+    Tape tape(m_arena, false, m_precision);
     Transformer::Input input = inputsOf(part).input;
     input.observer = &observer;
     m_model->forward(tape, input);
@@ -248,7 +249,7 @@ std::string Lane::firstNotFinite(const Batch& batch) {
     for (const Parameter& p : m_parameters.all())
         if (gradient.empty() && !allFinite(p.gradient)) gradient = p.name + " (gradient)";
     m_arena.reset();
-    Tape tape(m_arena, false);
+    Tape tape(m_arena, false, m_precision);
     FiniteObserver observer(m_context.get());
     Transformer::Input input = inputsOf(batch).input;
     input.observer = &observer;

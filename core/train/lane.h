@@ -80,6 +80,7 @@ private:
     OptimizerOptions m_optimizer;
     std::int64_t m_totalSteps;
     Position m_position;
+    Precision m_precision;
     ParameterStore m_parameters;
     std::unique_ptr<Mechanism> m_mechanism;
     std::unique_ptr<Transformer> m_model;

@@ -114,7 +114,7 @@ def main():
         peer = run([sys.executable, here / "cuda_peer.py", "--precision", "bf16", "--lanes", ",".join(lanes), "--modes",
                     arguments.modes, "--repeat", repeat, *flags(shape)])
         for index, lane in enumerate(lanes):
-            mine = ours["results"][index] if ours["results"] else {"device_ms": float("nan"), "peak_mb": float("nan")}
+            mine = ours["results"][index] if ours["results"] else {"device_ms": float("nan"), "memory_bytes": float("nan")}
             theirs = {row["mode"]: row for row in peer["results"] if row["lane"] == lane}
             times = {mode: row["median_ms"] for mode, row in theirs.items() if isinstance(row["median_ms"], float)}
             best = min(times, key=times.get, default=None)
@@ -122,7 +122,7 @@ def main():
             cells = [f"{times[mode]:.2f}" if mode in times else "-" for mode in ("eager", "graph", "compile+graph")]
             memory = f"{theirs[best]['peak_mb']:.0f}" if best else "-"
             print(f"| {', '.join(map(str, shape))} | {lane} | {mine['device_ms']:.3f} | {' | '.join(cells)} | {ratio:.2f} "
-                  f"| {mine['peak_mb']:.0f} | {memory} | {floor_ms(lane, shape, *rates):.3f} |", flush=True)
+                  f"| {mine['memory_bytes'] / 1e6:.0f} | {memory} | {floor_ms(lane, shape, *rates):.3f} |", flush=True)
         for side in (ours, peer):
             if "error" in side:
                 print(f"  {side['error']}", file=sys.stderr)

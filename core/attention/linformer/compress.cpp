@@ -16,6 +16,7 @@ namespace {
 /// One product for each projection and sample: a projection serves `columns` neighbouring columns of x.
 struct Sizes {
     std::int64_t batch, length, slots, width, columns, parts, trained;
+    Precision precision;
 };
 
 // The sum over samples runs inside one thread for each band of rows of dE: no two threads meet.
@@ -30,7 +31,8 @@ void projectionGradient(const Sizes& s, const T* dy, const T* x, T* gradient) {
                       .lda = s.width,
                       .ldb = s.width,
                       .ldc = s.trained,
-                      .beta = 1.0},
+                      .beta = 1.0,
+                      .precision = s.precision},
                      dy + (b * s.slots + first) * s.width, x + b * s.length * s.width, gradient + first * s.trained);
     });
 }
@@ -45,7 +47,14 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x, st
     const std::int64_t trained = projections[0]->value.shape()[1], width = shape[2] * shape[3];
     require(shape[1] <= trained, "compress", "at most {} tokens, which the projection is made for, but got {}", trained,
             shape[1]);
-    const Sizes s{shape[0], shape[1], projections[0]->value.shape()[0], width, width / parts, parts, trained};
+    const Sizes s{shape[0],
+                  shape[1],
+                  projections[0]->value.shape()[0],
+                  width,
+                  width / parts,
+                  parts,
+                  trained,
+                  x.tape().precision()};
 
     Tape& tape = x.tape();
     const Variable tokens =
@@ -59,7 +68,13 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x, st
         parallelFor(s.batch * parts, 1, [&](std::int64_t first, std::int64_t last) {
             for (std::int64_t i = first; i < last; ++i) {
                 const std::int64_t b = i / parts, part = i % parts;
-                multiply({.m = s.slots, .n = s.columns, .k = s.length, .lda = trained, .ldb = s.width, .ldc = s.width},
+                multiply({.m = s.slots,
+                          .n = s.columns,
+                          .k = s.length,
+                          .lda = trained,
+                          .ldb = s.width,
+                          .ldc = s.width,
+                          .precision = s.precision},
                          all[part]->value.as<T>(), tokens.value().as<T>() + b * s.length * s.width + part * s.columns,
                          y.value().as<T>() + b * s.slots * s.width + part * s.columns);
             }
@@ -81,7 +96,8 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x, st
                                   .lda = s.trained,
                                   .ldb = s.width,
                                   .ldc = s.width,
-                                  .beta = dx.accumulate ? 1.0 : 0.0},
+                                  .beta = dx.accumulate ? 1.0 : 0.0,
+                                  .precision = s.precision},
                                  all[part]->value.as<T>(), dy + b * s.slots * s.width + part * s.columns,
                                  dx.tensor.as<T>() + b * s.length * s.width + part * s.columns);
                     }

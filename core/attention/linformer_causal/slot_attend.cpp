@@ -54,6 +54,7 @@ BlockHeads<T> headsOf(const Call& c, std::int64_t index, std::int64_t begin) {
                  c.stride(),
                  scale,
                  true};
+    heads.own.precision = c.q.tape().precision();
     if (begin == 0) return heads;
     const std::int64_t atSlots = c.slotOffset(index);
     heads.slots = {q,
@@ -65,6 +66,7 @@ BlockHeads<T> headsOf(const Call& c, std::int64_t index, std::int64_t begin) {
                    c.width,
                    c.stride(),
                    scale};
+    heads.slots.precision = heads.own.precision;
     return heads;
 }
 

@@ -83,11 +83,12 @@ template <typename T>
 class Head {
 public:
     Head(const Sizes& sizes, std::int64_t index, const T* qk, const T* v, const LshChunks& chunks,
-         const ChunkAttendOptions& options, T* scratch, std::int32_t* integers)
+         const ChunkAttendOptions& options, Precision precision, T* scratch, std::int32_t* integers)
         : z(sizes),
           m_index(index),
           m_chunks(chunks),
           m_options(options),
+          m_precision(precision),
           m(scratch, integers, sizes),
           m_kept(chunks.kept.as<std::int32_t>()[index / sizes.heads]),
           m_scale(T(1) / std::sqrt(static_cast<T>(sizes.width))) {
@@ -222,8 +223,8 @@ private:
                 Row<T>(to + token * stride, z.width) += ConstRow<T>(from + column * z.width, z.width);
     }
 
-    static void multiplyBlock(std::int64_t rows, std::int64_t columns, std::int64_t inner, const T* a, bool transposeA,
-                              const T* b, bool transposeB, T* c) {
+    void multiplyBlock(std::int64_t rows, std::int64_t columns, std::int64_t inner, const T* a, bool transposeA,
+                       const T* b, bool transposeB, T* c) const {
         multiply({.m = rows,
                   .n = columns,
                   .k = inner,
@@ -231,7 +232,8 @@ private:
                   .transposeB = transposeB,
                   .lda = transposeA ? rows : inner,
                   .ldb = transposeB ? inner : columns,
-                  .ldc = columns},
+                  .ldc = columns,
+                  .precision = m_precision},
                  a, b, c);
     }
 
@@ -285,6 +287,7 @@ private:
     std::int64_t m_index;  // b·H + h
     const LshChunks& m_chunks;
     const ChunkAttendOptions& m_options;
+    Precision m_precision;
     Scratch<T> m;
     std::int64_t m_kept;
     T m_scale;
@@ -319,7 +322,8 @@ Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chu
     dispatchReal(qk.type(), [&](auto zero) {
         using T = decltype(zero);
         forHeads<T>(z, tape.arena(), [&](std::int64_t i, T* scratch, std::int32_t* integers) {
-            Head<T> head(z, i, qk.value().as<T>(), v.value().as<T>(), chunks, options, scratch, integers);
+            Head<T> head(z, i, qk.value().as<T>(), v.value().as<T>(), chunks, options, tape.precision(), scratch,
+                         integers);
             head.forward(o.value().as<T>() + head.offset(), lse.as<T>() + i * z.length);
         });
     });
@@ -336,8 +340,8 @@ Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chu
             };
             T *dq = sinkOf(qk), *dv = sinkOf(v);
             forHeads<T>(z, arena, [&](std::int64_t i, T* scratch, std::int32_t* integers) {
-                Head<T> head(z, i, qk.value().template as<T>(), v.value().template as<T>(), chunks, options, scratch,
-                             integers);
+                Head<T> head(z, i, qk.value().template as<T>(), v.value().template as<T>(), chunks, options,
+                             o.tape().precision(), scratch, integers);
                 const std::int64_t at = head.offset();
                 head.backward(o.value().template as<T>() + at, lse.as<T>() + i * z.length,
                               o.gradient().template as<T>() + at, dq + at, dv + at);

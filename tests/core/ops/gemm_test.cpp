@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "core/base/parallel.h"
@@ -73,6 +76,56 @@ TEST(Gemm, DoesNotDependOnTheNumberOfThreads) {
     multiply(product, a.data(), b.data(), two.data());
     setThreadCount(threads);
     EXPECT_EQ(one, two);
+}
+
+TEST(Bf16, RoundsToTheNearestAndOfTwoToTheEven) {
+    const float step = 1.0f / 128;  // of the numbers from 1 to 2
+    EXPECT_EQ(roundToBf16(1 + step), 1 + step);
+    EXPECT_EQ(roundToBf16(1 + 0.5f * step), 1);
+    EXPECT_EQ(roundToBf16(1 + 0.51f * step), 1 + step);
+    EXPECT_EQ(roundToBf16(1 + 1.5f * step), 1 + 2 * step);
+    EXPECT_EQ(roundToBf16(-1 - 1.5f * step), -1 - 2 * step);
+    EXPECT_EQ(roundToBf16(2 - 0.4f * step), 2);
+    EXPECT_EQ(roundToBf16(1e-40f), std::ldexp(std::round(std::ldexp(1e-40f, 133)), -133)) << "subnormal";
+    EXPECT_TRUE(std::signbit(roundToBf16(-0.0f)));
+    EXPECT_TRUE(std::isinf(roundToBf16(std::numeric_limits<float>::max())));
+    EXPECT_TRUE(std::isinf(roundToBf16(std::numeric_limits<float>::infinity())));
+    const auto allBitsSet = std::bit_cast<float>(0x7fffffffu), smallest = std::bit_cast<float>(0x7f800001u);
+    EXPECT_TRUE(std::isnan(roundToBf16(allBitsSet)));
+    EXPECT_TRUE(std::isnan(roundToBf16(smallest)));
+}
+
+// Larger than a tile of rounded factors on every side, and no multiple of one.
+TEST(Bf16, ProductIsThatOfTheRoundedFactors) {
+    const std::int64_t m = 150, n = 141, k = 300;
+    Random random(3, "bf16");
+    std::vector<float> a(m * k), b(k * n), before(m * n);
+    for (auto* values : {&a, &b, &before})
+        for (float& x : *values) x = static_cast<float>(random.normal());
+    auto roundedA = a, roundedB = b;
+    for (auto* values : {&roundedA, &roundedB})
+        for (float& x : *values) x = roundToBf16(x);
+    for (const bool ta : {false, true})
+        for (const bool tb : {false, true})
+            for (const double beta : {0.0, 0.5}) {
+                Product p{.m = m, .n = n, .k = k, .transposeA = ta, .transposeB = tb};
+                p.lda = ta ? m : k;
+                p.ldb = tb ? k : n;
+                p.ldc = n;
+                p.alpha = 1.5;
+                p.beta = beta;
+                auto expected = before, found = before;
+                multiply(p, roundedA.data(), roundedB.data(), expected.data());
+                p.precision = Precision::Bf16;
+                multiply(p, a.data(), b.data(), found.data());
+                for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], 3e-4);
+                const int threads = threadCount();
+                setThreadCount(threads == 1 ? 2 : 1);
+                auto other = before;
+                multiply(p, a.data(), b.data(), other.data());
+                setThreadCount(threads);
+                EXPECT_EQ(found, other) << "depends on the number of threads";
+            }
 }
 
 }  // namespace

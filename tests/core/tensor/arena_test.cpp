@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -27,6 +28,32 @@ TEST(Arena, BecomesOneBlockAndTakesNoMoreFromTheHeap) {
     EXPECT_EQ(arena.heapAllocations(), after);
     EXPECT_EQ(arena.usedBytes(), 0u);
     EXPECT_GE(arena.peakBytes(), std::size_t{10} << 20);
+}
+
+TEST(Arena, ScratchGivesBackWhatItTookAcrossBlocks) {
+    Arena arena;
+    const auto use = [&] {
+        float* kept = arena.tensor({1000}).as<float>();
+        kept[0] = 7;
+        const std::size_t before = arena.usedBytes();
+        for (int i = 0; i < 5; ++i) {
+            const Arena::Scratch scratch(arena);
+            for (int j = 0; j < 4; ++j) std::ranges::fill(arena.tensor({1 << 18}).span<float>(), 3.0f);
+        }
+        EXPECT_EQ(arena.usedBytes(), before);
+        EXPECT_NE(arena.tensor({10}).as<float>(), kept);
+        EXPECT_EQ(kept[0], 7);
+    };
+    use();
+    EXPECT_LT(arena.peakBytes(), std::size_t{5} << 20) << "five loans of 4 MiB, one after the other";
+    arena.reset();
+    const auto after = arena.heapAllocations();
+    for (int i = 0; i < 3; ++i) {
+        use();
+        arena.reset();
+    }
+    EXPECT_EQ(arena.heapAllocations(), after);
+    EXPECT_EQ(arena.usedBytes(), 0u);
 }
 
 TEST(Arena, PoisonIsNaNAndMemoryIsAligned) {

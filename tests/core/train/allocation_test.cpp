@@ -41,10 +41,13 @@ void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
 namespace linscope {
 namespace {
 
-TEST(Allocation, StepsAfterTheFirstTakeNothing) {
+/// With activation checkpointing and products in bfloat16, or with neither.
+void expectNoAllocations(bool both) {
     test::TemporaryFolder folder;
     Experiment experiment = test::smallExperiment(test::writeText(folder.path()));
     experiment.model.shortConvolution = 3;
+    experiment.model.activationCheckpointing = both;
+    experiment.model.precision = both ? "bf16" : "fp32";
     Trainer trainer(experiment);
     const auto task = findTask("masked_bytes").create(experiment.task.options, 5);
     Batch batch;
@@ -62,6 +65,14 @@ TEST(Allocation, StepsAfterTheFirstTakeNothing) {
         }
         EXPECT_EQ(lane.heapAllocations(), blocks);
     }
+}
+
+TEST(Allocation, StepsAfterTheFirstTakeNothing) {
+    expectNoAllocations(false);
+}
+
+TEST(Allocation, NorDoThoseThatComputeBlocksAgainInBf16) {
+    expectNoAllocations(true);
 }
 
 }  // namespace

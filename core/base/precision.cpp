@@ -1,4 +1,4 @@
-#include "core/cuda/precision.h"
+#include "core/base/precision.h"
 
 #include <fmt/ranges.h>
 

@@ -1,0 +1,132 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/autograd/recompute.h"
+#include "core/data/task.h"
+#include "core/ops/elementwise.h"
+#include "core/train/lane.h"
+#include "tests/support/small_experiment.h"
+
+namespace linscope {
+namespace {
+
+/// What three steps leave behind.
+struct Trained {
+    std::vector<double> losses;
+    std::vector<float> parameters;
+    double memory = 0;
+    std::int64_t allocationsAfterFirst = 0;
+};
+
+struct Setting {
+    std::string mechanism;
+    std::vector<std::pair<std::string, OptionValue>> options = {};
+    bool causal = false;
+    bool padded = false;
+    std::int64_t taps = 0;
+    std::string position = "learned";
+    std::int64_t layers = 3;
+    std::string precision = "fp32";
+};
+
+class Recompute : public testing::Test {
+protected:
+    Trained train(const Setting& setting, bool checkpointing) {
+        Experiment experiment = small;
+        experiment.task.name = setting.causal ? "next_byte" : "masked_bytes";
+        experiment.model.kind = setting.causal ? "decoder" : "encoder";
+        experiment.model.layers = setting.layers;
+        experiment.model.shortConvolution = setting.taps;
+        experiment.model.position = setting.position;
+        experiment.model.precision = setting.precision;
+        experiment.model.activationCheckpointing = checkpointing;
+        experiment.lanes = {{.name = "one", .mechanism = setting.mechanism, .options = setting.options}};
+        const auto task = findTask(experiment.task.name).create(experiment.task.options, 5);
+        Lane lane(experiment, 0, *task);
+        Trained result;
+        Batch batch;
+        for (int step = 1; step <= 3; ++step) {
+            task->nextBatch(batch);
+            if (setting.padded) {
+                batch.keep.assign(static_cast<std::size_t>(batch.batch * batch.length), 1.0f);
+                for (std::size_t i = 0; i < batch.keep.size(); ++i)
+                    if (i % 7 == 3 || i % 32 > 25) batch.keep[i] = 0;
+            }
+            lane.beforeStep(step);
+            const LaneStep stepped = lane.step(batch, step);
+            result.losses.push_back(stepped.loss);
+            result.memory = stepped.memoryBytes;
+            result.allocationsAfterFirst -= step == 1 ? lane.heapAllocations() : 0;
+        }
+        result.allocationsAfterFirst += lane.heapAllocations();
+        EXPECT_EQ(lane.state(), LaneState::Running) << lane.message();
+        for (const Parameter& p : std::as_const(lane).parameters().all())
+            for (const Tensor& t : {p.value, p.gradient, p.firstMoment, p.secondMoment})
+                result.parameters.insert(result.parameters.end(), t.as<float>(), t.as<float>() + t.elements());
+        return result;
+    }
+    test::TemporaryFolder folder;
+    Experiment small = test::smallExperiment(test::writeText(folder.path()));
+};
+
+TEST_F(Recompute, TrainsToTheSameBitsWithLessMemory) {
+    const Setting settings[] = {
+        {"full"},
+        {"full", {}, true, true, 4, "rotary"},
+        {"full", {}, false, true, 3, "relative_bias"},
+        {"linformer", {{"k", std::int64_t{8}}, {"sharing", std::string("layerwise")}}, false, true},
+        {"performer", {{"redraw", std::int64_t{2}}}, true, true, 2},
+        {"performer", {}, false, true},
+        {"gated_delta", {}, true, false, 3},
+        {"reformer", {}, true, true},
+        {"nystrom", {}, false, true},
+        {"full", {}, true, true, 4, "rotary", 3, "bf16"},
+    };
+    for (const Setting& setting : settings) {
+        SCOPED_TRACE(setting.mechanism + (setting.causal ? " decoder" : " encoder"));
+        const Trained plain = train(setting, false), again = train(setting, true);
+        EXPECT_EQ(plain.losses, again.losses);
+        ASSERT_EQ(plain.parameters.size(), again.parameters.size());
+        EXPECT_EQ(
+            std::memcmp(plain.parameters.data(), again.parameters.data(), plain.parameters.size() * sizeof(float)), 0);
+        EXPECT_LT(again.memory, plain.memory);
+        EXPECT_EQ(again.allocationsAfterFirst, 0);
+    }
+}
+
+// Each further block costs what it keeps: with checkpointing its output alone, beside its parameters.
+TEST_F(Recompute, AFurtherBlockKeepsItsInputAlone) {
+    const auto perBlock = [&](bool checkpointing) {
+        const double few = train({.mechanism = "full", .layers = 4}, checkpointing).memory;
+        return (train({.mechanism = "full", .layers = 12}, checkpointing).memory - few) / 8;
+    };
+    const double activation = 3 * 32 * 16 * 4;                             // [B,T,C]
+    const double parameters = (4 * 16 * 17 + 2 * 64 * 16 + 80 + 64) * 16;  // with gradients and moments
+    EXPECT_LT(perBlock(true), parameters + 1.1 * activation + 1024);       // and a few nodes of the tape
+    EXPECT_GT(perBlock(false), parameters + 15 * activation);
+}
+
+TEST(Recomputed, AddsToTheGradientOfAnInputWithOtherUses) {
+    Arena arena(true);
+    const auto gradientOf = [&](bool again) {
+        arena.reset();
+        Tape tape(arena);
+        const Tensor value = arena.tensor({2, 3}), gradient = arena.zeros({2, 3});
+        for (int i = 0; i < 6; ++i) value.as<float>()[i] = static_cast<float>(i);
+        const Variable x = tape.leaf(value, gradient);
+        const auto function = [](const Variable& in) { return scale(add(in, scale(in, 3)), 0.5); };
+        const Variable y = again ? recomputed(x, function) : function(x);
+        tape.backward(add(scale(x, 5), add(y, scale(y, 2))));
+        return std::vector<float>(gradient.as<float>(), gradient.as<float>() + 6);
+    };
+    EXPECT_EQ(gradientOf(true), gradientOf(false));
+    EXPECT_EQ(gradientOf(true), std::vector<float>(6, 11.0f));
+}
+
+}  // namespace
+}  // namespace linscope
