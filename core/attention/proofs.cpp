@@ -18,11 +18,12 @@ using namespace proofs;
 constexpr double kSingleBound = 1e-5;
 // On tensor cores the factors of every product are rounded to 10 bits of fraction (TF32), or to 7 (bfloat16): errors of
 // 1e-3 and 1e-2. The worst case has one token, whose gradients are differences of products that ought to be equal.
-// bfloat16: 8 significant bits, unit roundoff u = 2⁻⁸. The longest way from the inputs to a gradient is five products
+// bfloat16: 8 significant bits, unit roundoff u = 2⁻⁹. The longest way from the inputs to a gradient is five products
 // (scores or the state, their product with values, and three of the backward pass: dO·Vᵀ, through the state, times Q
 // or K), so ten factors that are rounded, each by at most u of its size; sums are in single precision and add nothing
-// that counts. Were all ten of one sign, it would be 10u = 3.9e-2; since they are of either sign and rarely as large,
-// a right form stays at a fraction of that, and one that rounds a sum, a denominator or an exponent does not.
+// that counts. Were all ten of one sign, it would be 10u = 2.0e-2 of the terms' size, which the bound takes twice, since a
+// gradient is smaller than its terms where they cancel. They are of either sign and rarely as large: a right form stays
+// at a fraction of that, and one that rounds a sum, a denominator or an exponent does not.
 constexpr double kTf32Bound = 2e-2, kBf16Bound = 4e-2;
 // The same algebra in another order, in double.
 constexpr double kDoubleBound = 1e-11;

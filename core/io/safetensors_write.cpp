@@ -18,6 +18,8 @@ const char* nameOf(DType type) {
             return "F64";
         case DType::I32:
             return "I32";
+        case DType::BF16:
+            return "BF16";
         case DType::F32:
             break;
     }
