@@ -21,9 +21,9 @@ constexpr double kSingleBound = 1e-5;
 // bfloat16: 8 significant bits, unit roundoff u = 2⁻⁹. The longest way from the inputs to a gradient is five products
 // (scores or the state, their product with values, and three of the backward pass: dO·Vᵀ, through the state, times Q
 // or K), so ten factors that are rounded, each by at most u of its size; sums are in single precision and add nothing
-// that counts. Were all ten of one sign, it would be 10u = 2.0e-2 of the terms' size, which the bound takes twice, since a
-// gradient is smaller than its terms where they cancel. They are of either sign and rarely as large: a right form stays
-// at a fraction of that, and one that rounds a sum, a denominator or an exponent does not.
+// that counts. Were all ten of one sign, it would be 10u = 2.0e-2 of the terms' size, which the bound takes twice,
+// since a gradient is smaller than its terms where they cancel. They are of either sign and rarely as large: a right
+// form stays at a fraction of that, and one that rounds a sum, a denominator or an exponent does not.
 constexpr double kTf32Bound = 2e-2, kBf16Bound = 4e-2;
 // The same algebra in another order, in double.
 constexpr double kDoubleBound = 1e-11;
