@@ -47,7 +47,8 @@ struct Call {
         head.keep = options.keep.empty() ? nullptr : options.keep.data() + i / heads * length;
         head.causal = options.causal;
         head.normaliser = options.normaliser;
-        head.precision = q.tape().precision();
+        // Random features stay in fp32: gradients through their exponents are differences that bf16 loses.
+        head.precision = map->costly() ? Precision::Single : q.tape().precision();
         head.slope =
             options.slopes.empty() ? T(0) : static_cast<T>(options.slopes[static_cast<std::size_t>(i % heads)]);
         head.phiQ = part(phiQ, length * M);

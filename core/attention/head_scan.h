@@ -41,10 +41,10 @@ struct Target {
     double keep = 0;
 };
 
-/// c [m,n] = alpha·a·b + keep·c with a [m,k] and b [k,n], both rounded to `precision`.
+/// c [m,n] = alpha·a·b + keep·c with a [m,k] and b [k,n].
 template <typename T>
 void product(std::int64_t m, std::int64_t n, std::int64_t k, const Factor<T>& a, const Factor<T>& b, const Target<T>& c,
-             double alpha = 1, Precision precision = Precision::Single) {
+             double alpha = 1) {
     multiply({.m = m,
               .n = n,
               .k = k,
@@ -54,8 +54,7 @@ void product(std::int64_t m, std::int64_t n, std::int64_t k, const Factor<T>& a,
               .ldb = b.stride,
               .ldc = c.stride,
               .alpha = alpha,
-              .beta = c.keep,
-              .precision = precision},
+              .beta = c.keep},
              a.data, b.data, c.data);
 }
 

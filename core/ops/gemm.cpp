@@ -55,7 +55,9 @@ void multiplyPart(const Product& p, const double* a, const double* b, double* c)
 
 template <typename T>
 void multiplyRows(const Product& p, const T* a, const T* b, T* c) {
-    parallelFor(p.m, kRowGrain, [&](std::int64_t begin, std::int64_t end) {
+    // Rounded tiles are the same ones whatever the number of threads.
+    const std::int64_t grain = p.precision == Precision::Bf16 ? kTile : kRowGrain;
+    parallelFor(p.m, grain, [&](std::int64_t begin, std::int64_t end) {
         Product part = p;
         part.m = end - begin;
         multiplyPart(part, a + (p.transposeA ? begin : begin * p.lda), b, c + begin * p.ldc);

@@ -17,7 +17,6 @@ struct Head {
     std::int64_t length = 0, width = 0, stride = 0, heads = 0, chunk = 0;
     const T *q = nullptr, *k = nullptr, *v = nullptr, *beta = nullptr;
     const T* logAlpha = nullptr;  // null: α = 1
-    Precision precision = Precision::Single;
 };
 
 /// Where the gradients of one head go, laid out as the inputs; `keep` 0: overwritten, 1: added to.
@@ -90,16 +89,16 @@ public:
         const Factor<T> uRows{u, m_head.stride};
         residuals(u, m_head.stride, state);
         for (std::int64_t t = 0; t < m_n; ++t) Row(u + t * m_head.stride, m_d) *= beta(t);
-        times(m_n, m_n, m_d, k(), ~k(), {m_space.keys, m_c});
+        product<T>(m_n, m_n, m_d, k(), ~k(), {m_space.keys, m_c});
         for (std::int64_t t = 1; t < m_n; ++t)  // (I + A)·U = B from the first row on
             for (std::int64_t j = 0; j < t; ++j)
                 Row(u + t * m_head.stride, m_d) -= weight(t, j) * ConstRow(u + j * m_head.stride, m_d);
         attend();
-        times(m_n, m_d, m_n, {m_space.scores, m_c}, uRows, {o, m_head.stride});
+        product<T>(m_n, m_d, m_n, {m_space.scores, m_c}, uRows, {o, m_head.stride});
         scaleRows(q(), m_space.fromStart);
-        times(m_n, m_d, m_d, {m_space.scaled, m_d}, {state, m_d}, {o, m_head.stride, 1.0}, m_scale);
+        product<T>(m_n, m_d, m_d, {m_space.scaled, m_d}, {state, m_d}, {o, m_head.stride, 1.0}, m_scale);
         scaleRows(k(), m_space.toEnd);
-        times(m_d, m_d, m_n, ~Factor<T>{m_space.scaled, m_d}, uRows, {state, m_d, fading()});
+        product<T>(m_d, m_d, m_n, ~Factor<T>{m_space.scaled, m_d}, uRows, {state, m_d, fading()});
     }
 
     /// From S before the chunk, the whole u and dL/do, and dL/d(S after it) in space.state: the gradients, and
@@ -112,24 +111,24 @@ public:
         const std::int64_t stride = m_head.stride;
         T *dq = part(out.q.data), *dk = part(out.k.data);
         std::fill_n(m_space.dSum, m_n, T(0));
-        times(m_n, m_n, m_d, k(), ~k(), {m_space.keys, m_c});
+        product<T>(m_n, m_n, m_d, k(), ~k(), {m_space.keys, m_c});
         attend();
 
         // dU = Pᵀ·g + diag(e^(G_n − G))·K·dS, then (I + A)ᵀ·dB = dU from the last row on.
-        times(m_n, m_d, m_n, ~Factor<T>{m_space.scores, m_c}, g, {m_space.du, m_d});
+        product<T>(m_n, m_d, m_n, ~Factor<T>{m_space.scores, m_c}, g, {m_space.du, m_d});
         scaleRows(k(), m_space.toEnd);
-        times(m_n, m_d, m_d, scaled, ds, {m_space.du, m_d, 1.0});
+        product<T>(m_n, m_d, m_d, scaled, ds, {m_space.du, m_d, 1.0});
         for (std::int64_t t = m_n - 1; t > 0; --t)
             for (std::int64_t j = 0; j < t; ++j)
                 Row(m_space.du + j * m_d, m_d) -= weight(t, j) * ConstRow(m_space.du + t * m_d, m_d);
 
-        times(m_n, m_n, m_d, g, ~u, {m_space.gradient, m_c});
+        product<T>(m_n, m_n, m_d, g, ~u, {m_space.gradient, m_c});
         throughScores();
-        times(m_n, m_d, m_n, square, k(), {dq, stride, out.q.keep});
-        times(m_n, m_d, m_n, ~square, q(), {dk, stride, out.k.keep});
-        times(m_n, m_n, m_d, du, ~u, {m_space.gradient, m_c}, -1.0);  // dA
+        product<T>(m_n, m_d, m_n, square, k(), {dq, stride, out.q.keep});
+        product<T>(m_n, m_d, m_n, ~square, q(), {dk, stride, out.k.keep});
+        product<T>(m_n, m_n, m_d, du, ~u, {m_space.gradient, m_c}, -1.0);  // dA
         throughKeys();
-        times(m_n, m_d, m_n, square, k(), {dk, stride, 1.0});
+        product<T>(m_n, m_d, m_n, square, k(), {dk, stride, 1.0});
 
         // B = diag(β)·X: from here on du is dX, and so dV.
         residuals(m_space.read, m_d, before);
@@ -139,19 +138,19 @@ public:
             dx *= beta(t);
             for (std::int64_t c = 0; c < m_d; ++c) out.v.write((m_begin + t) * stride + c, m_space.du[t * m_d + c]);
         }
-        times(m_n, m_d, m_d, g, ~s, {m_space.read, m_d}, m_scale);
+        product<T>(m_n, m_d, m_d, g, ~s, {m_space.read, m_d}, m_scale);
         throughState(q(), dq, m_space.fromStart, 1, false);
-        times(m_n, m_d, m_d, du, ~s, {m_space.read, m_d});
+        product<T>(m_n, m_d, m_d, du, ~s, {m_space.read, m_d});
         throughState(k(), dk, m_space.fromStart, -1, false);
-        times(m_n, m_d, m_d, u, ~ds, {m_space.read, m_d});
+        product<T>(m_n, m_d, m_d, u, ~ds, {m_space.read, m_d});
         throughState(k(), dk, m_space.toEnd, 1, true);
         m_space.dSum[m_n - 1] +=
             static_cast<T>(fading()) * (ConstRow(before, m_d * m_d) * ConstRow(m_space.state, m_d * m_d)).sum();
 
         scaleRows(q(), m_space.fromStart);
-        times(m_d, m_d, m_n, ~scaled, g, {m_space.state, m_d, fading()}, m_scale);
+        product<T>(m_d, m_d, m_n, ~scaled, g, {m_space.state, m_d, fading()}, m_scale);
         scaleRows(k(), m_space.fromStart);
-        times(m_d, m_d, m_n, ~scaled, du, {m_space.state, m_d, 1.0}, -1.0);
+        product<T>(m_d, m_d, m_n, ~scaled, du, {m_space.state, m_d, 1.0}, -1.0);
 
         T sum = 0;  // G_i holds log α of all tokens up to i
         for (std::int64_t t = m_n - 1; t >= 0; --t) {
@@ -168,10 +167,6 @@ private:
 
     Factor<T> q() const { return {m_head.q + m_begin * m_head.stride, m_head.stride}; }
     Factor<T> k() const { return {m_head.k + m_begin * m_head.stride, m_head.stride}; }
-    void times(std::int64_t rows, std::int64_t columns, std::int64_t inner, const Factor<T>& a, const Factor<T>& b,
-               const Target<T>& c, double alpha = 1) const {
-        product<T>(rows, columns, inner, a, b, c, alpha, m_head.precision);
-    }
     T* part(T* x) const { return x + m_begin * m_head.stride; }
     T beta(std::int64_t t) const { return m_head.beta[(m_begin + t) * m_head.heads]; }
     double fading() const { return static_cast<double>(m_space.fromStart[m_n - 1]); }
@@ -187,14 +182,14 @@ private:
     }
     /// x = V − diag(e^G)·K·S with the state before the chunk; rows of x are `stride` apart.
     void residuals(T* x, std::int64_t stride, const T* state) const {
-        times(m_n, m_d, m_d, k(), {state, m_d}, {x, stride});
+        product<T>(m_n, m_d, m_d, k(), {state, m_d}, {x, stride});
         for (std::int64_t t = 0; t < m_n; ++t)
             Row(x + t * stride, m_d) = ConstRow(m_head.v + (m_begin + t) * m_head.stride, m_d) -
                                        m_space.fromStart[t] * ConstRow(x + t * stride, m_d);
     }
     /// space.scores = scale·QKᵀ times the decays, 0 above the diagonal.
     void attend() const {
-        times(m_n, m_n, m_d, q(), ~k(), {m_space.scores, m_c}, m_scale);
+        product<T>(m_n, m_n, m_d, q(), ~k(), {m_space.scores, m_c}, m_scale);
         for (std::int64_t i = 0; i < m_n; ++i) {
             Row(m_space.scores + i * m_c, i + 1) *= ConstRow(m_space.decay + i * m_c, i + 1);
             std::fill(m_space.scores + i * m_c + i + 1, m_space.scores + i * m_c + m_n, T(0));

@@ -28,8 +28,7 @@ delta::Head<T> headOf(const Sizes& s, const Inputs& in, std::int64_t i) {
             .k = in.k.value().as<T>() + s.rowsAt(i),
             .v = in.v.value().as<T>() + s.rowsAt(i),
             .beta = in.beta.value().as<T>() + s.gatesAt(i),
-            .logAlpha = in.logAlpha ? in.logAlpha.value().as<T>() + s.gatesAt(i) : nullptr,
-            .precision = in.q.tape().precision()};
+            .logAlpha = in.logAlpha ? in.logAlpha.value().as<T>() + s.gatesAt(i) : nullptr};
 }
 
 template <typename T>

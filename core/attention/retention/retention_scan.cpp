@@ -22,7 +22,6 @@ struct Head {
     T* rows;             // [kChunk,D] scratch
     T* state;            // [D,D]
     double scale;
-    Precision precision = Precision::Single;
 
     Head(std::int64_t length_, std::int64_t width_, std::int64_t stride_, double gamma, T* scratch)
         : length(length_), width(width_), stride(stride_), scale(1.0 / std::sqrt(static_cast<double>(width_))) {
@@ -42,13 +41,9 @@ struct Head {
     Factor<T> rowsFactor() const { return {rows, width}; }
     Factor<T> stateFactor() const { return {state, width}; }
 
-    void times(std::int64_t height, std::int64_t columns, std::int64_t inner, const Factor<T>& a, const Factor<T>& b,
-               const Target<T>& c, double alpha = 1) const {
-        product(height, columns, inner, a, b, c, alpha, precision);
-    }
     /// square = scale·a·bᵀ, times γ^(i−j) on and below the diagonal, 0 above it.
     void decayed(const Factor<T>& a, const Factor<T>& b, std::int64_t n) const {
-        times(n, n, width, a, ~b, {square, kChunk}, scale);
+        product(n, n, width, a, ~b, {square, kChunk}, scale);
         for (std::int64_t i = 0; i < n; ++i) {
             T* line = square + i * kChunk;
             for (std::int64_t j = 0; j <= i; ++j) line[j] *= powers[i - j];
@@ -68,8 +63,8 @@ struct Head {
     /// S = γⁿ·S + Σ γ^(n−1−j)·k_j·v_jᵀ
     void advance(std::int64_t begin, std::int64_t n) const {
         toEnd(of(k, begin), n);
-        times(width, width, n, ~rowsFactor(), of(v, begin),
-              {state, width, begin > 0 ? static_cast<double>(powers[n]) : 0.0});
+        product(width, width, n, ~rowsFactor(), of(v, begin),
+                {state, width, begin > 0 ? static_cast<double>(powers[n]) : 0.0});
     }
 };
 
@@ -80,10 +75,10 @@ void forward(const Head<T>& head, T* o) {
         const std::int64_t n = std::min(kChunk, head.length - begin);
         T* out = o + begin * head.stride;
         head.decayed(head.of(head.q, begin), head.of(head.k, begin), n);
-        head.times(n, d, n, head.squareFactor(), head.of(head.v, begin), {out, head.stride});
+        product(n, d, n, head.squareFactor(), head.of(head.v, begin), {out, head.stride});
         if (begin > 0) {
             head.fromStart(head.of(head.q, begin), n);
-            head.times(n, d, d, head.rowsFactor(), head.stateFactor(), {out, head.stride, 1.0}, head.scale);
+            product(n, d, d, head.rowsFactor(), head.stateFactor(), {out, head.stride, 1.0}, head.scale);
         }
         head.advance(begin, n);
     }
@@ -97,10 +92,10 @@ void queryGradient(const Head<T>& head, const T* g, T* dq, double keep) {
         const std::int64_t n = std::min(kChunk, head.length - begin);
         T* out = dq + begin * head.stride;
         head.decayed(head.of(g, begin), head.of(head.v, begin), n);
-        head.times(n, d, n, head.squareFactor(), head.of(head.k, begin), {out, head.stride, keep});
+        product(n, d, n, head.squareFactor(), head.of(head.k, begin), {out, head.stride, keep});
         if (begin > 0) {
             head.fromStart(head.of(g, begin), n);
-            head.times(n, d, d, head.rowsFactor(), ~head.stateFactor(), {out, head.stride, 1.0}, head.scale);
+            product(n, d, d, head.rowsFactor(), ~head.stateFactor(), {out, head.stride, 1.0}, head.scale);
         }
         head.advance(begin, n);
     }
@@ -116,19 +111,19 @@ void keyGradients(const Head<T>& head, const T* g, T* dk, double keepK, T* dv, d
         const bool last = chunk == chunks - 1;
         T *outK = dk + begin * stride, *outV = dv + begin * stride;
         head.decayed(head.of(head.q, begin), head.of(head.k, begin), n);
-        head.times(n, d, n, ~head.squareFactor(), head.of(g, begin), {outV, stride, keepV});
+        product(n, d, n, ~head.squareFactor(), head.of(g, begin), {outV, stride, keepV});
         head.decayed(head.of(g, begin), head.of(head.v, begin), n);
-        head.times(n, d, n, ~head.squareFactor(), head.of(head.q, begin), {outK, stride, keepK});
+        product(n, d, n, ~head.squareFactor(), head.of(head.q, begin), {outK, stride, keepK});
         if (!last) {
             head.toEnd(head.of(head.v, begin), n);
-            head.times(n, d, d, head.rowsFactor(), ~head.stateFactor(), {outK, stride, 1.0});
+            product(n, d, d, head.rowsFactor(), ~head.stateFactor(), {outK, stride, 1.0});
             head.toEnd(head.of(head.k, begin), n);
-            head.times(n, d, d, head.rowsFactor(), head.stateFactor(), {outV, stride, 1.0});
+            product(n, d, d, head.rowsFactor(), head.stateFactor(), {outV, stride, 1.0});
         }
         head.fromStart(head.of(head.q, begin), n);
         // The chunk before is a whole one, but this one may be shorter: γⁿ of this one.
-        head.times(d, d, n, ~head.rowsFactor(), head.of(g, begin),
-                   {head.state, d, last ? 0.0 : static_cast<double>(head.powers[n])}, head.scale);
+        product(d, d, n, ~head.rowsFactor(), head.of(g, begin),
+                {head.state, d, last ? 0.0 : static_cast<double>(head.powers[n])}, head.scale);
     }
 }
 
@@ -153,7 +148,6 @@ Variable retentionScan(const Variable& q, const Variable& k, const Variable& v, 
             head.q = q.value().as<T>() + offset;
             head.k = k.value().as<T>() + offset;
             head.v = v.value().as<T>() + offset;
-            head.precision = q.tape().precision();
             function(head, offset);
         });
     };

@@ -42,8 +42,8 @@ TEST(PoolSegments, CountsWhatIsThere) {
     Tape tape(arena);
     const Segments segments{.length = 7, .slots = 3};
     const Variable x = tape.constant(arena.zeros({2, 5, 1, 1}));
-    EXPECT_THAT(segmentCounts(x, segments, {}), testing::ElementsAre(2, 2, 1, 2, 2, 1));
-    EXPECT_THAT(segmentCounts(x, segments, std::vector<float>{1, 0, 0, 0, 1, 1, 1, 1, 1, 0}),
+    EXPECT_THAT(segmentShares(x, segments, {}).counts, testing::ElementsAre(2, 2, 1, 2, 2, 1));
+    EXPECT_THAT(segmentShares(x, segments, std::vector<float>{1, 0, 0, 0, 1, 1, 1, 1, 1, 0}).counts,
                 testing::ElementsAre(1, 0, 1, 2, 2, 0));
 }
 
