@@ -49,15 +49,15 @@ void checkIsRunFile(const std::filesystem::path& path) {
     require(std::filesystem::is_regular_file(status), "run file", "{} must be a run file, but it is {}", name,
             std::filesystem::is_directory(status) ? "a folder" : "no file");
     const StorageFile file(path, StorageFile::Mode::Read);
-    const std::uint64_t size = file.size();
-    require(size > 0, "run file", "{} must be a run file, but it is empty", name);
     std::array<std::byte, 48> head{};
-    file.read(0, head);
+    const std::size_t there = file.read(0, head);
+    const std::uint64_t size = file.size();  // after the head: a file that is being written grows before it says so
+    require(there > 0, "run file", "{} must be a run file, but it is empty", name);
     constexpr std::array<unsigned char, 8> signature{0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
-    require(std::memcmp(head.data(), signature.data(), std::min<std::uint64_t>(size, signature.size())) == 0,
-            "run file", "{} must be a run file, but it is not an HDF5 file", name);
-    require(size >= head.size(), "run file", "{} must be a whole run file, but it is truncated after {} bytes", name,
-            size);
+    require(std::memcmp(head.data(), signature.data(), std::min(there, signature.size())) == 0, "run file",
+            "{} must be a run file, but it is not an HDF5 file", name);
+    require(there == head.size(), "run file", "{} must be a whole run file, but it is truncated after {} bytes", name,
+            there);
     // Version 3 of the superblock, which every run file has, holds the end of the file at byte 28.
     if (head[8] == std::byte{3}) {
         const std::uint64_t end = littleEndian(head.data() + 28);

@@ -46,7 +46,7 @@ def main(program, folder):
 
 def follow(path):
     """Keeps the file open and refreshes."""
-    with h5py.File(path, "r", libver="latest", swmr=True) as file:
+    with run_check.unhurried(lambda p: h5py.File(p, "r", libver="latest", swmr=True), path) as file:
         metrics = file["lanes/0/metrics"]
         seen = []
         end = time.monotonic() + 3

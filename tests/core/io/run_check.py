@@ -61,13 +61,15 @@ def check_h5py(path):
 
 
 def check_swmr(path):
-    """Opens the file as one does when a flush may come while it is read."""
-    with h5py.File(path, "r", libver="latest", swmr=True) as file:
+    """Opens the file as one does when a flush may come while it is read: once it is open, nothing may fail."""
+    with unhurried(lambda p: h5py.File(p, "r", libver="latest", swmr=True), path) as file:
         return check_file(file)
 
 
 def unhurried(check, path):
-    """A plain reader whose file grew while it read gets an OSError and opens the file again."""
+    """Whoever opens a file that grows in that moment, or reads it plainly, may get an OSError and opens it again.
+
+    HDF5 asks the system for the size before it reads where the file ends."""
     for _ in range(20):
         try:
             return check(path)
