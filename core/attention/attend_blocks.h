@@ -35,6 +35,11 @@ struct Head {
     T* biasGradient = nullptr;
     Precision precision = Precision::Single;  // of the products; sums of exponentials are not rounded
 
+    /// multiply() with factors in the head's precision.
+    void product(Product p, const T* a, const T* b, T* c) const {
+        p.precision = precision;
+        multiply(p, a, b, c);
+    }
     bool banded() const { return causal || window > 0; }
     bool sees(std::int64_t query, std::int64_t key) const {
         return !(causal && key > query) && !(window > 0 && std::abs(query - key) >= window);
@@ -92,15 +97,14 @@ void addDistances(const Head<T>& head, std::int64_t row, std::int64_t column, st
 /// −∞ where a query does not see the key.
 template <typename T>
 void scores(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns, T* s) {
-    multiply({.m = rows,
-              .n = columns,
-              .k = head.width,
-              .transposeB = true,
-              .lda = head.stride,
-              .ldb = head.stride,
-              .ldc = columns,
-              .precision = head.precision},
-             head.q + row * head.stride, head.k + column * head.stride, s);
+    head.product({.m = rows,
+                  .n = columns,
+                  .k = head.width,
+                  .transposeB = true,
+                  .lda = head.stride,
+                  .ldb = head.stride,
+                  .ldc = columns},
+                 head.q + row * head.stride, head.k + column * head.stride, s);
     addDistances(head, row, column, rows, columns, s);
     fillUnseen(head, row, column, rows, columns, -std::numeric_limits<T>::infinity(), s);
 }
@@ -138,15 +142,14 @@ void absorb(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64
         if (!running.fresh && shrink != T(1)) Row<T>(out + i * head.stride, head.width) *= shrink;
     }
     fillUnseen(head, row, column, rows, columns, T(0), s);  // Eigen's exp(−∞) is tiny, not 0
-    multiply({.m = rows,
-              .n = head.width,
-              .k = columns,
-              .lda = columns,
-              .ldb = head.stride,
-              .ldc = head.stride,
-              .beta = running.fresh ? 0.0 : 1.0,
-              .precision = head.precision},
-             s, head.v + column * head.stride, out);
+    head.product({.m = rows,
+                  .n = head.width,
+                  .k = columns,
+                  .lda = columns,
+                  .ldb = head.stride,
+                  .ldc = head.stride,
+                  .beta = running.fresh ? 0.0 : 1.0},
+                 s, head.v + column * head.stride, out);
     running.fresh = false;
 }
 
@@ -201,15 +204,9 @@ void absorbBack(const Head<T>& head, std::int64_t row, std::int64_t rows, std::i
     constexpr T kNone = -std::numeric_limits<T>::infinity();
     const std::int64_t stride = head.stride;
     scores(head, row, rows, column, columns, s);
-    multiply({.m = rows,
-              .n = columns,
-              .k = head.width,
-              .transposeB = true,
-              .lda = stride,
-              .ldb = stride,
-              .ldc = columns,
-              .precision = head.precision},
-             dO, head.v + column * stride, ds);
+    head.product(
+        {.m = rows, .n = columns, .k = head.width, .transposeB = true, .lda = stride, .ldb = stride, .ldc = columns},
+        dO, head.v + column * stride, ds);
     for (std::int64_t i = 0; i < rows; ++i) {
         Row<T> p(s + i * columns, columns), d(ds + i * columns, columns);
         if (lse[i] == kNone)
@@ -228,37 +225,29 @@ void absorbBack(const Head<T>& head, std::int64_t row, std::int64_t rows, std::i
             for (std::int64_t j = 0; j < columns; ++j)
                 head.biasGradient[relativeBucket(column + j - row - i, head.causal)] += ds[i * columns + j];
     const double scale = static_cast<double>(head.scale);
-    multiply({.m = columns,
-              .n = head.width,
-              .k = rows,
-              .transposeA = true,
-              .lda = columns,
-              .ldb = stride,
-              .ldc = stride,
-              .beta = out.addV ? 1.0 : 0.0,
-              .precision = head.precision},
-             s, dO, out.dv + column * stride);
-    multiply({.m = columns,
-              .n = head.width,
-              .k = rows,
-              .transposeA = true,
-              .lda = columns,
-              .ldb = stride,
-              .ldc = stride,
-              .alpha = scale,
-              .beta = out.addK ? 1.0 : 0.0,
-              .precision = head.precision},
-             ds, head.q + row * stride, out.dk + column * stride);
-    multiply({.m = rows,
-              .n = head.width,
-              .k = columns,
-              .lda = columns,
-              .ldb = stride,
-              .ldc = stride,
-              .alpha = scale,
-              .beta = out.addQ ? 1.0 : 0.0,
-              .precision = head.precision},
-             ds, head.k + column * stride, out.dq + row * stride);
+    const auto toKeys = [&](const T* weights, const T* x, double alpha, bool add, T* gradient) {
+        head.product({.m = columns,
+                      .n = head.width,
+                      .k = rows,
+                      .transposeA = true,
+                      .lda = columns,
+                      .ldb = stride,
+                      .ldc = stride,
+                      .alpha = alpha,
+                      .beta = add ? 1.0 : 0.0},
+                     weights, x, gradient + column * stride);
+    };
+    toKeys(s, dO, 1.0, out.addV, out.dv);
+    toKeys(ds, head.q + row * stride, scale, out.addK, out.dk);
+    head.product({.m = rows,
+                  .n = head.width,
+                  .k = columns,
+                  .lda = columns,
+                  .ldb = stride,
+                  .ldc = stride,
+                  .alpha = scale,
+                  .beta = out.addQ ? 1.0 : 0.0},
+                 ds, head.k + column * stride, out.dq + row * stride);
 }
 
 /// From o, lse and dL/do the gradients of q, k and v: with P = exp(s·scale − lse), dV = Pᵀ·dO,

@@ -40,6 +40,11 @@ struct Head {
     T* divisor = nullptr;                // [T] of each query's row
     T *state = nullptr, *sum = nullptr;  // [M,D], [M], bidirectional alone
 
+    /// multiply() with factors in the head's precision.
+    void product(Product p, const T* a, const T* b, T* c) const {
+        p.precision = precision;
+        multiply(p, a, b, c);
+    }
     std::int64_t features() const { return map->features(); }
     bool weighted() const { return map->weighted() || slope != T(0); }
     std::int64_t chunk() const { return causal ? kCausalChunk : kChunk; }
@@ -175,16 +180,15 @@ template <typename T>
 void absorb(const Head<T>& head, const T* phi, std::int64_t rows, const T* y, std::int64_t strideY, const T* w,
             T factor, bool first, T* state, T* sum) {
     const std::int64_t features = head.features();
-    multiply({.m = features,
-              .n = head.width,
-              .k = rows,
-              .transposeA = true,
-              .lda = features,
-              .ldb = strideY,
-              .ldc = head.width,
-              .beta = first ? 0.0 : static_cast<double>(factor),
-              .precision = head.precision},
-             phi, y, state);
+    head.product({.m = features,
+                  .n = head.width,
+                  .k = rows,
+                  .transposeA = true,
+                  .lda = features,
+                  .ldb = strideY,
+                  .ldc = head.width,
+                  .beta = first ? 0.0 : static_cast<double>(factor)},
+                 phi, y, state);
     Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, 1>> total(sum, features);
     if (first)
         total.setZero();

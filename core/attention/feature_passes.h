@@ -27,14 +27,9 @@ void bidirectionalForward(const Head<T>& head, T* o, const Scratch<T>& s) {
         const std::int64_t rows = std::min(kChunk, head.length - begin);
         const T* phi = queryFeatures(head, begin, rows, s, false);
         T* out = o + begin * head.stride;
-        multiply({.m = rows,
-                  .n = head.width,
-                  .k = features,
-                  .lda = features,
-                  .ldb = head.width,
-                  .ldc = head.stride,
-                  .precision = head.precision},
-                 phi, head.state, out);
+        head.product(
+            {.m = rows, .n = head.width, .k = features, .lda = features, .ldb = head.width, .ldc = head.stride}, phi,
+            head.state, out);
         Column<T>(head.divisor + begin, rows).noalias() =
             ConstRows<T>(phi, rows, features) * ConstColumn<T>(head.sum, features);
         divideRows(head, rows, head.divisor + begin, out);
@@ -53,40 +48,28 @@ void causalForward(const Head<T>& head, T* o, const Scratch<T>& s) {
             top[i] = head.weighted() ? std::max(i == 0 ? before : top[i - 1], head.logWeights[begin + i]) : T(0);
 
         if (begin > 0) {
-            multiply({.m = rows,
-                      .n = head.width,
-                      .k = features,
-                      .lda = features,
-                      .ldb = head.width,
-                      .ldc = head.stride,
-                      .precision = head.precision},
-                     phiQ, s.state, out);
+            head.product(
+                {.m = rows, .n = head.width, .k = features, .lda = features, .ldb = head.width, .ldc = head.stride},
+                phiQ, s.state, out);
             Column<T>(divisor, rows).noalias() = ConstRows<T>(phiQ, rows, features) * ConstColumn<T>(s.sum, features);
             fade(head, begin, rows, before, out, head.width, head.stride);
             fade(head, begin, rows, before, divisor, 1, 1);
         } else {
             std::fill_n(divisor, rows, T(0));
         }
-        multiply({.m = rows,
-                  .n = rows,
-                  .k = features,
-                  .transposeB = true,
-                  .lda = features,
-                  .ldb = features,
-                  .ldc = rows,
-                  .precision = head.precision},
-                 phiQ, phiK, s.a);
+        head.product(
+            {.m = rows, .n = rows, .k = features, .transposeB = true, .lda = features, .ldb = features, .ldc = rows},
+            phiQ, phiK, s.a);
         weighAndMask(head, begin, rows, s.weights, s.a);
         Column<T>(divisor, rows) += ConstRows<T>(s.a, rows, rows).rowwise().sum();
-        multiply({.m = rows,
-                  .n = head.width,
-                  .k = rows,
-                  .lda = rows,
-                  .ldb = head.stride,
-                  .ldc = head.stride,
-                  .beta = begin > 0 ? 1.0 : 0.0,
-                  .precision = head.precision},
-                 s.a, head.v + begin * head.stride, out);
+        head.product({.m = rows,
+                      .n = head.width,
+                      .k = rows,
+                      .lda = rows,
+                      .ldb = head.stride,
+                      .ldc = head.stride,
+                      .beta = begin > 0 ? 1.0 : 0.0},
+                     s.a, head.v + begin * head.stride, out);
         divideRows(head, rows, divisor, out);
         if (begin + rows < head.length) absorbKeys(head, phiK, begin, rows, before, top[rows - 1], s, s.state, s.sum);
     }
@@ -118,16 +101,15 @@ template <typename T>
 void throughState(const Head<T>& head, std::int64_t rows, const T* x, std::int64_t stride, const T* w, const T* state,
                   const T* sum, bool add, T* dPhi) {
     const std::int64_t features = head.features();
-    multiply({.m = rows,
-              .n = features,
-              .k = head.width,
-              .transposeB = true,
-              .lda = stride,
-              .ldb = head.width,
-              .ldc = features,
-              .beta = add ? 1.0 : 0.0,
-              .precision = head.precision},
-             x, state, dPhi);
+    head.product({.m = rows,
+                  .n = features,
+                  .k = head.width,
+                  .transposeB = true,
+                  .lda = stride,
+                  .ldb = head.width,
+                  .ldc = features,
+                  .beta = add ? 1.0 : 0.0},
+                 x, state, dPhi);
     if (head.normaliser == Normaliser::Rms) return;  // nothing flows through the sum
     for (std::int64_t i = 0; i < rows; ++i)
         Vector<T>(dPhi + i * features, features) +=
@@ -139,15 +121,14 @@ template <typename T>
 void valuesBack(const Head<T>& head, const T* phiK, std::int64_t rows, const T* state, bool add, T* dv,
                 const Scratch<T>& s) {
     const bool direct = !head.weighted();
-    multiply({.m = rows,
-              .n = head.width,
-              .k = head.features(),
-              .lda = head.features(),
-              .ldb = head.width,
-              .ldc = direct ? head.stride : head.width,
-              .beta = direct && add ? 1.0 : 0.0,
-              .precision = head.precision},
-             phiK, state, direct ? dv : s.product);
+    head.product({.m = rows,
+                  .n = head.width,
+                  .k = head.features(),
+                  .lda = head.features(),
+                  .ldb = head.width,
+                  .ldc = direct ? head.stride : head.width,
+                  .beta = direct && add ? 1.0 : 0.0},
+                 phiK, state, direct ? dv : s.product);
     if (direct) return;
     for (std::int64_t j = 0; j < rows; ++j) {
         Vector<T> to(dv + j * head.stride, head.width);
@@ -182,15 +163,9 @@ void bidirectionalBackward(const Head<T>& head, const Gradients<T>& out, const S
 /// da = g·vᵀ + delta within a chunk, times the weights, and 0 for keys of the future.
 template <typename T>
 void weightGradients(const Head<T>& head, std::int64_t begin, std::int64_t rows, const Scratch<T>& s) {
-    multiply({.m = rows,
-              .n = rows,
-              .k = head.width,
-              .transposeB = true,
-              .lda = head.width,
-              .ldb = head.stride,
-              .ldc = rows,
-              .precision = head.precision},
-             s.g, head.v + begin * head.stride, s.da);
+    head.product(
+        {.m = rows, .n = rows, .k = head.width, .transposeB = true, .lda = head.width, .ldb = head.stride, .ldc = rows},
+        s.g, head.v + begin * head.stride, s.da);
     for (std::int64_t i = 0; i < rows; ++i) Vector<T>(s.da + i * rows, rows) += s.delta[i];
     weighAndMask(head, begin, rows, s.weights, s.da);
 }
@@ -209,15 +184,14 @@ void causalBackwardQueries(const Head<T>& head, const Gradients<T>& out, const S
             fade(head, begin, rows, before, s.dPhi, features, features);
         }
         weightGradients(head, begin, rows, s);
-        multiply({.m = rows,
-                  .n = features,
-                  .k = rows,
-                  .lda = rows,
-                  .ldb = features,
-                  .ldc = features,
-                  .beta = begin > 0 ? 1.0 : 0.0,
-                  .precision = head.precision},
-                 s.da, phiK, s.dPhi);
+        head.product({.m = rows,
+                      .n = features,
+                      .k = rows,
+                      .lda = rows,
+                      .ldb = features,
+                      .ldc = features,
+                      .beta = begin > 0 ? 1.0 : 0.0},
+                     s.da, phiK, s.dPhi);
         featuresBack(head, false, phiQ, begin, rows, out, s);
         if (begin + rows < head.length)
             absorbKeys(head, phiK, begin, rows, before, head.top[begin + rows - 1], s, s.state, s.sum);
@@ -234,36 +208,23 @@ void causalBackwardKeys(const Head<T>& head, const Gradients<T>& out, const Scra
         const T before = head.topBefore(begin), end = head.top[begin + rows - 1];
         T* dv = out.dv + begin * head.stride;
         rowGradients(head, out, begin, rows, s);
-        multiply({.m = rows,
-                  .n = rows,
-                  .k = features,
-                  .transposeB = true,
-                  .lda = features,
-                  .ldb = features,
-                  .ldc = rows,
-                  .precision = head.precision},
-                 phiQ, phiK, s.a);
+        head.product(
+            {.m = rows, .n = rows, .k = features, .transposeB = true, .lda = features, .ldb = features, .ldc = rows},
+            phiQ, phiK, s.a);
         weighAndMask(head, begin, rows, s.weights, s.a);
-        multiply({.m = rows,
-                  .n = head.width,
-                  .k = rows,
-                  .transposeA = true,
-                  .lda = rows,
-                  .ldb = head.width,
-                  .ldc = head.stride,
-                  .beta = out.addV ? 1.0 : 0.0,
-                  .precision = head.precision},
-                 s.a, s.g, dv);
+        head.product({.m = rows,
+                      .n = head.width,
+                      .k = rows,
+                      .transposeA = true,
+                      .lda = rows,
+                      .ldb = head.width,
+                      .ldc = head.stride,
+                      .beta = out.addV ? 1.0 : 0.0},
+                     s.a, s.g, dv);
         weightGradients(head, begin, rows, s);
-        multiply({.m = rows,
-                  .n = features,
-                  .k = rows,
-                  .transposeA = true,
-                  .lda = rows,
-                  .ldb = features,
-                  .ldc = features,
-                  .precision = head.precision},
-                 s.da, phiQ, s.dPhi);
+        head.product(
+            {.m = rows, .n = features, .k = rows, .transposeA = true, .lda = rows, .ldb = features, .ldc = features},
+            s.da, phiQ, s.dPhi);
         if (begin < last) {
             const auto [y, stride] = weighValues(head, begin, rows, end, s);
             throughState(head, rows, y, stride, s.weights, s.state, s.sum, true, s.dPhi);

@@ -1,10 +1,6 @@
 #include <gmock/gmock.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
-#include "core/attention/proof_case.h"
-#include "core/base/error.h"
+#include "tests/core/attention/golden.h"
 
 // Retention and the gated delta rule against the naive recurrences of fla-core (tests/golden/make_decay.py).
 
@@ -15,11 +11,6 @@ using namespace proofs;
 
 // fla-core's recurrences are in single precision, and the file has 7 digits of them.
 constexpr double kGoldenBound = 1e-5;
-
-nlohmann::json readGolden() {
-    std::ifstream file(LINSCOPE_GOLDEN "/decay.json");
-    return nlohmann::json::parse(file);
-}
 
 class DecayGolden : public testing::Test {
 protected:
@@ -49,7 +40,7 @@ protected:
             EXPECT_LT(relativeError(outcome.dParameters[p], want.at("d" + names[p])), kGoldenBound) << names[p];
         EXPECT_EQ(want.size(), 4 + names.size());
     }
-    nlohmann::json m_golden = readGolden();
+    nlohmann::json m_golden = golden::read("decay");
 };
 
 TEST_F(DecayGolden, RetentionIsThatOfFla) {

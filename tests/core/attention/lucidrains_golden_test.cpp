@@ -1,17 +1,14 @@
 #include <gmock/gmock.h>
 
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
 
-#include "core/attention/proof_case.h"
+#include "tests/core/attention/golden.h"
 
 // Linformer and Performer against lucidrains' linformer and performer-pytorch (tests/golden/make_lucidrains.py).
 //
 // What is avoided there, since it differs from the definition here:
 // - linformer has no mask: where tokens are padded, it is given keys and values that are zero already. Its share_kv
-// ties
-//   the values to the keys beside E = F: compared with v = k, the gradients of both added.
+//   ties the values to the keys beside E = F: compared with v = k, the gradients of both added.
 // - performer-pytorch adds ε = 1e-4 to each feature after dividing by e^max, and 1e-6 to causal sums of keys. The
 //   stabiliser then does not cancel, and its keys' maximum is that of the whole sequence, future included. With
 //   ε = 0, as its functions are called here, both compute the same estimate. (The ReLU kernel's 1e-3 is in both.)
@@ -26,19 +23,6 @@ using namespace proofs;
 // Both sides compute in double; the files have 12 digits.
 constexpr double kBound = 1e-10;
 
-OptionValues optionsOf(const nlohmann::json& json) {
-    OptionValues options;
-    for (const auto& [name, value] : json.items()) {
-        if (value.is_string())
-            options.emplace_back(name, value.get<std::string>());
-        else if (name == "k")
-            options.emplace_back(name, std::vector{value.get<std::int64_t>()});
-        else
-            options.emplace_back(name, value.get<std::int64_t>());
-    }
-    return options;
-}
-
 Numbers sum(Numbers a, const Numbers& b) {
     for (std::size_t i = 0; i < a.size(); ++i) a[i] += b[i];
     return a;
@@ -47,18 +31,10 @@ Numbers sum(Numbers a, const Numbers& b) {
 class LucidrainsGolden : public testing::TestWithParam<const char*> {};
 
 TEST_P(LucidrainsGolden, AgreesForwardAndBackward) {
-    std::ifstream file(std::string(LINSCOPE_GOLDEN) + "/" + GetParam() + ".json");
-    ASSERT_TRUE(file.is_open());
-    const nlohmann::json cases = nlohmann::json::parse(file);
+    const nlohmann::json cases = golden::read(GetParam());
     ASSERT_FALSE(cases.empty());
     for (const nlohmann::json& golden : cases) {
-        const Case c{&findMechanism(golden.at("mechanism").get<std::string>()),
-                     {.heads = golden.at("heads"),
-                      .headWidth = golden.at("width"),
-                      .length = golden.at("trained"),
-                      .causal = golden.at("causal")},
-                     golden.at("batch"),
-                     optionsOf(golden.at("options"))};
+        const Case c = golden::caseOf(golden, golden.at("trained"));
         const bool tied = !golden.contains("v");
         const Inputs inputs{golden.at("length"),   golden.at("q"),
                             golden.at("k"),        golden.at(tied ? "k" : "v"),

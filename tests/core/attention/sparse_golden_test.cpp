@@ -1,9 +1,6 @@
 #include <gmock/gmock.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
-#include "core/attention/proof_case.h"
+#include "tests/core/attention/golden.h"
 
 // Outputs and gradients of other implementations, written by tests/golden/make_sparse.py.
 
@@ -19,17 +16,6 @@ using proofs::Outcome;
 // Both sides compute in double; the files have 12 digits.
 constexpr double kBound = 1e-10;
 
-OptionValues optionsOf(const nlohmann::json& json) {
-    OptionValues options;
-    for (const auto& [name, value] : json.items()) {
-        if (value.is_string())
-            options.emplace_back(name, value.get<std::string>());
-        else
-            options.emplace_back(name, value.get<std::int64_t>());
-    }
-    return options;
-}
-
 /// Only the rows of tokens that the case compares, [T] 0 or 1; all when empty.
 Numbers compared(Numbers numbers, const std::vector<int>& rows) {
     for (std::size_t i = 0; !rows.empty() && i < numbers.size(); ++i)
@@ -40,18 +26,10 @@ Numbers compared(Numbers numbers, const std::vector<int>& rows) {
 class Golden : public testing::TestWithParam<const char*> {};
 
 TEST_P(Golden, AgreesForwardAndBackward) {
-    std::ifstream file(std::string(LINSCOPE_GOLDEN) + "/" + GetParam() + ".json");
-    ASSERT_TRUE(file.is_open());
-    const nlohmann::json cases = nlohmann::json::parse(file);
+    const nlohmann::json cases = golden::read(GetParam());
     ASSERT_FALSE(cases.empty());
     for (const nlohmann::json& golden : cases) {
-        const Case c{&findMechanism(golden.at("mechanism").get<std::string>()),
-                     {.heads = golden.at("heads"),
-                      .headWidth = golden.at("width"),
-                      .length = golden.at("length"),
-                      .causal = golden.at("causal")},
-                     golden.at("batch"),
-                     optionsOf(golden.at("options"))};
+        const Case c = golden::caseOf(golden, golden.at("length"));
         const Inputs inputs{c.sizes.length,
                             golden.at("q").get<Numbers>(),
                             golden.at("k").get<Numbers>(),
