@@ -125,12 +125,15 @@ void addBatches(CLI::App& parent, Action& chosen) {
 
 void addEvaluate(CLI::App& parent, Action& chosen) {
     std::shared_ptr<EvaluateArguments> arguments;
-    CLI::App* app = command(parent, chosen, "evaluate", "a trained run on held-out data, at another length too",
+    CLI::App* app = command(parent, chosen, "eval", "a trained run on held-out data, of another text or length too",
                             arguments, runEvaluate);
     app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
     app->add_option("--set", arguments->sets, "another value than the run was trained with, as task.length=256")
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
+    app->add_option("--data", arguments->data, "another corpus, text file or folder: --set task.corpus=PATH")
+        ->type_name("PATH");
+    app->add_option("--lane", arguments->lane, "only this one")->check(CLI::NonNegativeNumber);
     app->add_option("--batches", arguments->batches, "default: probes.validation_batches")->check(CLI::PositiveNumber);
     app->add_option("--step", arguments->step, "of the checkpoint (default: the newest)")
         ->check(CLI::NonNegativeNumber);

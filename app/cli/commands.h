@@ -51,6 +51,8 @@ struct CheckArguments {
 struct EvaluateArguments {
     std::string runFile;
     std::vector<std::string> sets;        ///< "key=value": another length, depth or corpus than it was trained with
+    std::string data;                     ///< the task's corpus; empty: as it was trained with
+    std::optional<std::int64_t> lane;     ///< empty: all
     std::optional<std::int64_t> batches;  ///< empty: as in the experiment
     std::optional<std::int64_t> step;     ///< of the checkpoint; empty: the newest
     std::string device = "auto";

@@ -18,21 +18,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Keeps what a validation says of each lane.
+/// Keeps what a validation says of each lane, or of one.
 class Results : public EventSink {
 public:
+    explicit Results(std::optional<std::int64_t> lane) : m_lane(lane) {}
     void onEvent(const Event& event) override {
-        if (const auto* validation = std::get_if<ValidationEvent>(&event)) m_all.push_back(*validation);
+        const auto* validation = std::get_if<ValidationEvent>(&event);
+        if (validation && m_lane.value_or(validation->lane) == validation->lane) m_all.push_back(*validation);
     }
     const std::vector<ValidationEvent>& all() const { return m_all; }
 
 private:
+    std::optional<std::int64_t> m_lane;
     std::vector<ValidationEvent> m_all;
 };
 
 Experiment experimentOf(const EvaluateArguments& arguments) {
     Experiment experiment = RunFileReader(arguments.runFile).experiment();
     applySets(experiment, arguments.sets);
+    if (!arguments.data.empty()) applySets(experiment, {"task.corpus=" + arguments.data});
     if (arguments.batches) experiment.probes.validationBatches = *arguments.batches;
     experiment.validate();
     return experiment;
@@ -41,7 +45,7 @@ Experiment experimentOf(const EvaluateArguments& arguments) {
 fs::path checkpointOf(const EvaluateArguments& arguments) {
     const fs::path folder = checkpointFolder(arguments.runFile);
     const auto newest = newestCheckpoint(folder, arguments.step.value_or(std::numeric_limits<std::int64_t>::max()));
-    require(newest && (!arguments.step || newest->filename() == checkpointName(*arguments.step)), "evaluate",
+    require(newest && (!arguments.step || newest->filename() == checkpointName(*arguments.step)), "eval",
             "a checkpoint{} was expected in {}, but there is none",
             arguments.step ? fmt::format(" of step {}", *arguments.step) : "", folder.string());
     return *newest;
@@ -51,10 +55,13 @@ fs::path checkpointOf(const EvaluateArguments& arguments) {
 
 int runEvaluate(const EvaluateArguments& arguments) {
     const Experiment experiment = experimentOf(arguments);
+    const auto count = static_cast<std::int64_t>(experiment.lanes.size());
+    require(arguments.lane.value_or(0) < count, "eval", "a lane below {} was expected, but found {}", count,
+            arguments.lane.value_or(0));
     Trainer trainer(experiment, chosenDevice(arguments.device, experiment));
     const fs::path checkpoint = checkpointOf(arguments);
     trainer.loadCheckpoint(checkpoint);
-    Results results;
+    Results results(arguments.lane);
     trainer.addListener(results);
     trainer.validate();
 

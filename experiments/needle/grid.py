@@ -2,7 +2,7 @@
 
     python3 experiments/needle/grid.py RUN.h5 [--lengths 32 64 128 256] [--batches 20] [--plot grid.png]
 
-`linscope evaluate` asks the same weights; lengths above the run's own show how a lane goes on where it was not trained.
+`linscope eval` asks the same weights; lengths above the run's own show how a lane goes on where it was not trained.
 Standard library only, but for --plot, which needs matplotlib.
 """
 
@@ -17,7 +17,7 @@ DEPTHS = [0, 0.25, 0.5, 0.75, 1]
 
 
 def cell(run, length, depth, batches):
-    known = answer("evaluate", run, "--batches", batches, "--set", f"task.length={length}", "--set",
+    known = answer("eval", run, "--batches", batches, "--set", f"task.length={length}", "--set",
                    f"task.depth={depth}")
     return {lane["lane"]: lane["accuracy"] for lane in known["lanes"]}
 

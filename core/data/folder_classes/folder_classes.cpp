@@ -78,7 +78,7 @@ double naiveBayesAccuracy(const FolderClasses& task) {
 }  // namespace
 
 void FolderClassesOptions::visit(OptionVisitor& visitor) {
-    visitor.text({"path", "", "A folder with one sub-folder of text files for each class."}, path);
+    visitor.text({"corpus", "", "A folder with one sub-folder of text files for each class."}, corpus);
     visitor.choice({"group", "", "What a file's class is: its folder, or the century of the year in its name."}, group,
                    {"folder", "century"});
     visitor.integer({"length", "tokens", "T: [CLS] and the first T - 1 bytes of a file."}, length, {2, 1 << 20});
@@ -89,10 +89,10 @@ void FolderClassesOptions::visit(OptionVisitor& visitor) {
 
 FolderClasses::FolderClasses(const FolderClassesOptions& options, std::uint64_t seed)
     : m_options(options), m_random(seed, "folder_classes.training") {
-    require(!options.path.empty(), kWhere,
-            "task.path must name a folder with one sub-folder for each class, but it is empty; give it with --set "
-            "task.path=FOLDER");
-    TextFiles found = loadTextFiles(options.path);
+    require(!options.corpus.empty(), kWhere,
+            "task.corpus must name a folder with one sub-folder for each class, but it is empty; give it with --set "
+            "task.corpus=FOLDER");
+    TextFiles found = loadTextFiles(options.corpus);
     m_skipped = std::move(found.skipped);
     const bool byFolder = options.group == "folder";
     std::map<std::string, std::vector<Document>> groups;  // in the order of their names
@@ -110,7 +110,7 @@ FolderClasses::FolderClasses(const FolderClassesOptions& options, std::uint64_t 
         groups[*group].push_back({std::move(file.path), std::move(file.text), 0});
     }
     const std::string note = m_skipped.empty() ? "" : "; " + skippedNote(m_skipped);
-    require(groups.size() >= 2, kWhere, "at least two classes were expected in \"{}\", but found {}{}", options.path,
+    require(groups.size() >= 2, kWhere, "at least two classes were expected in \"{}\", but found {}{}", options.corpus,
             groups.empty() ? "none" : fmt::format("one, \"{}\"", groups.begin()->first), note);
     for (auto& [name, documents] : groups) {
         require(documents.size() >= 2, kWhere,
@@ -196,8 +196,8 @@ std::string FolderClasses::description() const {
         names += fmt::format("{}{} {}", i > 0 ? ", " : "", m_classes[i], files[i]);
     if (m_classes.size() > kMostNamed) names += fmt::format(" and {} more", m_classes.size() - kMostNamed);
     const std::size_t all = m_training.size() + m_heldOut.size();
-    std::string out = fmt::format("{}: {} files in {} classes ({}), {} held out", m_options.path, all, m_classes.size(),
-                                  names, m_heldOut.size());
+    std::string out = fmt::format("{}: {} files in {} classes ({}), {} held out", m_options.corpus, all,
+                                  m_classes.size(), names, m_heldOut.size());
     if (m_cut > 0) out += fmt::format("; {} cut after {} bytes", m_cut, m_options.length - 1);
     if (!m_skipped.empty()) out += "; " + skippedNote(m_skipped);
     return out;

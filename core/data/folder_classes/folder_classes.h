@@ -10,7 +10,7 @@
 namespace linscope {
 
 struct FolderClassesOptions {
-    std::string path;
+    std::string corpus;
     std::string group = "folder";  ///< "folder" or "century"
     std::int64_t length = 1024;    // T
     std::int64_t batch = 8;        // B

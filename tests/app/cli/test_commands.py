@@ -98,7 +98,7 @@ class TrainAndInfo(CliTest):
 
 class Evaluate(CliTest):
     def document(self, *arguments):
-        return json.loads(self.ok("evaluate", *arguments, "--json"))
+        return json.loads(self.ok("eval", *arguments, "--json"))
 
     def test_the_last_validation_is_found_again(self):
         run = self.train("run.h5", "--set", "checkpoint.every=6")
@@ -112,7 +112,7 @@ class Evaluate(CliTest):
         earlier = self.document(run, "--step", 6)
         self.assertEqual(earlier["step"], 6)
         self.assertNotEqual(earlier["lanes"], found["lanes"])
-        self.assertIn("full", self.ok("evaluate", run))
+        self.assertIn("full", self.ok("eval", run))
 
     def test_another_length_and_more_batches(self):
         text = self.experiment.read_text().split("[[lane]]\nname = \"linformer\"")[0].replace('"learned"', '"rotary"')
@@ -122,13 +122,22 @@ class Evaluate(CliTest):
         self.assertGreater(longer["lanes"][0]["loss"], 0)
         self.assertEqual(self.info(run)["step"], 12)
 
+    def test_one_lane_on_another_text(self):
+        run = self.train("run.h5")
+        other = self.path("other.txt")
+        other.write_text("0123456789 " * 400)
+        here, there = (self.document(run, "--lane", 1, *more) for more in ((), ("--data", other)))
+        self.assertEqual([lane["lane"] for lane in there["lanes"]], ["linformer"])
+        self.assertGreater(there["lanes"][0]["loss"], here["lanes"][0]["loss"])
+        self.assertIn("a lane below 2 was expected, but found 2", self.fails("eval", run, "--lane", 2))
+
     def test_what_cannot_be_is_said(self):
         run = self.train("run.h5")
-        self.assertIn("is it a checkpoint of this experiment?", self.fails("evaluate", run, "--set", "task.length=32"))
-        self.assertIn("[evaluate]", self.fails("evaluate", run, "--step", 7))
-        self.assertIn("task.lenght", self.fails("evaluate", run, "--set", "task.lenght=32"))
+        self.assertIn("is it a checkpoint of this experiment?", self.fails("eval", run, "--set", "task.length=32"))
+        self.assertIn("[eval]", self.fails("eval", run, "--step", 7))
+        self.assertIn("task.lenght", self.fails("eval", run, "--set", "task.lenght=32"))
         shutil.rmtree(run.with_suffix(".checkpoints"))
-        self.assertIn("[evaluate]", self.fails("evaluate", run))
+        self.assertIn("[eval]", self.fails("eval", run))
 
 
 class Bench(CliTest):

@@ -22,7 +22,7 @@ void writeTwoClasses(const TempFolder& folder) {
 
 FolderClassesOptions optionsOf(const TempFolder& folder) {
     FolderClassesOptions options;
-    options.path = folder.path().string();
+    options.corpus = folder.path().string();
     options.length = 16;
     options.batch = 4;
     options.validationFraction = 0.2;
@@ -137,9 +137,9 @@ TEST(FolderClasses, SaysWhatIsWrong) {
     const auto error = [&](FolderClassesOptions options) { return errorOf([&] { FolderClasses(options, 1); }); };
     FolderClassesOptions options = optionsOf(folder);
     EXPECT_THAT(error(options), HasSubstr("at least two classes were expected"));
-    options.path = "";
-    EXPECT_THAT(error(options), HasSubstr("task.path must name a folder"));
-    options.path = (folder.path() / "absent").string();
+    options.corpus = "";
+    EXPECT_THAT(error(options), HasSubstr("task.corpus must name a folder"));
+    options.corpus = (folder.path() / "absent").string();
     EXPECT_THAT(error(options), HasSubstr("is not there"));
     options = optionsOf(folder);
     folder.write("a/1.txt", "one");
@@ -152,7 +152,7 @@ TEST(FolderClasses, SaysWhatIsWrong) {
     EXPECT_THAT(error(options), HasSubstr("b/2.txt (binary)"));
     folder.write("b/3.txt", "three");
     EXPECT_EQ(error(options), "no error");
-    options.path = folder.write("file.txt", "text");
+    options.corpus = folder.write("file.txt", "text");
     EXPECT_THAT(error(options), HasSubstr("is none"));
 }
 
