@@ -21,7 +21,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kGreatestRepeat = 15;
+// A median is over at least so many rounds and so much time, which outlasts what else the machine does at a moment.
+constexpr std::size_t kRounds = 15;
+constexpr double kSeconds = 1;
 
 struct Point {
     std::int64_t length = 0;
@@ -52,8 +54,9 @@ Tensor normal(Arena& arena, const Shape& shape, std::string_view name) {
     return x;
 }
 
-/// Times forward and backward of one layer until `seconds` are over; at least once, and once before to warm up.
-double layerTime(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes, double seconds) {
+/// Median ms of forward and backward of one layer, after one that warms up; at least one, whatever `mostSeconds` says.
+double layerTime(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes,
+                 double mostSeconds) {
     ParameterStore parameters(1);
     const auto mechanism = info.create(options, sizes, parameters);
     Arena kept, arena;
@@ -63,17 +66,18 @@ double layerTime(const MechanismInfo& info, const OptionValues& options, const A
     const Tensor upstream = normal(kept, shape, "upstream");
     std::vector<double> times;
     const auto begin = Clock::now();
-    for (int round = 0; round <= kGreatestRepeat; ++round) {
+    for (bool warm = false;; warm = true) {
         const auto start = Clock::now();
         arena.reset();
         Tape tape(arena);
         const Variable o = mechanism->forward(
             {.q = tape.leaf(q, gradients[0]), .k = tape.leaf(k, gradients[1]), .v = tape.leaf(v, gradients[2])});
         tape.backward(o, upstream);
-        if (round > 0) times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-        if (round > 0 && std::chrono::duration<double>(Clock::now() - begin).count() > seconds) break;
+        if (!warm) continue;
+        times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+        const double spent = std::chrono::duration<double>(Clock::now() - begin).count();
+        if (spent > mostSeconds || (times.size() >= kRounds && spent > kSeconds)) return median(times);
     }
-    return median(times);
 }
 
 Curve measure(const MechanismInfo& info, bool causal, const BenchLengthArguments& arguments, ProgressLine& progress) {
