@@ -114,6 +114,13 @@ private:
     std::vector<const Mechanism*> m_parts;  ///< adopted
 };
 
+/// Something that theory says of a mechanism in particular, and how far off it is found.
+struct TheoryResult {
+    std::string claim;  ///< "a window of all tokens is exact attention"
+    double error = 0;
+    double bound = 0;
+};
+
 struct MechanismInfo {
     std::string_view name;     ///< as in an experiment file, and the folder's name
     std::string_view title;    ///< as in a menu
@@ -143,6 +150,8 @@ struct MechanismInfo {
     /// Why no token map acts on the values with these options, o = M·v with an M that does not depend on v: a clause
     /// for "it has no token map: …"; null, or empty: there is one.
     std::string (*noTokenMap)(const OptionValues& options, const AttentionSizes& sizes) = nullptr;
+    /// What is known of it beyond what all mechanisms are proved to have: limits in which it is another one, variances.
+    std::vector<TheoryResult> (*theory)() = nullptr;
 };
 
 /// The pairing of a mechanism with a position scheme; schemes of the embedding suit all.

@@ -140,4 +140,10 @@ double relativeError(const Numbers& a, const Numbers& b) {
     return std::sqrt(error / count) / std::max(std::sqrt(norm / count), 0.1);
 }
 
+double difference(const Case& c, const Case& reference, const Inputs& inputs,
+                  const std::function<void(ParameterStore&)>& change) {
+    return relativeError(run(c, inputs, Form::Fused, DType::F64, change).o,
+                         run(reference, inputs, Form::Fused, DType::F64).o);
+}
+
 }  // namespace linscope::proofs

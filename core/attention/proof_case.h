@@ -51,4 +51,8 @@ Numbers decode(const Case& c, const Inputs& inputs);
 /// way, also where a gradient is exactly 0 (one token: the softmax has nothing to choose). NaN stays NaN.
 double relativeError(const Numbers& a, const Numbers& b);
 
+/// relativeError() of the outputs of `c` against those of another mechanism on the same numbers, fused, in double.
+double difference(const Case& c, const Case& reference, const Inputs& inputs,
+                  const std::function<void(ParameterStore&)>& change = {});
+
 }  // namespace linscope::proofs

@@ -376,6 +376,16 @@ std::vector<ProofResult> runProofs(const MechanismInfo& info, const std::functio
         announce(proof.name);
         results.push_back(proof.prove(subject));
     }
+    if (device != nullptr || info.theory == nullptr) return results;
+    announce("theory");
+    for (const TheoryResult& found : info.theory())
+        results.push_back({.mechanism = std::string(info.name),
+                           .proof = "theory: " + found.claim,
+                           .worst = found.error,
+                           .bound = found.bound,
+                           .passed = found.error <= found.bound,
+                           .cases = 1,
+                           .worstCase = found.claim});
     return results;
 }
 

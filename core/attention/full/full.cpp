@@ -1,5 +1,8 @@
 #include "core/attention/full/full.h"
 
+#include <algorithm>
+#include "core/attention/proof_case.h"
+
 namespace linscope {
 
 struct FullOptions {
@@ -25,6 +28,22 @@ std::unique_ptr<DecodingState> FullAttention::startDecodingImpl(int) const {
     return startCachedDecoding(sizes(), m_position);
 }
 
+namespace {
+
+// Without a choice, the mean of the values: weights are positive and add up to 1.
+std::vector<TheoryResult> theory() {
+    const proofs::Case c{&findMechanism("full"), {.heads = 1, .headWidth = 8, .length = 20}, 1, {}};
+    proofs::Inputs inputs = proofs::randomInputs(c);
+    std::ranges::fill(inputs.q, 0.0);
+    proofs::Numbers means(inputs.v.size(), 0.0);
+    for (std::size_t i = 0; i < means.size(); ++i)
+        for (std::size_t j = i % 8; j < means.size(); j += 8) means[i] += inputs.v[j] / 20;
+    const auto outcome = proofs::run(c, inputs, proofs::Form::Fused, DType::F64);
+    return {{"equal scores give the mean of the values", proofs::relativeError(outcome.o, means), 1e-14}};
+}
+
+}  // namespace
+
 MechanismInfo fullMechanism() {
     return {
         .name = "full",
@@ -45,6 +64,7 @@ MechanismInfo fullMechanism() {
         .cudaForm = [](const OptionValues&,
                        const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
         .cudaForms = "head widths up to 128 have one",
+        .theory = theory,
     };
 }
 

@@ -1,4 +1,5 @@
 #include "core/attention/gated_delta/gated_delta.h"
+#include "core/attention/proof_case.h"
 
 #include <fmt/format.h>
 
@@ -120,6 +121,28 @@ std::unique_ptr<DecodingState> GatedDeltaAttention::startDecodingImpl(int layer)
     return startDeltaDecoding(m_gates[static_cast<std::size_t>(layer)], m_options, sizes());
 }
 
+namespace {
+
+// What the delta rule is for, and a sum cannot do. Keys are normalised to lengths of 1 − 5e-7.
+std::vector<TheoryResult> theory() {
+    const proofs::Case c{&findMechanism("gated_delta"),
+                         {.heads = 1, .headWidth = 2, .length = 3, .causal = true},
+                         1,
+                         {{"gate", std::string("none")}, {"normalise", false}}};
+    const auto certain = [](ParameterStore& store) {
+        for (Parameter& parameter : store.all())
+            for (double& x : parameter.value.span<double>()) x = parameter.name.ends_with("beta.bias") ? 50 : 0;
+    };
+    const proofs::Inputs inputs{3, {1, 0, 1, 0, 1, 0}, {1, 0, 0, 1, 1, 0}, {5, 6, 7, 8, -1, 2}, proofs::Numbers(6, 1.0),
+                                {}};
+    const double scale = 1 / std::sqrt(2.0);
+    const proofs::Numbers expected{5 * scale, 6 * scale, 5 * scale, 6 * scale, -1 * scale, 2 * scale};
+    const proofs::Outcome outcome = proofs::run(c, inputs, proofs::Form::Fused, DType::F64, certain);
+    return {{"a key written again holds its new value alone", proofs::relativeError(outcome.o, expected), 1e-5}};
+}
+
+}  // namespace
+
 MechanismInfo gatedDeltaMechanism() {
     return {
         .name = "gated_delta",
@@ -153,6 +176,7 @@ MechanismInfo gatedDeltaMechanism() {
         .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
             return optionsFrom<GatedDeltaOptions>(options, "gated_delta").normalise ? kNormIsNotLinear : "";
         },
+        .theory = theory,
     };
 }
 

@@ -1,4 +1,5 @@
 #include "core/attention/hybrid/hybrid.h"
+#include "core/attention/proof_case.h"
 
 #include <fmt/format.h>
 
@@ -183,6 +184,18 @@ std::unique_ptr<DecodingState> HybridAttention::startDecodingImpl(int layer) con
     return std::make_unique<HybridDecoding>(std::move(states), std::move(numbers));
 }
 
+namespace {
+
+std::vector<TheoryResult> theory() {
+    const AttentionSizes sizes{.layers = 2, .heads = 2, .headWidth = 4, .length = 16, .causal = true};
+    const proofs::Case one{&findMechanism("hybrid"), sizes, 2, {{"plan", std::string("window(window=3)")}}};
+    const proofs::Case window{&findMechanism("window"), sizes, 2, {{"window", std::int64_t{3}}}};
+    return {
+        {"a plan of one part is that mechanism", proofs::difference(one, window, proofs::randomInputs(window)), 0.0}};
+}
+
+}  // namespace
+
 MechanismInfo hybridMechanism() {
     return {
         .name = "hybrid",
@@ -209,6 +222,7 @@ MechanismInfo hybridMechanism() {
             },
         .cudaForms = "plans have one all of whose parts do",
         .noTokenMap = noTokenMap,
+        .theory = theory,
     };
 }
 

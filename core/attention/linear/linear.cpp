@@ -1,4 +1,5 @@
 #include "core/attention/linear/linear.h"
+#include "core/attention/proof_case.h"
 
 #include <fmt/format.h>
 
@@ -128,6 +129,20 @@ std::unique_ptr<DecodingState> LinearAttention::startDecodingImpl(int layer) con
     return startFeatureDecoding(mapOf(layer), sizes(), m_slopes, m_normaliser);
 }
 
+namespace {
+
+// At scores s of at most 0.01, e^s and 1 + s + s²/2 differ by s³/6.
+std::vector<TheoryResult> theory() {
+    const AttentionSizes sizes{.heads = 2, .headWidth = 8, .length = 20};
+    const proofs::Case taylor{&findMechanism("linear"), sizes, 2, {{"features", std::string("taylor")}}};
+    const proofs::Case full{&findMechanism("full"), sizes, 2, {}};
+    proofs::Inputs inputs = proofs::randomInputs(full);
+    for (double& x : inputs.q) x *= 0.002;
+    return {{"taylor is exact attention at small scores", proofs::difference(taylor, full, inputs), 1e-7}};
+}
+
+}  // namespace
+
 MechanismInfo linearMechanism() {
     return {
         .name = "linear",
@@ -160,6 +175,7 @@ MechanismInfo linearMechanism() {
             if (optionsFrom<LinearOptions>(options, "linear").normalise) return {};
             return "without normalise each output is divided by its own size, and so the weights depend on the values";
         },
+        .theory = theory,
     };
 }
 

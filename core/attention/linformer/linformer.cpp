@@ -1,4 +1,5 @@
 #include "core/attention/linformer/linformer.h"
+#include "core/attention/proof_case.h"
 
 #include <algorithm>
 
@@ -85,6 +86,22 @@ Variable LinformerAttention::naiveImpl(const AttentionInput& input) const {
                             plainCompress(m_projections.f(input.layer), input.v, input.keep));
 }
 
+namespace {
+
+std::vector<TheoryResult> theory() {
+    const AttentionSizes sizes{.heads = 2, .headWidth = 8, .length = 12};
+    const proofs::Case linformer{&findMechanism("linformer"), sizes, 2, {{"k", std::vector<std::int64_t>{12}}}};
+    const proofs::Case full{&findMechanism("full"), sizes, 2, {}};
+    const auto identity = [](ParameterStore& store) {
+        const Tensor& e = store.find("attention.E")->value;
+        for (std::int64_t i = 0; i < e.elements(); ++i) e.as<double>()[i] = i % 13 == 0 ? 1 : 0;
+    };
+    return {{"E = F = I is exact attention", proofs::difference(linformer, full, proofs::randomInputs(full), identity),
+             1e-12}};
+}
+
+}  // namespace
+
 MechanismInfo linformerMechanism() {
     return {
         .name = "linformer",
@@ -116,6 +133,7 @@ MechanismInfo linformerMechanism() {
         .cudaForm = [](const OptionValues&,
                        const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
         .cudaForms = "head widths up to 128 have one",
+        .theory = theory,
     };
 }
 

@@ -1,4 +1,5 @@
 #include "core/attention/linformer_causal/linformer_causal.h"
+#include "core/attention/proof_case.h"
 
 #include <algorithm>
 #include <array>
@@ -149,6 +150,27 @@ std::unique_ptr<DecodingState> LinformerCausal::startDecodingImpl(int layer) con
     return startSlotDecoding(sizes(), m_blocks, m_projections.e(layer), m_projections.f(layer));
 }
 
+namespace {
+
+// Slots that are the tokens: the past is seen whole, and the own block is exact anyway.
+std::vector<TheoryResult> theory() {
+    const AttentionSizes sizes{.heads = 2, .headWidth = 6, .length = 40, .causal = true};
+    const proofs::Case slots{
+        &findMechanism("linformer_causal"),
+        sizes,
+        1,
+        {{"block", std::int64_t{8}}, {"slots", std::int64_t{8}}, {"sharing", std::string("layerwise")}}};
+    const proofs::Case full{&findMechanism("full"), sizes, 1, {}};
+    const auto identity = [](ParameterStore& store) {
+        const Tensor& e = store.find("attention.E")->value;
+        for (std::int64_t i = 0; i < e.elements(); ++i) e.as<double>()[i] = i % 9 == 0 ? 1 : 0;
+    };
+    return {
+        {"E = F = I is exact attention", proofs::difference(slots, full, proofs::randomInputs(full), identity), 1e-12}};
+}
+
+}  // namespace
+
 MechanismInfo linformerCausalMechanism() {
     return {
         .name = "linformer_causal",
@@ -176,6 +198,7 @@ MechanismInfo linformerCausalMechanism() {
         .cudaForm = [](const OptionValues&,
                        const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
         .cudaForms = "head widths up to 128 have one",
+        .theory = theory,
     };
 }
 

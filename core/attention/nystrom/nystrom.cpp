@@ -1,4 +1,5 @@
 #include "core/attention/nystrom/nystrom.h"
+#include "core/attention/proof_case.h"
 
 #include <algorithm>
 #include <cmath>
@@ -148,6 +149,20 @@ Variable NystromAttention::naiveImpl(const AttentionInput& input) const {
     return swapMiddle(matmul(toLandmarks, values));
 }
 
+namespace {
+
+// With a landmark for each token all three factors are the map A, and AZA = A once Z has converged.
+std::vector<TheoryResult> theory() {
+    const AttentionSizes sizes{.heads = 2, .headWidth = 8, .length = 12};
+    const proofs::Case nystrom{
+        &findMechanism("nystrom"), sizes, 2, {{"landmarks", std::int64_t{12}}, {"iterations", std::int64_t{24}}}};
+    const proofs::Case full{&findMechanism("full"), sizes, 2, {}};
+    return {{"a landmark for each token is exact attention",
+             proofs::difference(nystrom, full, proofs::randomInputs(full)), 1e-9}};
+}
+
+}  // namespace
+
 MechanismInfo nystromMechanism() {
     return {
         .name = "nystrom",
@@ -173,6 +188,7 @@ MechanismInfo nystromMechanism() {
         .cudaForm = [](const OptionValues&,
                        const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
         .cudaForms = "head widths up to 128 have one",
+        .theory = theory,
     };
 }
 

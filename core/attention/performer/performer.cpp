@@ -192,6 +192,7 @@ MechanismInfo performerMechanism() {
             [](const OptionValues& options) {
                 return optionsFrom<PerformerOptions>(options, "performer").kind() == Projected::Trigonometric;
             },
+        .theory = performerTheory,
     };
 }
 

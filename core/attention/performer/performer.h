@@ -54,4 +54,8 @@ private:
     std::vector<ProjectedFeatures> m_maps;  // [layers]
 };
 
+/// What is known of the estimates of the softmax kernel (Choromanski et al. 2020, arXiv:2009.14794, Lemma 2, Theorems 1
+/// and 2), at two vectors of width 4.
+std::vector<TheoryResult> performerTheory();
+
 }  // namespace linscope

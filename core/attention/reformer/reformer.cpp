@@ -10,6 +10,7 @@
 #include "core/attention/softmax_attention.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
+#include "core/base/random.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/matmul.h"
 #include "core/ops/pointwise.h"
@@ -148,6 +149,27 @@ std::vector<std::int32_t> ReformerAttention::attended(int layer, std::int64_t he
     return result;
 }
 
+namespace {
+
+// One chunk for everything: each round meets all, but never oneself.
+std::vector<TheoryResult> theory() {
+    constexpr std::int64_t kLength = 40, kWidth = 8, kRounds = 3;
+    ParameterStore store(1);
+    const ReformerAttention reformer({.rounds = kRounds, .buckets = 16, .chunk = kLength},
+                                     {.heads = 2, .headWidth = kWidth, .length = kLength}, store);
+    Random random(5, "tokens");
+    std::vector<float> q(kLength * kWidth);
+    for (float& x : q) x = static_cast<float>(random.normal());
+    const std::vector<std::int32_t> met = reformer.attended(0, 1, q);
+    double wrong = 0;
+    for (std::int64_t i = 0; i < kLength; ++i)
+        for (std::int64_t j = 0; j < kLength; ++j)
+            wrong += met[static_cast<std::size_t>(i * kLength + j)] != (i == j ? 0 : kRounds);
+    return {{"one chunk meets all others in every round", wrong, 0.0}};
+}
+
+}  // namespace
+
 MechanismInfo reformerMechanism() {
     return {
         .name = "reformer",
@@ -176,6 +198,7 @@ MechanismInfo reformerMechanism() {
                 return sizes.headWidth <= cuda::kMostHeadWidth && sizes.heads <= cuda::kMostChunkHeads;
             },
         .cudaForms = "head widths up to 128 and up to 256 heads have one",
+        .theory = theory,
     };
 }
 

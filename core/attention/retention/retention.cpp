@@ -1,4 +1,5 @@
 #include "core/attention/retention/retention.h"
+#include "core/attention/proof_case.h"
 
 #include <Eigen/Core>
 #include <cmath>
@@ -126,6 +127,26 @@ std::unique_ptr<DecodingState> RetentionAttention::startDecodingImpl(int) const 
     return std::make_unique<RetentionDecoding>(m_gammas, sizes().headWidth, m_normalise);
 }
 
+namespace {
+
+// What one token wrote is worth γᵗ after t tokens.
+std::vector<TheoryResult> theory() {
+    const proofs::Case c{&findMechanism("retention"),
+                         {.heads = 2, .headWidth = 1, .length = 100, .causal = true},
+                         1,
+                         {{"normalise", false}}};
+    using proofs::Numbers;
+    proofs::Inputs inputs{100, Numbers(200, 1.0), Numbers(200, 0.0), Numbers(200, 0.0), Numbers(200, 1.0), {}};
+    for (std::size_t h = 0; h < 2; ++h) inputs.k[h] = inputs.v[h] = 1;
+    Numbers expected;
+    for (int t = 0; t < 100; ++t)
+        for (const double gamma : {31.0 / 32, 63.0 / 64}) expected.push_back(std::pow(gamma, t));
+    const proofs::Outcome outcome = proofs::run(c, inputs, proofs::Form::Fused, DType::F64);
+    return {{"a token fades by the head's factor", proofs::relativeError(outcome.o, expected), 1e-13}};
+}
+
+}  // namespace
+
 MechanismInfo retentionMechanism() {
     return {
         .name = "retention",
@@ -158,6 +179,7 @@ MechanismInfo retentionMechanism() {
         .noTokenMap = [](const OptionValues& options, const AttentionSizes&) -> std::string {
             return optionsFrom<RetentionOptions>(options, "retention").normalise ? kNormIsNotLinear : "";
         },
+        .theory = theory,
     };
 }
 

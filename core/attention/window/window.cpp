@@ -1,5 +1,8 @@
 #include "core/attention/window/window.h"
 
+#include <algorithm>
+#include "core/attention/proof_case.h"
+
 #include "core/ops/elementwise.h"
 
 namespace linscope {
@@ -44,6 +47,21 @@ std::unique_ptr<DecodingState> WindowAttention::startDecodingImpl(int) const {
     return startCachedDecoding(sizes(), m_position, m_window);
 }
 
+namespace {
+
+std::vector<TheoryResult> theory() {
+    double worst = 0;
+    for (const bool causal : {false, true}) {
+        const AttentionSizes sizes{.heads = 2, .headWidth = 8, .length = 20, .causal = causal};
+        const proofs::Case window{&findMechanism("window"), sizes, 2, {{"window", std::int64_t{20}}}};
+        const proofs::Case full{&findMechanism("full"), sizes, 2, {}};
+        worst = std::max(worst, proofs::difference(window, full, proofs::randomInputs(full)));
+    }
+    return {{"a window of all tokens is exact attention", worst, 1e-14}};
+}
+
+}  // namespace
+
 MechanismInfo windowMechanism() {
     return {
         .name = "window",
@@ -63,6 +81,7 @@ MechanismInfo windowMechanism() {
         .cudaForm = [](const OptionValues&,
                        const AttentionSizes& sizes) { return sizes.headWidth <= cuda::kMostHeadWidth; },
         .cudaForms = "head widths up to 128 have one",
+        .theory = theory,
     };
 }
 

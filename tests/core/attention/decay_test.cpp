@@ -60,21 +60,6 @@ TEST(DecayingMemories, RunForwardInTimeOnly) {
     EXPECT_EQ(positionFit(findMechanism("gated_delta"), Position::Rotary, true).fit, Fit::Approximate);
 }
 
-// A key that is written again gives its new value alone: what the delta rule is for, and a sum cannot do.
-TEST(GatedDelta, WritesOverWhatAKeyHeld) {
-    const Case c = caseOf("gated_delta", 3, 1, 2, {{"gate", std::string("none")}, {"normalise", false}});
-    const Numbers keys{1, 0, 0, 1, 1, 0}, values{5, 6, 7, 8, -1, 2};
-    const auto certain = [](ParameterStore& store) {
-        for (Parameter& parameter : store.all())
-            for (double& x : parameter.value.span<double>()) x = parameter.name.ends_with("beta.bias") ? 50 : 0;
-    };
-    const Outcome outcome =
-        run(c, {3, {1, 0, 1, 0, 1, 0}, keys, values, Numbers(6, 1.0), {}}, Form::Fused, DType::F64, certain);
-    const double scale = 1 / std::sqrt(2.0);
-    const Numbers expected{5 * scale, 6 * scale, 5 * scale, 6 * scale, -1 * scale, 2 * scale};
-    for (std::size_t i = 0; i < 6; ++i) EXPECT_NEAR(outcome.o[i], expected[i], 1e-5) << i;  // lengths are 1 − 5e-7
-}
-
 // Padded places are as if they were not there: nothing is forgotten at them.
 TEST(GatedDelta, AGapOfPaddingIsNoGap) {
     const std::int64_t length = 90, row = 2 * 4;
