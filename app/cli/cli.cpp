@@ -58,6 +58,10 @@ void addTrain(CLI::App& parent, Action& chosen) {
     app->add_option("--steps", arguments->steps, "steps in all, as --set steps=N; with --resume: where to stop")
         ->check(CLI::PositiveNumber);
     addDevice(*app, arguments->device);
+    app->add_option("--check-device", arguments->checkDevice,
+                    "compute this share of a device's steps on the processor too, and log the errors")
+        ->type_name("FRACTION")
+        ->check(CLI::Range(0.0, 1.0));
     app->add_option("--resume", arguments->resume, "go on with this run from its newest checkpoint")
         ->type_name("RUN.h5");
     app->parse_complete_callback([arguments] {

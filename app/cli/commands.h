@@ -18,6 +18,7 @@ struct TrainArguments {
     std::string out;                    ///< run file; empty: a dated one in the folder runs
     std::optional<std::int64_t> steps;  ///< in all; a resumed run stops there without a change of its schedule
     std::string device = "auto";        ///< "cpu", "cuda" or "auto"
+    double checkDevice = 0;             ///< share of the steps that the processor computes too
     std::string resume;                 ///< run file to go on with
 };
 

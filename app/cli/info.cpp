@@ -81,6 +81,7 @@ Json runJson(const RunFileReader& run, const std::string& path) {
                          {"message", lane.message},
                          {"parameters", lane.parameters},
                          {"metrics", metricsJson(lane)},
+                         {"device_check_errors", lane.checkErrors},
                          {"projections", projectionsJson(lane)},
                          {"snapshots", lane.snapshotSteps}});
     Json baselines = Json::array();
@@ -106,6 +107,22 @@ std::string bytesText(std::uint64_t bytes) {
     return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
 }
 
+/// "<1e-9", "1e-9", … "≥1": the bins of DeviceCheckEvent.
+std::string errorText(std::size_t bin) {
+    if (bin == 0) return "<1e-9";
+    return bin + 1 == DeviceCheckEvent::kBins ? "≥1" : fmt::format("1e-{}", DeviceCheckEvent::kBins - 1 - bin);
+}
+
+/// Of the gradients' entries in all checked steps.
+double shareOf(const LaneRecord& lane, std::size_t bin) {
+    double in = 0, all = 0;
+    for (const auto& errors : lane.checkErrors) {
+        in += static_cast<double>(errors[bin]);
+        for (const std::int64_t count : errors) all += static_cast<double>(count);
+    }
+    return in / all;
+}
+
 void printLane(const LaneRecord& lane) {
     fmt::print("\n{}  ({}, {} parameters, {})\n", lane.name, lane.mechanism, lane.parameters, nameOf(lane.state));
     if (!lane.message.empty()) fmt::print("  {}\n", lane.message);
@@ -116,6 +133,13 @@ void printLane(const LaneRecord& lane) {
         fmt::print("  {:<28}{:>8}{:>14.6g}{:>14}  {}\n", series.name, series.steps[*found.last],
                    series.values[*found.last],
                    found.best ? fmt::format("{:.6g}", series.values[*found.best]) : std::string("-"), series.unit);
+    }
+    if (!lane.checkErrors.empty()) {
+        fmt::print("  errors of gradients in {} steps checked on the processor, share of entries:\n ",
+                   lane.checkErrors.size());
+        for (std::size_t bin = 0; bin < DeviceCheckEvent::kBins; ++bin)
+            fmt::print("  {} {:.2g}", errorText(bin), shareOf(lane, bin));
+        fmt::print("\n");
     }
     for (const ProjectionSeries& series : lane.projections) {
         if (series.steps.empty()) continue;

@@ -69,6 +69,12 @@ int runTrain(const TrainArguments& arguments) {
     if (device == Device::Cpu && plan.experiment.model.precision == "bf16")
         fmt::print(stderr, "bf16 on the processor: the numbers are those of bf16, the time is that of fp32 or more\n");
     trainer.setCheckpointFolder(plan.checkpoints);
+    if (arguments.checkDevice > 0) {
+        require(device == Device::Cuda, "check-device",
+                "a device was required to compare with the processor, but the run computes on the processor; use "
+                "--device cuda");
+        trainer.checkDevice(arguments.checkDevice);
+    }
 
     const std::unique_ptr<RunFileWriter> writer = openRunFile(plan, trainer);
     const std::int64_t lastStep = plan.untilStep.value_or(plan.experiment.steps);

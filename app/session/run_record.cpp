@@ -100,6 +100,7 @@ struct Applier {
         if (!event.store || !event.snapshot) return;
         if (LaneRecord* target = lane(event.snapshot->lane)) target->snapshotSteps.push_back(event.snapshot->step);
     }
+    void operator()(const DeviceCheckEvent&) const {}  // read from the run file
     void operator()(const CommandEvent& event) const {
         record.log.push_back({event.step, event.lane, LogKind::Command, commandText(event)});
         if (event.name != "freeze" && event.name != "unfreeze") return;

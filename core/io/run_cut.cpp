@@ -56,6 +56,11 @@ void cutRowsAfter(hid_t file, const RunInput& input, const RunShape& shape, std:
         cutMembers(file, input, schema::metrics(index), membersOf(schema::kMetrics), step);
         cutMembers(file, input, schema::validation(index), membersOf(schema::kValidation), step);
         cutMembers(file, input, schema::probes(index), membersOf(schema::kProbes), step);
+        if (lane.deviceCheck) {
+            std::vector<Member> check = membersOf(schema::kDeviceCheck);
+            check.push_back({schema::kErrors.name, 2});
+            cutMembers(file, input, schema::deviceCheck(index), check, step);
+        }
         std::vector<Member> health = membersOf(schema::kHealth);
         health.push_back({schema::kSpectrum.name, 2});
         health.push_back({schema::kAngles.name, 2});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -77,6 +78,7 @@ struct LaneRecord {
     LaneState state = LaneState::Running;
     std::string message;
     std::vector<Series> metrics;
+    std::vector<std::array<std::int64_t, DeviceCheckEvent::kBins>> checkErrors;  ///< of each checked step
     std::vector<ProjectionSeries> projections;
     std::vector<std::int64_t> snapshotSteps;
 };

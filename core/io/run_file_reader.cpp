@@ -39,6 +39,21 @@ std::vector<std::vector<float>> readRows(const RunInput& input, const std::strin
     return split;
 }
 
+/// Nothing where no step was checked, as in most runs.
+void readDeviceCheck(const RunInput& input, const std::string& group, LaneRecord& lane) {
+    constexpr std::size_t kBins = DeviceCheckEvent::kBins;
+    const std::string errors = group + "/" + schema::kErrors.name;
+    const std::vector<std::uint64_t> extents = input.extents(errors, 2);
+    require(extents[1] == kBins, "run file", "{} must have {} bins, but it has {}", errors, kBins, extents[1]);
+    const std::uint64_t rows = std::min(commonRows(input, group, namesOf(schema::kDeviceCheck)), extents[0]);
+    if (rows == 0) return;
+    readSeries(input, group, schema::kDeviceCheck, "device_check_", lane.metrics);
+    const std::vector<std::int64_t> counts = input.integers(errors, 2, rows);
+    lane.checkErrors.resize(rows);
+    for (std::uint64_t row = 0; row < rows; ++row)
+        std::copy_n(counts.begin() + static_cast<std::ptrdiff_t>(row * kBins), kBins, lane.checkErrors[row].begin());
+}
+
 ProjectionSeries readProjection(const RunInput& input, const std::string& group, const std::string& label,
                                 const ProjectionShape& shape) {
     ProjectionSeries series;
@@ -92,6 +107,7 @@ void readLanes(const RunInput& input, Content& content) {
         readSeries(input, schema::metrics(index), schema::kMetrics, "", lane.metrics);
         if (!lane.metrics[0].steps.empty()) content.lastStep = std::max(content.lastStep, lane.metrics[0].steps.back());
         readSeries(input, schema::validation(index), schema::kValidation, "validation_", lane.metrics);
+        if (shape.deviceCheck) readDeviceCheck(input, schema::deviceCheck(index), lane);
         for (const std::string& label : shape.labels)
             lane.projections.push_back(
                 readProjection(input, schema::projections(index) + "/" + label, label, shape.projections.at(label)));

@@ -339,6 +339,7 @@ RunShape readRunShape(const RunInput& input) {
             projection.slots = attributeBetween(input, group, "slots", 1, kGreatestExtent);
             projection.length = attributeBetween(input, group, "length", 1, kGreatestExtent);
         }
+        lane.deviceCheck = input.has(schema::deviceCheck(index));
         const std::string snapshots = schema::snapshots(index);
         lane.samples = extentOf(input, snapshots + "/sample");
         lane.heads = extentOf(input, snapshots + "/head");

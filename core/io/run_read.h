@@ -65,6 +65,7 @@ struct LaneShape {
     std::map<std::string, ProjectionShape> projections;
     /// Extents of the mechanism's parameters in snapshots, by name; none: the file is older than they are.
     std::optional<std::map<std::string, std::vector<std::int64_t>>> attentionParameters;
+    bool deviceCheck = false;  ///< has a place for them; files of older versions have none
     std::int64_t layers = 0, samples = 0, heads = 0, length = 0, headWidth = 0;  // L, S, H, T, D of snapshots
 };
 struct RunShape {

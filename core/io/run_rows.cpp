@@ -35,6 +35,8 @@ void appendSeries(hid_t file, const std::string& path, const std::array<schema::
     for (const auto& [name, values] :
          {std::pair{schema::kSpectrum.name, &series.spectrum}, std::pair{schema::kAngles.name, &series.angles}})
         if (!values->empty()) appendRows(group.id(), name, H5T_NATIVE_FLOAT, values->data(), 2, extents[0], count);
+    if (!series.errors.empty())
+        appendRows(group.id(), schema::kErrors.name, H5T_NATIVE_INT64, series.errors.data(), 2, extents[0], count);
 }
 
 void writeTextAt(hid_t group, const char* name, std::size_t width, hsize_t row, const std::string& text) {
@@ -150,6 +152,14 @@ void RunRows::take(const SnapshotEvent& event) {
     m_empty = false;
 }
 
+void RunRows::take(const DeviceCheckEvent& event) {
+    LaneRows& rows = lane(event.lane);
+    if (!m_shape.lanes[static_cast<std::size_t>(event.lane)].deviceCheck) return;  // a file of an older version
+    addRow(rows.checks, event.step, schema::checkValues(event));
+    rows.checks.errors.insert(rows.checks.errors.end(), event.errors.begin(), event.errors.end());
+    m_empty = false;
+}
+
 void RunRows::take(const CommandEvent& event) {
     m_log.push_back({event.step, event.lane, schema::kCommandKind, event.name, event.oldValue, event.newValue});
     m_empty = false;
@@ -180,7 +190,7 @@ void RunRows::take(const RunStateEvent& event) {
 
 void RunRows::clear() {
     for (LaneRows& rows : m_lanes) {
-        rows.metrics = rows.validation = rows.probes = {};
+        rows.metrics = rows.validation = rows.probes = rows.checks = {};
         rows.projections.clear();
         rows.snapshots.clear();
     }
@@ -196,6 +206,7 @@ void RunRows::append(hid_t file) const {
         appendSeries(file, schema::metrics(index), schema::kMetrics, rows.metrics);
         appendSeries(file, schema::validation(index), schema::kValidation, rows.validation);
         appendSeries(file, schema::probes(index), schema::kProbes, rows.probes);
+        appendSeries(file, schema::deviceCheck(index), schema::kDeviceCheck, rows.checks);
         for (const auto& [label, series] : rows.projections)
             appendSeries(file, schema::projections(index) + "/" + label, schema::kHealth, series);
         appendSnapshots(file, index);

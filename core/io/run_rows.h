@@ -31,9 +31,10 @@ private:
         std::vector<std::int64_t> steps;
         std::vector<std::vector<double>> columns;
         std::vector<float> spectrum, angles;  // [N,K], for projections
+        std::vector<std::int64_t> errors;     // [N,bins], for checks of a device
     };
     struct LaneRows {
-        Series metrics, validation, probes;
+        Series metrics, validation, probes, checks;
         std::map<std::string, Series> projections;
         std::vector<std::shared_ptr<const Snapshot>> snapshots;
         LaneStateEvent state;
@@ -48,6 +49,7 @@ private:
     void take(const ValidationEvent& event);
     void take(const ProbeEvent& event);
     void take(const SnapshotEvent& event);
+    void take(const DeviceCheckEvent& event);
     void take(const CommandEvent& event);
     void take(const LaneStateEvent& event);
     void take(const CheckpointEvent& event);

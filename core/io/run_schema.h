@@ -47,6 +47,21 @@ inline constexpr std::array<Column, 3> kValidation{{
 /// Of a lane at every probe.
 inline constexpr std::array<Column, 1> kProbes{{{"milliseconds", "ms", "cost of the probe"}}};
 
+/// Of a lane at every step that was computed a second time on the processor; values by checkValues(). Readers put
+/// "device_check_" before the name.
+inline constexpr std::array<Column, 4> kDeviceCheck{{
+    {"loss_error", "1", "difference from the loss on the processor, relative"},
+    {"gradient_norm_error", "1", "difference from the norm of the gradient on the processor, relative"},
+    {"worst_error", "1", "largest difference of a gradient's entry over the largest of its tensor"},
+    {"milliseconds", "ms", "time of the second computation"},
+}};
+inline constexpr Column kErrors{"errors", "1", "entries of gradients by their errors"};
+inline constexpr Column kErrorFrom{"error_from", "1", "least error of the bin; the last has no end"};
+
+inline std::array<double, kDeviceCheck.size()> checkValues(const DeviceCheckEvent& check) {
+    return {check.lossError, check.normError, check.worstError, check.milliseconds};
+}
+
 /// Of one projection at every probe; values by healthValues().
 inline constexpr std::array<Column, 7> kHealth{{
     {"condition_number", "1", "largest over smallest singular value, at most 8.4e6"},
@@ -106,6 +121,9 @@ inline std::string validation(std::size_t index) {
 }
 inline std::string probes(std::size_t index) {
     return lane(index) + "/probes";
+}
+inline std::string deviceCheck(std::size_t index) {
+    return lane(index) + "/device_check";
 }
 inline std::string projections(std::size_t index) {
     return lane(index) + "/projections";

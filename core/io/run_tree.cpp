@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <cmath>
 #include <ctime>
 #include <fstream>
 #include <map>
@@ -71,6 +72,22 @@ Hdf5Handle makeSeries(hid_t file, const std::string& path, const std::array<Colu
     for (const Column& column : columns)
         attachScale(makeDataset(group.id(), column, {H5T_IEEE_F64LE, {0}, {schema::kSeriesChunk}}).id(), step.id(), 0);
     return group;
+}
+
+void makeDeviceCheck(hid_t file, std::size_t lane) {
+    constexpr auto kBins = static_cast<hsize_t>(DeviceCheckEvent::kBins);
+    const Hdf5Handle group = makeSeries(file, schema::deviceCheck(lane), schema::kDeviceCheck);
+    markPlot(group.id(), schema::kErrors.name, {schema::kStep.name, schema::kErrorFrom.name});
+    const Hdf5Handle from = makeDataset(group.id(), schema::kErrorFrom, {H5T_IEEE_F64LE, {kBins}, {}});
+    std::array<double, kBins> edges{};
+    for (std::size_t bin = 1; bin < kBins; ++bin)
+        edges[bin] = DeviceCheckEvent::kLowest * std::pow(10.0, static_cast<double>(bin - 1));
+    hdf5Check(H5Dwrite(from.id(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, edges.data()), "write",
+              schema::kErrorFrom.name);
+    makeScale(from.id(), schema::kErrorFrom.name);
+    const Hdf5Handle errors = makeDataset(group.id(), schema::kErrors, {H5T_STD_I64LE, {0, kBins}, {32, kBins}});
+    attachScale(errors.id(), openDataset(group.id(), schema::kStep.name).id(), 0);
+    attachScale(errors.id(), from.id(), 1);
 }
 
 void makeProjection(hid_t file, std::size_t lane, const Projection& projection) {
@@ -198,6 +215,7 @@ void makeLane(hid_t file, std::size_t index, const Experiment& experiment, const
     markPlot(makeSeries(file, schema::metrics(index), schema::kMetrics).id(), "loss", overStep);
     markPlot(makeSeries(file, schema::validation(index), schema::kValidation).id(), "bits_per_byte", overStep);
     markPlot(makeSeries(file, schema::probes(index), schema::kProbes).id(), "milliseconds", overStep);
+    makeDeviceCheck(file, index);
     makeGroup(file, schema::projections(index));
     std::set<std::string> labels;
     for (const Projection& projection : layout.projections) {

@@ -64,6 +64,23 @@ struct SnapshotEvent {
     bool store = false;  ///< due by probes.snapshot_every; false: made for live views only
 };
 
+/// A step of a lane on a device was computed a second time on the processor (core/train/device_check.h).
+struct DeviceCheckEvent {
+    /// Entries of gradients by their errors: below 1e-9, then a decade each, and at the end 1 and more, or not a
+    /// number.
+    static constexpr std::size_t kBins = 11;
+    static constexpr double kLowest = 1e-9;
+    static std::size_t binOf(double error);
+
+    std::int64_t step = 0;
+    int lane = 0;
+    double lossError = 0, normError = 0;  ///< relative
+    double worstError = 0;                ///< of an entry of a gradient
+    std::string worstParameter;
+    double milliseconds = 0;  ///< what the second computation took
+    std::array<std::int64_t, kBins> errors{};
+};
+
 /// A person or a script changed something between two steps.
 struct CommandEvent {
     std::int64_t step = 0;  ///< the last finished step
@@ -97,8 +114,8 @@ struct RunStateEvent {
 };
 
 /// All that happens leaves the trainer once, as one of these.
-using Event = std::variant<StepEvent, ValidationEvent, ProbeEvent, SnapshotEvent, CommandEvent, LaneStateEvent,
-                           CheckpointEvent, RunStateEvent>;
+using Event = std::variant<StepEvent, ValidationEvent, ProbeEvent, SnapshotEvent, DeviceCheckEvent, CommandEvent,
+                           LaneStateEvent, CheckpointEvent, RunStateEvent>;
 
 /// Listens to a trainer, on the thread that steps it. The run file, the live feed of the window and
 /// the console are listeners.

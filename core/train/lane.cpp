@@ -147,6 +147,25 @@ void Lane::begin(const Batch& batch, std::int64_t step) {
 
 void Lane::stepHere(const Batch& batch, std::int64_t step) {
     const auto start = Clock::now();
+    forwardAndBackwardHere(batch);
+    if (std::isfinite(m_result.gradientNorm)) {
+        const double clip = m_optimizer.clip;
+        const double factor = clip > 0 && m_result.gradientNorm > clip ? clip / m_result.gradientNorm : 1.0;
+        adamwStep(m_parameters, m_optimizer, m_result.learningRate, step, factor);
+    }
+    m_arena.reset();  // after the first step, here is where its blocks become one
+    countTokens(batch, std::chrono::duration<double>(Clock::now() - start).count());
+}
+
+LaneStep Lane::gradients(const Batch& batch) {
+    require(!m_device, "lane", "a lane on the processor, but \"{}\" is on {}", m_config.name, nameOf(device()));
+    m_result = {};
+    forwardAndBackwardHere(batch);
+    m_arena.reset();
+    return m_result;
+}
+
+void Lane::forwardAndBackwardHere(const Batch& batch) {
     m_arena.reset();
     m_parameters.clearGradients();
     Tape tape(m_arena, true, m_precision);
@@ -160,13 +179,6 @@ void Lane::stepHere(const Batch& batch, std::int64_t step) {
     } else {
         m_result.gradientNorm = std::numeric_limits<double>::quiet_NaN();
     }
-    if (std::isfinite(m_result.gradientNorm)) {
-        const double clip = m_optimizer.clip;
-        const double factor = clip > 0 && m_result.gradientNorm > clip ? clip / m_result.gradientNorm : 1.0;
-        adamwStep(m_parameters, m_optimizer, m_result.learningRate, step, factor);
-    }
-    m_arena.reset();  // after the first step, here is where its blocks become one
-    countTokens(batch, std::chrono::duration<double>(Clock::now() - start).count());
 }
 
 LaneStep Lane::finish(const Batch& batch) {

@@ -32,6 +32,8 @@ public:
     /// the processor it does it. The batch stays as it is in between.
     void begin(const Batch& batch, std::int64_t step);
     LaneStep finish(const Batch& batch);
+    /// Loss, accuracy and gradient without a step; for a lane on the processor.
+    LaneStep gradients(const Batch& batch);
     /// Loss and accuracy without a gradient.
     LaneStep evaluate(const Batch& batch);
     /// Q, K, V of every layer for the first `samples` sequences of the batch, and all that the mechanism computes with.
@@ -72,6 +74,7 @@ private:
     /// The batch where the lane computes.
     ModelInputs inputsOf(const Batch& batch);
     void stepHere(const Batch& batch, std::int64_t step);
+    void forwardAndBackwardHere(const Batch& batch);
     void countTokens(const Batch& batch, double seconds);
     std::string firstNotFinite(const Batch& batch);
 

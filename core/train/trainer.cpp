@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/data/task.h"
 #include "core/train/checkpoint_state.h"
+#include "core/train/device_check.h"
 #include "core/train/lane.h"
 
 namespace linscope {
@@ -20,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 struct Trainer::Work {
     Batch batch, validation, probe;
     std::vector<std::vector<Projection>> firstProjections;  // [lanes] as at step 0
+    std::vector<std::unique_ptr<DeviceCheck>> checks;       // [lanes], or none
     double wallSeconds = 0;
     bool checkpointPending = false;
     bool resumed = false;
@@ -39,6 +41,12 @@ Trainer::Trainer(Experiment experiment, Device device)
 }
 
 Trainer::~Trainer() = default;
+
+void Trainer::checkDevice(double fraction) {
+    m_work->checks.clear();
+    for (const auto& lane : m_lanes)
+        m_work->checks.push_back(std::make_unique<DeviceCheck>(m_experiment, *m_task, *lane, fraction));
+}
 
 void Trainer::addListener(EventSink& listener) {
     m_listeners.push_back(&listener);
@@ -98,13 +106,15 @@ void Trainer::step() {
     }
     std::vector<LaneState> before;
     for (const auto& lane : m_lanes) before.push_back(lane->state());
-    stepLanes(event.lanes);
+    std::vector<DeviceCheckEvent> checked;
+    stepLanes(event.lanes, checked);
     for (std::size_t i = 0; i < m_lanes.size(); ++i)
         if (const Lane& lane = *m_lanes[i]; lane.state() != before[i])
             stopped.push_back({m_step, lane.index(), lane.state(), lane.message()});
     m_work->wallSeconds += std::chrono::duration<double>(Clock::now() - start).count();
     event.wallSeconds = m_work->wallSeconds;
     emit(event);
+    for (DeviceCheckEvent& check : checked) emit(std::move(check));
     for (const LaneStateEvent& state : stopped) {
         emit(state);
         if (const auto saved = listCheckpoints(m_checkpointFolder); !saved.empty())
@@ -117,24 +127,33 @@ void Trainer::step() {
     checkpointIfDue();
 }
 
-void Trainer::stepLanes(std::vector<LaneStep>& results) {
+void Trainer::stepLanes(std::vector<LaneStep>& results, std::vector<DeviceCheckEvent>& checked) {
     constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    const LaneStep absent{nan, nan, nan, nan, nan, nan, nan, false};
-    // On a device all lanes begin before the first is waited for, so that they run beside one another.
-    for (const bool finish : {false, true})
+    std::ranges::fill(results, LaneStep{nan, nan, nan, nan, nan, nan, nan, false});
+    const auto ofRunning = [&](auto&& work) {
         for (std::size_t i = 0; i < m_lanes.size(); ++i) {
             Lane& lane = *m_lanes[i];
-            results[i] = absent;
             if (lane.state() != LaneState::Running) continue;
+            const bool check = !m_work->checks.empty() && m_work->checks[i]->due(m_step);
             try {
-                if (finish)
-                    results[i] = lane.finish(m_work->batch);
-                else
-                    lane.begin(m_work->batch, m_step);
+                work(lane, check ? m_work->checks[i].get() : nullptr, results[i]);
             } catch (const std::exception& error) {  // out of memory, say: this lane stops, the others go on
                 lane.setState(LaneState::Failed, error.what());
             }
         }
+    };
+    // On a device all lanes begin before the first is waited for, so that they run beside one another.
+    ofRunning([&](Lane& lane, DeviceCheck* check, LaneStep&) {
+        if (check) check->takeOver(lane);
+        lane.begin(m_work->batch, m_step);
+    });
+    ofRunning([&](Lane&, DeviceCheck* check, LaneStep&) {
+        if (check) check->compute(m_work->batch);
+    });
+    ofRunning([&](Lane& lane, DeviceCheck* check, LaneStep& result) {
+        result = lane.finish(m_work->batch);
+        if (check) checked.push_back(check->compare(lane, result, m_step));
+    });
 }
 
 void Trainer::validate() {

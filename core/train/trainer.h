@@ -25,6 +25,10 @@ public:
     explicit Trainer(Experiment experiment, Device device = Device::Cpu);
     ~Trainer();
 
+    /// From now on a share of the steps, 0 to 1, is computed a second time on the processor, and compared: one
+    /// DeviceCheckEvent for each such step of a lane (core/train/device_check.h).
+    void checkDevice(double fraction);
+
     /// Listeners are not owned and must outlive the trainer or be removed.
     void addListener(EventSink& listener);
     void removeListener(EventSink& listener);
@@ -64,7 +68,7 @@ public:
     Lane& lane(std::size_t index);
 
 private:
-    void stepLanes(std::vector<LaneStep>& results);
+    void stepLanes(std::vector<LaneStep>& results, std::vector<DeviceCheckEvent>& checked);
     void validate(std::int64_t batches);
     void probe();
     void snapshots(bool store);

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstring>
+#include <tuple>
 #include <vector>
 
 #include "core/base/error.h"
@@ -103,6 +104,33 @@ TEST_F(CudaTrain, LossesInBf16StayNearTheProcessors) {
         Batch batch;
         source->nextBatch(batch);
         EXPECT_FALSE(there.snapshot(batch, 1, 9)->layers[0].q.empty());
+    }
+}
+
+class Checks : public EventSink {
+public:
+    void onEvent(const Event& event) override {
+        if (const auto* check = std::get_if<DeviceCheckEvent>(&event)) all.push_back(*check);
+    }
+    std::vector<DeviceCheckEvent> all;
+};
+
+// Of a whole step, of an eager and of a captured one; bounds are some ten times what single precision and bfloat16
+// leave.
+TEST_F(CudaTrain, StepsComputedAgainOnTheProcessorAreNear) {
+    for (const auto& [precision, loss, gradient] : {std::tuple("fp32", 1e-5, 1e-3), std::tuple("bf16", 1e-2, 0.5)}) {
+        experiment.model.precision = precision;
+        Trainer trainer(experiment, Device::Cuda);
+        Checks checks;
+        trainer.addListener(checks);
+        trainer.checkDevice(1);
+        for (int step = 0; step < 4; ++step) trainer.step();
+        ASSERT_EQ(checks.all.size(), 4 * experiment.lanes.size());
+        for (const DeviceCheckEvent& check : checks.all) {
+            EXPECT_LT(check.lossError, loss) << precision << " step " << check.step;
+            EXPECT_LT(check.worstError, gradient) << precision << " step " << check.step << " " << check.worstParameter;
+            EXPECT_GT(check.worstError, 0);  // it is another computation
+        }
     }
 }
 
