@@ -89,10 +89,12 @@ void addRender(CLI::App& parent, Action& chosen) {
         ->required();
     app->add_option("--lane", arguments->lane, "default: the first that the view can show")
         ->check(CLI::NonNegativeNumber);
-    app->add_option("--layer", arguments->layer)->check(CLI::NonNegativeNumber)->capture_default_str();
-    app->add_option("--head", arguments->head)->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--layer", arguments->layer, "from 0")->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--head", arguments->head, "from 0")->check(CLI::NonNegativeNumber)->capture_default_str();
     app->add_option("--step", arguments->step, "default: the newest snapshot")->check(CLI::NonNegativeNumber);
-    app->add_option("--sample", arguments->sample)->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--sample", arguments->sample, "sequence of the snapshot, from 0")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     app->add_option("--out", arguments->out, "the picture")->type_name("OUT.png")->required();
 }
 
@@ -150,7 +152,7 @@ void addGenerate(CLI::App& parent, Action& chosen) {
     CLI::App* app = command(parent, chosen, "generate", "let a trained decoder write on, from its newest checkpoint",
                             arguments, runGenerate);
     app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
-    app->add_option("--lane", arguments->lane)->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--lane", arguments->lane, "from 0")->check(CLI::NonNegativeNumber)->capture_default_str();
     CLI::Option* prompt = app->add_option("--prompt", arguments->prompt, "the text to go on from")->type_name("TEXT");
     app->add_option("--prompt-file", arguments->promptFile, "the same, from a file")
         ->type_name("FILE")
