@@ -65,18 +65,16 @@ Variable cleanCopy(const Variable& v, std::span<const float> keep, const Sizes& 
 template <typename T>
 void forward(const Sizes& s, const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options,
              const Tensor& o, const Tensor& lse) {
-    constexpr std::int64_t kTile = blocks::kQueries * blocks::kKeys;
-    forHeads<T>(s, q.tape().arena(), kTile + 2 * blocks::kQueries, [&](std::int64_t i, T* scratch) {
+    forHeads<T>(s, q.tape().arena(), blocks::Block<T>::size(s.width), [&](std::int64_t i, T* scratch) {
         const auto head = headOf<T>(s, i, q, k, v, options);
-        blocks::forward(head, o.as<T>() + (head.q - q.value().as<T>()), lse.as<T>() + i * s.queries, scratch,
-                        scratch + kTile, scratch + kTile + blocks::kQueries);
+        blocks::Block<T> block(scratch, s.width);
+        blocks::forward(head, o.as<T>() + (head.q - q.value().as<T>()), lse.as<T>() + i * s.queries, block);
     });
 }
 
 template <typename T>
 void backward(const Sizes& s, const Variable& q, const Variable& k, const Variable& v, const Variable& cleanK,
               const Variable& cleanV, const AttendOptions& options, const Variable& o, const Tensor& lse) {
-    constexpr std::int64_t kTile = blocks::kQueries * blocks::kKeys;
     Arena& arena = q.tape().arena();
     // A gradient nobody asks for goes to scratch memory: rare, and the loop stays one.
     const auto sinkOf = [&](const Variable& x) {
@@ -86,14 +84,15 @@ void backward(const Sizes& s, const Variable& q, const Variable& k, const Variab
     // Samples share their heads' biases: each head of each sample has a row of its own, summed in order at the end.
     const bool biased = options.bias && options.bias.needsGradient();
     const Tensor biases = biased ? arena.zeros({s.batch, s.heads, kRelativeBuckets}, q.type()) : Tensor{};
-    forHeads<T>(s, arena, 2 * kTile + blocks::kQueries, [&](std::int64_t i, T* scratch) {
+    forHeads<T>(s, arena, blocks::Block<T>::size(s.width), [&](std::int64_t i, T* scratch) {
         auto head = headOf<T>(s, i, q, cleanK, cleanV, options);
         if (biased) head.biasGradient = biases.as<T>() + i * kRelativeBuckets;
         const std::int64_t atQ = head.q - q.value().as<T>(), atK = head.k - cleanK.value().as<T>();
+        blocks::Block<T> block(scratch, s.width);
         blocks::backward<T>(head, o.value().as<T>() + atQ, lse.as<T>() + i * s.queries, o.gradient().as<T>() + atQ,
                             {dq.tensor.as<T>() + atQ, dk.tensor.as<T>() + atK, dv.tensor.as<T>() + atK, dq.accumulate,
                              dk.accumulate, dv.accumulate},
-                            scratch, scratch + kTile, scratch + 2 * kTile);
+                            block);
     });
     if (!biased) return;
     const Variable::Sink sink = options.bias.gradientSink();

@@ -1,184 +1,231 @@
 #pragma once
 
-#include <Eigen/Core>
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
-#include <algorithm>
-
-#include "core/attention/position.h"
+#include "core/attention/attend_head.h"
+#include "core/attention/lane_product.h"
+#include "core/ops/exponential.h"
 #include "core/ops/gemm.h"
 
 namespace linscope::blocks {
 
-// A block of scores, kQueries×kKeys in single precision, stays in the second-level cache.
-inline constexpr std::int64_t kQueries = 128;
-inline constexpr std::int64_t kKeys = 256;
-
 template <typename T>
-using Row = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-template <typename T>
-using ConstRow = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
+inline constexpr T kNone = -std::numeric_limits<T>::infinity();
 
-/// One head of one sample: rows of q, k, v and o are `stride` apart.
+/// Rounds factors of products to the head's precision; sums of exponentials are not rounded.
 template <typename T>
-struct Head {
-    const T *q, *k, *v;  // [T,D], [S,D], [S,D]
-    const float* keep;   // [S] or null
-    std::int64_t queries, keys, width, stride;
-    T scale;  // 1/√D
-    bool causal = false;
-    std::int64_t window = 0;  // keys within it, 0: all
-    T slope = 0;              // ALiBi
-    const T* bias = nullptr;  // [kRelativeBuckets] or null
-    T* biasGradient = nullptr;
-    Precision precision = Precision::Single;  // of the products; sums of exponentials are not rounded
-
-    /// multiply() with factors in the head's precision.
-    void product(Product p, const T* a, const T* b, T* c) const {
-        p.precision = precision;
-        multiply(p, a, b, c);
-    }
-    bool banded() const { return causal || window > 0; }
-    bool sees(std::int64_t query, std::int64_t key) const {
-        return !(causal && key > query) && !(window > 0 && std::abs(query - key) >= window);
-    }
-    /// Keys [first, second) that the queries [row, row + rows) may see, in whole blocks.
-    std::pair<std::int64_t, std::int64_t> keyRange(std::int64_t row, std::int64_t rows) const {
-        std::int64_t first = 0, last = keys;
-        if (window > 0) first = std::clamp<std::int64_t>(row - window + 1, 0, keys) / kKeys * kKeys;
-        if (causal) last = std::min(last, row + rows);
-        if (window > 0) last = std::min(last, row + rows - 1 + window);
-        return {first, last};
-    }
-};
-
-/// Sets the columns of padded keys.
-template <typename T>
-void fillPadded(const Head<T>& head, std::int64_t column, std::int64_t rows, std::int64_t columns, T value, T* s) {
-    if (head.keep == nullptr) return;
-    for (std::int64_t j = 0; j < columns; ++j)
-        if (head.keep[column + j] == 0.0f)
-            for (std::int64_t i = 0; i < rows; ++i) s[i * columns + j] = value;
+void roundFactors(Precision precision, T* x, std::int64_t count) {
+    if constexpr (std::is_same_v<T, float>)
+        if (precision == Precision::Bf16)
+            for (std::int64_t i = 0; i < count; ++i) x[i] = roundToBf16(x[i]);
 }
 
-/// Sets the cells of keys that a query does not see.
+/// to [rows, padded] = rows of `from` in the precision of products, zeros beyond `width`.
 template <typename T>
-void fillUnseen(const Head<T>& head, std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns,
-                T value, T* s) {
-    fillPadded(head, column, rows, columns, value, s);
-    if (!head.banded()) return;
+void pack(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t width, std::int64_t padded,
+          Precision precision, T* to) {
     for (std::int64_t i = 0; i < rows; ++i) {
-        const std::int64_t query = row + i;
-        T* line = s + i * columns;
-        if (head.window > 0)
-            for (std::int64_t j = 0; j < std::min(columns, query - head.window + 1 - column); ++j) line[j] = value;
-        const std::int64_t end = head.causal ? query + 1 : query + head.window;
-        for (std::int64_t j = std::max<std::int64_t>(0, end - column); j < columns; ++j) line[j] = value;
+#pragma omp simd  // a row is too short for a call of memcpy
+        for (std::int64_t d = 0; d < width; ++d) to[i * padded + d] = from[i * stride + d];
+        std::fill(to + i * padded + width, to + (i + 1) * padded, T(0));
     }
+    roundFactors(precision, to, rows * padded);
 }
 
-/// Adds what depends on the distance, divided by the scale that is still to come.
+/// to [width, lanes] = the transpose of `from`'s rows in the precision of products, zeros in the lanes beyond.
 template <typename T>
-void addDistances(const Head<T>& head, std::int64_t row, std::int64_t column, std::int64_t rows, std::int64_t columns,
-                  T* s) {
-    if (head.slope == T(0) && head.bias == nullptr) return;
+void packTransposed(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t width, std::int64_t lanes,
+                    Precision precision, T* to) {
     for (std::int64_t i = 0; i < rows; ++i)
-        for (std::int64_t j = 0; j < columns; ++j) {
-            const std::int64_t distance = column + j - row - i;
-            T extra = -head.slope * static_cast<T>(std::abs(distance));
-            if (head.bias != nullptr) extra += head.bias[relativeBucket(distance, head.causal)];
-            s[i * columns + j] += extra / head.scale;
-        }
+        for (std::int64_t d = 0; d < width; ++d) to[d * lanes + i] = from[i * stride + d];
+    for (std::int64_t d = 0; d < width; ++d) std::fill(to + d * lanes + rows, to + (d + 1) * lanes, T(0));
+    roundFactors(precision, to, width * lanes);
 }
 
-/// s [rows, columns] = scores of the queries from `row` on with the keys from `column` on, not scaled;
-/// −∞ where a query does not see the key.
+/// A block of queries on its way past its keys. Vectors run over queries: the scores of a block of keys are
+/// s [columns, lanes], a row a key, so that maxima and sums over keys are those of whole vectors, and q, o, dO and dq
+/// are kept transposed. Lanes are the rows, rounded up to whole panels; what is in those beyond is never written out.
 template <typename T>
-void scores(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns, T* s) {
-    head.product({.m = rows,
-                  .n = columns,
-                  .k = head.width,
-                  .transposeB = true,
-                  .lda = head.stride,
-                  .ldb = head.stride,
-                  .ldc = columns},
-                 head.q + row * head.stride, head.k + column * head.stride, s);
-    addDistances(head, row, column, rows, columns, s);
-    fillUnseen(head, row, column, rows, columns, -std::numeric_limits<T>::infinity(), s);
-}
-
-/// What a block of queries has come past so far: each query's greatest score and its sum of exponentials below it.
-template <typename T>
-struct Running {
-    T *greatest, *sum;  // [rows] each
-    bool fresh = true;  ///< nothing so far: o is not read
-    void reset(std::int64_t rows) {
-        std::fill(greatest, greatest + rows, -std::numeric_limits<T>::infinity());
-        std::fill(sum, sum + rows, T(0));
-        fresh = true;
+class Block {
+public:
+    /// Numbers that the block needs as its memory, for heads of this width.
+    static std::int64_t size(std::int64_t width) {
+        return 4 * width * kQueries + 2 * paddedWidth(width) * kQueries + 4 * kQueries +
+               (2 * width + paddedWidth(width) + 2 * kQueries) * kKeys;
     }
+    Block(T* memory, std::int64_t width) {
+        const auto take = [&](std::int64_t count) { return std::exchange(memory, memory + count); };
+        for (T** p : {&m_qT, &m_oT, &m_dOT, &m_dqT}) *p = take(width * kQueries);
+        for (T** p : {&m_q, &m_dO}) *p = take(paddedWidth(width) * kQueries);
+        for (T** p : {&m_greatest, &m_sum, &m_base, &m_shrink}) *p = take(kQueries);
+        for (T** p : {&m_keys, &m_values}) *p = take(width * kKeys);
+        m_gradient = take(paddedWidth(width) * kKeys);
+        for (T** p : {&m_s, &m_ds}) *p = take(kQueries * kKeys);
+    }
+
+    /// The queries [row, row + rows) of the head set out.
+    void begin(const Head<T>& head, std::int64_t row, std::int64_t rows) {
+        open(head, row, rows);
+        std::fill_n(m_oT, head.width * m_lanes, T(0));
+        std::fill_n(m_greatest, m_lanes, kNone<T>);
+        std::fill_n(m_sum, m_lanes, T(0));
+    }
+
+    /// They come past the keys [column, column + columns) of a head with the same queries.
+    void absorb(const Head<T>& head, std::int64_t column, std::int64_t columns) {
+        scores(head, column, columns);
+        T *s = m_s, *base = m_base, *sum = m_sum;
+        const T scale = head.scale * T(kLog2e);
+        const std::int64_t lanes = m_lanes;
+        std::copy_n(m_greatest, lanes, base);
+        for (std::int64_t j = 0; j < columns; ++j)
+#pragma omp simd
+            for (std::int64_t i = 0; i < lanes; ++i) {
+                const T score = s[j * lanes + i] * scale;
+                base[i] = score > base[i] ? score : base[i];
+            }
+        for (std::int64_t i = 0; i < lanes; ++i) {
+            const T top = base[i];
+            base[i] = top == kNone<T> ? T(0) : top;  // only unseen keys so far
+            const T shrink = exp2Of(m_greatest[i] - base[i]);
+            m_greatest[i] = top;
+            sum[i] *= shrink;
+            m_shrink[i] = shrink;
+        }
+        for (std::int64_t d = 0; d < head.width; ++d)
+#pragma omp simd
+            for (std::int64_t i = 0; i < lanes; ++i) m_oT[d * lanes + i] *= m_shrink[i];
+        for (std::int64_t j = 0; j < columns; ++j)
+#pragma omp simd
+            for (std::int64_t i = 0; i < lanes; ++i) {
+                const T p = exp2Of(s[j * lanes + i] * scale - base[i]);
+                sum[i] += p;
+                s[j * lanes + i] = p;
+            }
+        roundFactors(head.precision, s, columns * lanes);
+        pack(head.v + column * head.stride, head.stride, columns, head.width, head.width, head.precision, m_values);
+        laneProduct<T>(head.width, lanes, columns, {m_values, 1, head.width}, s, m_oT, true);
+    }
+
+    /// Writes the rows of o, divided by the sums, and the logarithm of each row's sum of exponentials (−∞ for a query
+    /// without keys, whose row is 0).
+    void settle(const Head<T>& head, T* out, T* lse) const {
+        for (std::int64_t i = 0; i < m_rows; ++i) {
+            const T sum = m_sum[i], factor = sum != T(0) ? T(1) / sum : T(0);
+            for (std::int64_t d = 0; d < head.width; ++d) out[i * head.stride + d] = m_oT[d * m_lanes + i] * factor;
+            lse[i] = sum != T(0) ? m_greatest[i] / T(kLog2e) + std::log(sum) : kNone<T>;
+        }
+    }
+
+    /// The queries [row, row + rows) set out backwards; their rows of o, dO and lse are given.
+    void beginBack(const Head<T>& head, std::int64_t row, std::int64_t rows, const T* o, const T* dO, const T* lse) {
+        open(head, row, rows);
+        const std::int64_t width = head.width, stride = head.stride;
+        pack(head.q + row * stride, stride, rows, width, paddedWidth(width), head.precision, m_q);
+        pack(dO, stride, rows, width, paddedWidth(width), head.precision, m_dO);
+        packTransposed(dO, stride, rows, width, m_lanes, head.precision, m_dOT);
+        std::fill_n(m_dqT, width * m_lanes, T(0));
+        for (std::int64_t i = 0; i < m_lanes; ++i) {
+            const bool hasKeys = i < rows && lse[i] != kNone<T>;
+            m_base[i] = hasKeys ? lse[i] * T(kLog2e) : -kNone<T>;  // all weights are 0
+            m_sum[i] = 0;
+            for (std::int64_t d = 0; i < rows && d < width; ++d) m_sum[i] += o[i * stride + d] * dO[i * stride + d];
+        }
+    }
+
+    /// The gradients that flow between them and the keys [column, column + columns): those of the keys and values go to
+    /// the head's dk and dv [S,D] (added to where said). `lone`: no query has another key than this one.
+    void absorbBack(const Head<T>& head, std::int64_t column, std::int64_t columns, bool lone, T* dk, bool addK, T* dv,
+                    bool addV) {
+        const std::int64_t width = head.width, stride = head.stride, lanes = m_lanes, padded = paddedWidth(width);
+        scores(head, column, columns);
+        pack(head.v + column * stride, stride, columns, width, width, head.precision, m_values);
+        laneProduct<T>(columns, lanes, width, {m_values, width, 1}, m_dOT, m_ds);
+        T *s = m_s, *ds = m_ds;
+        const T *lse = m_base, *delta = m_sum, scale = head.scale * T(kLog2e);
+        for (std::int64_t j = 0; j < columns; ++j)
+#pragma omp simd
+            for (std::int64_t i = 0; i < lanes; ++i) {
+                const T p = exp2Of(s[j * lanes + i] * scale - lse[i]);
+                s[j * lanes + i] = p;
+                ds[j * lanes + i] = p * (ds[j * lanes + i] - delta[i]);
+            }
+        const Tile tile{m_row, m_rows, lanes, column, columns};
+        fillUnseen(head, tile, T(0), ds);
+        // Its weight is 1 whatever the score; the difference would be rounding alone.
+        if (lone) std::fill_n(ds, columns * lanes, T(0));
+        if (head.biasGradient != nullptr)
+            for (std::int64_t j = 0; j < columns; ++j)
+                for (std::int64_t i = 0; i < m_rows; ++i)
+                    head.biasGradient[relativeBucket(column + j - m_row - i, head.causal)] += ds[j * lanes + i];
+        roundFactors(head.precision, s, columns * lanes);
+        roundFactors(head.precision, ds, columns * lanes);
+        const auto toKeys = [&](const T* weights, const T* x, T factor, T* gradient, bool add) {
+            laneProduct<T>(columns, padded, m_rows, {weights, lanes, 1}, x, m_gradient);
+            for (std::int64_t j = 0; j < columns; ++j) {
+                T* to = gradient + (column + j) * stride;
+                for (std::int64_t d = 0; d < width; ++d)
+                    to[d] = (add ? to[d] : T(0)) + factor * m_gradient[j * padded + d];
+            }
+        };
+        toKeys(s, m_dO, T(1), dv, addV);
+        toKeys(ds, m_q, head.scale, dk, addK);
+        laneProduct<T>(width, lanes, columns, {m_keys, 1, width}, ds, m_dqT, true);
+    }
+
+    /// Writes the rows of dq, or adds to them.
+    void settleBack(const Head<T>& head, T* dq, bool add) const {
+        for (std::int64_t i = 0; i < m_rows; ++i)
+            for (std::int64_t d = 0; d < head.width; ++d) {
+                T& to = dq[i * head.stride + d];
+                to = (add ? to : T(0)) + head.scale * m_dqT[d * m_lanes + i];
+            }
+    }
+
+private:
+    static std::int64_t paddedWidth(std::int64_t width) {
+        return wholePanels<T>(width);
+    }
+
+    void open(const Head<T>& head, std::int64_t row, std::int64_t rows) {
+        m_row = row;
+        m_rows = rows;
+        m_lanes = wholePanels<T>(rows);
+        packTransposed(head.q + row * head.stride, head.stride, rows, head.width, m_lanes, head.precision, m_qT);
+    }
+
+    /// m_s = the scores, not scaled; −∞ where a query does not see the key. The keys stay in m_keys.
+    void scores(const Head<T>& head, std::int64_t column, std::int64_t columns) {
+        pack(head.k + column * head.stride, head.stride, columns, head.width, head.width, head.precision, m_keys);
+        laneProduct<T>(columns, m_lanes, head.width, {m_keys, head.width, 1}, m_qT, m_s);
+        const Tile tile{m_row, m_rows, m_lanes, column, columns};
+        addDistances(head, tile, m_s);
+        fillUnseen(head, tile, kNone<T>, m_s);
+    }
+
+    std::int64_t m_row = 0, m_rows = 0, m_lanes = 0;
+    T *m_qT, *m_oT, *m_dOT, *m_dqT;             // [D, lanes]
+    T *m_q, *m_dO;                              // [rows, D padded]
+    T *m_greatest, *m_sum, *m_base, *m_shrink;  // [lanes]; backwards m_base is lse and m_sum is rowsum(dO ∘ O)
+    T *m_keys, *m_values, *m_gradient;          // [columns, D], the last one padded
+    T *m_s, *m_ds;                              // [columns, lanes]
 };
 
-/// The queries [row, row + rows) come past the keys [column, column + columns): `out`, their rows of o, holds what the
-/// weights below `running` give, not divided yet. `s` [rows, columns] is scratch.
+/// Writes o and lse of a head, block by block of its queries.
 template <typename T>
-void absorb(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns, T* out,
-            Running<T>& running, T* s) {
-    constexpr T kNone = -std::numeric_limits<T>::infinity();
-    scores(head, row, rows, column, columns, s);
-    for (std::int64_t i = 0; i < rows; ++i) {
-        Row<T> p(s + i * columns, columns);
-        const T top = std::max(running.greatest[i], p.maxCoeff() * head.scale);
-        if (top == kNone) {  // only padded keys so far
-            p.setZero();
-            continue;
-        }
-        const T shrink = std::exp(running.greatest[i] - top);
-        p = (p * head.scale - top).exp();
-        running.sum[i] = running.sum[i] * shrink + p.sum();
-        running.greatest[i] = top;
-        if (!running.fresh && shrink != T(1)) Row<T>(out + i * head.stride, head.width) *= shrink;
-    }
-    fillUnseen(head, row, column, rows, columns, T(0), s);  // Eigen's exp(−∞) is tiny, not 0
-    head.product({.m = rows,
-                  .n = head.width,
-                  .k = columns,
-                  .lda = columns,
-                  .ldb = head.stride,
-                  .ldc = head.stride,
-                  .beta = running.fresh ? 0.0 : 1.0},
-                 s, head.v + column * head.stride, out);
-    running.fresh = false;
-}
-
-/// Divides by the sums, and writes each row's logarithm of its sum of exponentials (−∞ for a query without keys).
-template <typename T>
-void settle(const Head<T>& head, std::int64_t rows, const Running<T>& running, T* out, T* lse) {
-    for (std::int64_t i = 0; i < rows; ++i) {
-        const T sum = running.sum[i];
-        if (running.fresh)
-            std::fill_n(out + i * head.stride, head.width, T(0));
-        else
-            Row<T>(out + i * head.stride, head.width) *= sum > T(0) ? T(1) / sum : T(0);
-        lse[i] = sum > T(0) ? running.greatest[i] + std::log(sum) : -std::numeric_limits<T>::infinity();
-    }
-}
-
-/// Writes o and lse, the logarithm of each row's sum of exponentials (−∞ for a query without keys).
-/// `s` [kQueries, kKeys], `greatest` and `sum` [kQueries] are scratch.
-template <typename T>
-void forward(const Head<T>& head, T* o, T* lse, T* s, T* greatest, T* sum) {
-    Running<T> running{greatest, sum};
+void forward(const Head<T>& head, T* o, T* lse, Block<T>& block) {
     for (std::int64_t row = 0; row < head.queries; row += kQueries) {
         const std::int64_t rows = std::min(kQueries, head.queries - row);
-        running.reset(rows);
-        T* out = o + row * head.stride;
+        block.begin(head, row, rows);
         const auto [begin, end] = head.keyRange(row, rows);
         for (std::int64_t column = begin; column < end; column += kKeys)
-            absorb(head, row, rows, column, std::min(kKeys, end - column), out, running, s);
-        settle(head, rows, running, out, lse + row);
+            block.absorb(head, column, std::min(kKeys, end - column));
+        block.settle(head, o + row * head.stride, lse + row);
     }
 }
 
@@ -188,74 +235,11 @@ struct HeadGradients {
     bool addQ, addK, addV;
 };
 
-/// delta [rows] = rowsum(dO ∘ O), rows of `stride`.
-template <typename T>
-void outputDots(const T* o, const T* dO, std::int64_t rows, std::int64_t width, std::int64_t stride, T* delta) {
-    for (std::int64_t i = 0; i < rows; ++i)
-        delta[i] = (ConstRow<T>(o + i * stride, width) * ConstRow<T>(dO + i * stride, width)).sum();
-}
-
-/// The gradients that flow between the queries [row, row + rows) and the keys [column, column + columns), whose rows of
-/// lse, delta and dO are given; out's three flags are for this pair of blocks. `lone`: no query has another key than
-/// this one. `s` and `ds` [rows, columns] are scratch.
-template <typename T>
-void absorbBack(const Head<T>& head, std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
-                bool lone, const T* lse, const T* delta, const T* dO, const HeadGradients<T>& out, T* s, T* ds) {
-    constexpr T kNone = -std::numeric_limits<T>::infinity();
-    const std::int64_t stride = head.stride;
-    scores(head, row, rows, column, columns, s);
-    head.product(
-        {.m = rows, .n = columns, .k = head.width, .transposeB = true, .lda = stride, .ldb = stride, .ldc = columns},
-        dO, head.v + column * stride, ds);
-    for (std::int64_t i = 0; i < rows; ++i) {
-        Row<T> p(s + i * columns, columns), d(ds + i * columns, columns);
-        if (lse[i] == kNone)
-            p.setZero();
-        else
-            p = (p * head.scale - lse[i]).exp();
-        if (lone)
-            d.setZero();  // its weight is 1 whatever the score; the difference would be rounding alone
-        else
-            d = p * (d - delta[i]);
-    }
-    fillUnseen(head, row, column, rows, columns, T(0), s);
-    fillUnseen(head, row, column, rows, columns, T(0), ds);
-    if (head.biasGradient != nullptr)
-        for (std::int64_t i = 0; i < rows; ++i)
-            for (std::int64_t j = 0; j < columns; ++j)
-                head.biasGradient[relativeBucket(column + j - row - i, head.causal)] += ds[i * columns + j];
-    const double scale = static_cast<double>(head.scale);
-    const auto toKeys = [&](const T* weights, const T* x, double alpha, bool add, T* gradient) {
-        head.product({.m = columns,
-                      .n = head.width,
-                      .k = rows,
-                      .transposeA = true,
-                      .lda = columns,
-                      .ldb = stride,
-                      .ldc = stride,
-                      .alpha = alpha,
-                      .beta = add ? 1.0 : 0.0},
-                     weights, x, gradient + column * stride);
-    };
-    toKeys(s, dO, 1.0, out.addV, out.dv);
-    toKeys(ds, head.q + row * stride, scale, out.addK, out.dk);
-    head.product({.m = rows,
-                  .n = head.width,
-                  .k = columns,
-                  .lda = columns,
-                  .ldb = stride,
-                  .ldc = stride,
-                  .alpha = scale,
-                  .beta = out.addQ ? 1.0 : 0.0},
-                 ds, head.k + column * stride, out.dq + row * stride);
-}
-
 /// From o, lse and dL/do the gradients of q, k and v: with P = exp(s·scale − lse), dV = Pᵀ·dO,
 /// dS = P ∘ (dO·Vᵀ − rowsum(dO ∘ O)), dQ = scale·dS·K, dK = scale·dSᵀ·Q (Dao et al. 2022, Algorithm 4).
-/// `s` and `ds` [kQueries, kKeys], `delta` [kQueries] are scratch.
 template <typename T>
-void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const HeadGradients<T>& out, T* s, T* ds,
-              T* delta) {
+void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const HeadGradients<T>& out,
+              Block<T>& block) {
     const std::int64_t stride = head.stride;
     // In a band the first block of queries does not come past every key.
     const bool addK = out.addK || head.banded(), addV = out.addV || head.banded();
@@ -264,14 +248,12 @@ void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const 
             for (std::int64_t j = 0; j < head.keys; ++j) std::fill_n(gradient + j * stride, head.width, T(0));
     for (std::int64_t row = 0; row < head.queries; row += kQueries) {
         const std::int64_t rows = std::min(kQueries, head.queries - row);
-        outputDots(o + row * stride, dO + row * stride, rows, head.width, stride, delta);
+        block.beginBack(head, row, rows, o + row * stride, dO + row * stride, lse + row);
         const auto [begin, end] = head.keyRange(row, rows);
-        if (begin >= end && !out.addQ)
-            for (std::int64_t i = row; i < row + rows; ++i) std::fill_n(out.dq + i * stride, head.width, T(0));
         for (std::int64_t column = begin; column < end; column += kKeys)
-            absorbBack(head, row, rows, column, std::min(kKeys, end - column), head.keys == 1, lse + row, delta,
-                       dO + row * stride,
-                       {out.dq, out.dk, out.dv, column > begin || out.addQ, addK || row > 0, addV || row > 0}, s, ds);
+            block.absorbBack(head, column, std::min(kKeys, end - column), head.keys == 1, out.dk, addK || row > 0,
+                             out.dv, addV || row > 0);
+        block.settleBack(head, out.dq + row * stride, out.addQ);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "core/attention/projected_features.h"
+#include "core/ops/exponential.h"
 
 namespace linscope {
 namespace {
@@ -13,6 +14,17 @@ template <typename T>
 using Row = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
 template <typename T>
 using ConstRow = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
+
+/// elu(x) + 1 = max(x, 0) + e^min(x, 0): without a branch, so that it is computed in vectors.
+template <typename T>
+void eluRow(const T* x, std::int64_t width, T* phi) {
+#pragma omp simd
+    for (std::int64_t d = 0; d < width; ++d) {
+        // Not std::min, whose references keep the loop scalar; NaN goes below and stays.
+        const T below = x[d] > T(0) ? T(0) : x[d], above = x[d] > T(0) ? x[d] : T(0);
+        phi[d] = above + exp2Of(below * T(kLog2e));
+    }
+}
 
 /// Features of one token y = x·factor [D]: the first places hold 1 and y, then come the products, for each a those
 /// with b ≥ a.
@@ -70,7 +82,7 @@ void ElementwiseFeatures::map(const FeatureBlock<T>& b) const {
         Row<T> phi(b.phi + i * features(), b.width);
         switch (m_kind) {
             case Elementwise::Elu:
-                phi = (x >= T(0)).select(x + T(1), x.min(T(0)).exp());
+                eluRow(b.x + i * b.stride, b.width, b.phi + i * features());
                 break;
             case Elementwise::Relu:
                 phi = x.max(T(0)) + T(kReluFloor);

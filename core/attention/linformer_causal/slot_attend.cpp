@@ -82,19 +82,19 @@ void forTiles(const BlockHeads<T>& heads, std::int64_t row, std::int64_t rows, F
 
 template <typename T>
 void forward(const Call& c, const Tensor& o, const Tensor& lse) {
-    constexpr std::int64_t kTile = kQueries * kKeys;
-    forEachHead<T>(c.batch * c.heads, c.q.tape().arena(), kTile + 2 * kQueries, [&](std::int64_t index, T* scratch) {
-        blocks::Running<T> running{scratch + kTile, scratch + kTile + kQueries};
+    const std::int64_t size = blocks::Block<T>::size(c.width);
+    forEachHead<T>(c.batch * c.heads, c.q.tape().arena(), size, [&](std::int64_t index, T* scratch) {
+        blocks::Block<T> block(scratch, c.width);
         for (std::int64_t begin = 0; begin < c.length; begin += c.blocks.block) {
             const BlockHeads<T> heads = headsOf<T>(c, index, begin);
             for (std::int64_t row = 0; row < heads.own.queries; row += kQueries) {
                 const std::int64_t rows = std::min(kQueries, heads.own.queries - row);
                 T* out = o.as<T>() + c.tokenOffset(index) + (begin + row) * c.stride();
-                running.reset(rows);
+                block.begin(heads.own, row, rows);
                 forTiles(heads, row, rows, [&](const auto& keys, std::int64_t column, std::int64_t columns) {
-                    blocks::absorb(keys, row, rows, column, columns, out, running, scratch);
+                    block.absorb(keys, column, columns);
                 });
-                blocks::settle(heads.own, rows, running, out, lse.as<T>() + index * c.length + begin + row);
+                block.settle(heads.own, out, lse.as<T>() + index * c.length + begin + row);
             }
         }
     });
@@ -107,7 +107,6 @@ void clear(T* rows, std::int64_t count, std::int64_t width, std::int64_t stride)
 
 template <typename T>
 void backward(const Call& c, const Variable& o, const Tensor& lse) {
-    constexpr std::int64_t kTile = kQueries * kKeys;
     Arena& arena = c.q.tape().arena();
     // A gradient nobody asks for goes to scratch memory: rare, and the loop stays one.
     const auto sinkOf = [&](const Variable& x) {
@@ -116,8 +115,8 @@ void backward(const Call& c, const Variable& o, const Tensor& lse) {
     };
     const Variable::Sink dq = sinkOf(c.q), dk = sinkOf(c.k), dv = sinkOf(c.v), dSlotKeys = sinkOf(c.slotKeys),
                          dSlotValues = sinkOf(c.slotValues);
-    forEachHead<T>(c.batch * c.heads, arena, 2 * kTile + kQueries, [&](std::int64_t index, T* scratch) {
-        T *ds = scratch + kTile, *delta = scratch + 2 * kTile;
+    forEachHead<T>(c.batch * c.heads, arena, blocks::Block<T>::size(c.width), [&](std::int64_t index, T* scratch) {
+        blocks::Block<T> block(scratch, c.width);
         const std::int64_t tokens = c.tokenOffset(index), stride = c.stride();
         for (const Variable::Sink& sink : {dk, dv})
             if (!sink.accumulate) clear(sink.tensor.as<T>() + tokens, c.length, c.width, stride);
@@ -127,25 +126,19 @@ void backward(const Call& c, const Variable& o, const Tensor& lse) {
         for (std::int64_t begin = 0; begin < c.length; begin += c.blocks.block) {
             const BlockHeads<T> heads = headsOf<T>(c, index, begin);
             const std::int64_t at = tokens + begin * stride;
-            blocks::HeadGradients<T> own{
-                dq.tensor.as<T>() + at, dk.tensor.as<T>() + at, dv.tensor.as<T>() + at, dq.accumulate, true, true};
-            blocks::HeadGradients<T> slots = own;
-            if (begin > 0) {
-                slots.dk = dSlotKeys.tensor.as<T>() + c.slotOffset(index);
-                slots.dv = dSlotValues.tensor.as<T>() + c.slotOffset(index);
-            }
+            T *dOwnKeys = dk.tensor.as<T>() + at, *dOwnValues = dv.tensor.as<T>() + at;
+            const std::int64_t atSlots = c.slotOffset(index);
             for (std::int64_t row = 0; row < heads.own.queries; row += kQueries) {
-                const std::int64_t rows = std::min(kQueries, heads.own.queries - row);
-                const std::int64_t first = at + row * stride;
-                const T* dO = o.gradient().as<T>() + first;
-                blocks::outputDots(o.value().as<T>() + first, dO, rows, c.width, stride, delta);
-                own.addQ = slots.addQ = dq.accumulate;
+                const std::int64_t rows = std::min(kQueries, heads.own.queries - row), first = at + row * stride;
+                block.beginBack(heads.own, row, rows, o.value().as<T>() + first, o.gradient().as<T>() + first,
+                                lse.as<T>() + index * c.length + begin + row);
                 forTiles(heads, row, rows, [&](const auto& keys, std::int64_t column, std::int64_t columns) {
-                    blocks::absorbBack(keys, row, rows, column, columns, c.length == 1,
-                                       lse.as<T>() + index * c.length + begin + row, delta, dO,
-                                       &keys == &heads.own ? own : slots, scratch, ds);
-                    own.addQ = slots.addQ = true;
+                    const bool own = &keys == &heads.own;
+                    block.absorbBack(keys, column, columns, c.length == 1,
+                                     own ? dOwnKeys : dSlotKeys.tensor.as<T>() + atSlots, true,
+                                     own ? dOwnValues : dSlotValues.tensor.as<T>() + atSlots, true);
                 });
+                block.settleBack(heads.own, dq.tensor.as<T>() + first, dq.accumulate);
             }
         }
     });

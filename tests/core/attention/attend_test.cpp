@@ -104,8 +104,8 @@ void expectPlain(const Setting& s) {
     }
 }
 
-// 128 queries and 256 keys make a block.
-constexpr std::int64_t kLengths[]{1, 2, 127, 128, 129, 255, 256, 257};
+// 176 queries and 192 keys make a block; queries are computed in panels of 8 or more.
+constexpr std::int64_t kLengths[]{1, 2, 15, 17, 176, 177, 192, 193, 385};
 
 TEST(Attend, FullAndCausalAtTheEdgesOfBlocks) {
     for (const std::int64_t length : kLengths)
@@ -115,21 +115,21 @@ TEST(Attend, FullAndCausalAtTheEdgesOfBlocks) {
 }
 
 TEST(Attend, WindowsSmallerAndLargerThanABlock) {
-    for (const std::int64_t length : {127, 129, 257, 390})
-        for (const std::int64_t window : {1, 5, 128, 129, 257, 389})
+    for (const std::int64_t length : {175, 177, 193, 385})
+        for (const std::int64_t window : {1, 5, 176, 193, 384})
             for (const bool causal : {false, true})
                 expectPlain({.queries = length, .keys = length, .causal = causal, .window = window, .batch = 1});
 }
 
 TEST(Attend, WindowsThatHoldPaddingAlone) {
-    for (const std::int64_t length : {128, 257})
-        for (const std::int64_t window : {3, 130})
+    for (const std::int64_t length : {192, 385})
+        for (const std::int64_t window : {3, 194})
             for (const bool causal : {false, true})
                 expectPlain({.queries = length, .keys = length, .causal = causal, .window = window, .padded = true});
 }
 
 TEST(Attend, SlopesAndBiasesAtTheEdgesOfBlocks) {
-    for (const std::int64_t length : {127, 128, 129, 257})
+    for (const std::int64_t length : {175, 177, 192, 193, 385})
         for (const bool causal : {false, true})
             for (const bool slopes : {false, true})
                 expectPlain({.queries = length,
@@ -143,8 +143,8 @@ TEST(Attend, SlopesAndBiasesAtTheEdgesOfBlocks) {
 TEST(Attend, AllOptionsTogether) {
     for (const std::int64_t window : {7, 200})
         for (const bool causal : {false, true})
-            expectPlain({.queries = 257,
-                         .keys = 257,
+            expectPlain({.queries = 385,
+                         .keys = 385,
                          .causal = causal,
                          .window = window,
                          .slopes = true,
@@ -153,7 +153,7 @@ TEST(Attend, AllOptionsTogether) {
 }
 
 TEST(Attend, OtherNumbersOfKeysThanQueries) {
-    for (const auto& [queries, keys] : {std::pair<std::int64_t, std::int64_t>{1, 257}, {129, 1}, {257, 37}, {127, 256}})
+    for (const auto& [queries, keys] : {std::pair<std::int64_t, std::int64_t>{1, 385}, {193, 1}, {385, 37}, {191, 384}})
         for (const bool padded : {false, true})
             for (const bool slopes : {false, true})
                 expectPlain({.queries = queries, .keys = keys, .slopes = slopes, .bias = slopes, .padded = padded});
@@ -168,7 +168,7 @@ TEST(Attend, BandsOverOtherNumbersOfKeys) {
 }
 
 TEST(Attend, AWindowOfOneIsOneself) {
-    const Setting s{.queries = 130, .keys = 130, .window = 1};
+    const Setting s{.queries = 200, .keys = 200, .window = 1};
     Numbers values;
     const Result result = run(s, false, [&](const auto& q, const auto& k, const auto& v, const auto& options) {
         values = numbersOf(v.value());
