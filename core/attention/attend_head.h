@@ -30,9 +30,6 @@ struct Head {
     Precision precision = Precision::Single;  // of the products; sums of exponentials are not rounded
 
     bool banded() const { return causal || window > 0; }
-    bool sees(std::int64_t query, std::int64_t key) const {
-        return !(causal && key > query) && !(window > 0 && std::abs(query - key) >= window);
-    }
     /// Keys [first, second) that the queries [row, row + rows) may see, in whole blocks.
     std::pair<std::int64_t, std::int64_t> keyRange(std::int64_t row, std::int64_t rows) const {
         std::int64_t first = 0, last = keys;
