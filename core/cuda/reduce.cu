@@ -7,9 +7,13 @@ namespace {
 
 constexpr int kThreadsOfLine = 32, kLines = 8;  // of a block; a thread has two columns
 constexpr std::int64_t kRowsOfPart = 64;
+constexpr int kTogether = 8;  // loads of a thread that are on their way at once
 
 /// partial [parts,C/2,4]: sums of dy and of dy·(x − mean)·scale over the rows of a part. The block that comes last to
-/// its columns then sums the parts, in their order: who that is changes nothing.
+/// its columns then sums the parts, in their order: who that is changes nothing. What is read is known when this is
+/// compiled, and parts are read before any is added, since a branch between two loads makes the second wait for the
+/// first: 16 parts cost a thread 16 trips to the second cache, and so two.
+template <bool Norm, bool Rounded, bool Even>
 __global__ void sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial, unsigned* arrived, Out dGain,
                           Out dBias) {
     __shared__ float4 lines[kLines][kThreadsOfLine];
@@ -17,23 +21,24 @@ __global__ void sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial,
     const std::int64_t column = 2 * (static_cast<std::int64_t>(blockIdx.x) * kThreadsOfLine + threadIdx.x);
     const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * rowsOfPart;
     const std::int64_t end = min(s.rows, first + rowsOfPart);
-    const bool there = column < s.columns, two = column + 1 < s.columns, even = s.columns % 2 == 0;
-    const In dy{s.dy, s.rounded}, x{s.x, false};
+    const bool there = column < s.columns, two = column + 1 < s.columns;
+    const In dy{s.dy, Rounded}, x{s.x, false};
     const auto read = [=](const In& from, std::int64_t at) {
-        return even ? from.two(at) : float2{from[at], two ? from[at + 1] : 0.0f};
+        return Even ? from.two(at) : float2{from[at], two ? from[at + 1] : 0.0f};
     };
     float4 sum{};  // of the bias' two columns, and of the gain's
     if (there)
-#pragma unroll 4
+#pragma unroll kTogether
         for (std::int64_t row = first + threadIdx.y; row < end; row += kLines) {
             const std::int64_t at = row * s.columns + column;
             const float2 d = read(dy, at);
             sum.x += d.x;
             sum.y += d.y;
-            if (s.x == nullptr) continue;
-            const float2 v = read(x, at);
-            sum.z += d.x * (v.x - s.mean[row]) * s.scale[row];
-            sum.w += d.y * (v.y - s.mean[row]) * s.scale[row];
+            if constexpr (Norm) {
+                const float2 v = read(x, at);
+                sum.z += d.x * (v.x - s.mean[row]) * s.scale[row];
+                sum.w += d.y * (v.y - s.mean[row]) * s.scale[row];
+            }
         }
     const auto add = [](float4& to, const float4& more) {
         to = {to.x + more.x, to.y + more.y, to.z + more.z, to.w + more.w};
@@ -60,16 +65,28 @@ __global__ void sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial,
     if (!last) return;
     __threadfence();
     sum = {};
-    if (there)
-#pragma unroll 4
-        for (unsigned part = threadIdx.y; part < gridDim.y; part += kLines)
-            add(sum, __ldcg(parts + part * pairs + column / 2));
+    for (unsigned part = threadIdx.y; there && part < gridDim.y; part += kLines * kTogether) {
+        float4 some[kTogether];
+#pragma unroll
+        for (int i = 0; i < kTogether; ++i) {
+            const unsigned at = part + i * kLines;
+            some[i] = at < gridDim.y ? __ldcg(parts + at * pairs + column / 2) : float4{};
+        }
+#pragma unroll
+        for (int i = 0; i < kTogether; ++i) add(sum, some[i]);
+    }
     overLines();
     if (threadIdx.y != 0 || !there) return;
     if (dBias.data != nullptr) dBias.put(column, sum.x);
     if (dBias.data != nullptr && two) dBias.put(column + 1, sum.y);
     if (dGain.data != nullptr) dGain.put(column, sum.z);
     if (dGain.data != nullptr && two) dGain.put(column + 1, sum.w);
+}
+
+template <bool Norm>
+auto kernelOf(bool rounded, bool even) {
+    if (rounded) return even ? &sumKernel<Norm, true, true> : &sumKernel<Norm, true, false>;
+    return even ? &sumKernel<Norm, false, true> : &sumKernel<Norm, false, false>;
 }
 
 }  // namespace
@@ -83,8 +100,10 @@ void sumColumns(Arena& arena, const ColumnSums& sums, const Variable& gain, cons
     float* partial = arena.tensor({parts, (sums.columns + 1) / 2, 4}).onDeviceAs<float>();
     DeviceContext& context = *arena.context();
     const dim3 blocks(blocksFor(sums.columns, 2 * kThreadsOfLine), static_cast<unsigned>(parts));
-    sumKernel<<<blocks, dim3(kThreadsOfLine, kLines), 0, context.stream()>>>(sums, rowsOfPart, partial,
-                                                                             context.counters(blocks.x), dGain, dBias);
+    const bool even = sums.columns % 2 == 0;
+    const auto kernel = sums.x != nullptr ? kernelOf<true>(sums.rounded, even) : kernelOf<false>(sums.rounded, even);
+    kernel<<<blocks, dim3(kThreadsOfLine, kLines), 0, context.stream()>>>(sums, rowsOfPart, partial,
+                                                                          context.counters(blocks.x), dGain, dBias);
     checkLaunch("sums of columns");
 }
 
