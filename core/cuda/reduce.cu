@@ -12,10 +12,11 @@ constexpr int kTogether = 8;  // loads of a thread that are on their way at once
 /// partial [parts,C/2,4]: sums of dy and of dy·(x − mean)·scale over the rows of a part. The block that comes last to
 /// its columns then sums the parts, in their order: who that is changes nothing. What is read is known when this is
 /// compiled, and parts are read before any is added, since a branch between two loads makes the second wait for the
-/// first: 16 parts cost a thread 16 trips to the second cache, and so two.
+/// first: 16 parts cost a thread 16 trips to the second cache, and so two. The bound leaves registers for that (four
+/// blocks a multiprocessor, where 8192 rows of 256 columns have 512); without it the compiler keeps three on their way.
 template <bool Norm, bool Rounded, bool Even>
-__global__ void sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial, unsigned* arrived, Out dGain,
-                          Out dBias) {
+__global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
+    sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial, unsigned* arrived, Out dGain, Out dBias) {
     __shared__ float4 lines[kLines][kThreadsOfLine];
     __shared__ bool last;
     const std::int64_t column = 2 * (static_cast<std::int64_t>(blockIdx.x) * kThreadsOfLine + threadIdx.x);
