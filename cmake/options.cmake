@@ -1,4 +1,5 @@
 option(LINSCOPE_GUI "Build the window and the views (needs Qt 6 and Vulkan)" ON)
+option(LINSCOPE_VIZ "Build the views that draw off-screen (needs Vulkan); the window always has them" ${LINSCOPE_GUI})
 option(LINSCOPE_TESTS "Build the tests" ON)
 option(LINSCOPE_NATIVE "Compile for this machine's processor" ON)
 option(LINSCOPE_WERROR "Treat warnings as errors" OFF)

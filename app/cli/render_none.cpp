@@ -13,7 +13,7 @@ bool canShow(const std::string&, const Snapshot&) {
 }
 
 void requireViews() {
-    fail("render", "a build with the views is needed, but this one was made without them (LINSCOPE_GUI=OFF)");
+    fail("render", "a build with the views is needed, but this one was made without them (LINSCOPE_VIZ=OFF)");
 }
 
 void drawView(const DrawRequest&, const Snapshot&) {

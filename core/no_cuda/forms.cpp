@@ -1,3 +1,4 @@
+#include "core/analysis/map_tile.h"
 #include "core/attention/attend.h"
 #include "core/attention/decay_scan.h"
 #include "core/attention/feature_attention.h"
@@ -137,6 +138,9 @@ Variable compress(std::span<Parameter* const>, const Variable&) {
 }
 void adamwStep(Arena&, const DeviceParameters&, const OptimizerOptions&, const AdamwNumbers*, const Tensor&,
                const Tensor&, StepResult*) {
+    absent();
+}
+void mapTile(DeviceContext&, const MapTile&, float*) {
     absent();
 }
 

@@ -122,7 +122,9 @@ void CanvasScene::drawBar(ImVec2 corner, ImVec2 size) {
     drawText(list, fonts.number, {x, corner.y + 14.5F}, shown ? theme.text : theme.muted, step);
     if (m_model.page != CanvasPage::Maps || !maps) return;
     const bool current = maps->choice == m_model.choice();
-    const std::string note = current ? fmt::format("{}  ·", maps->snapshot->mechanism) : "computing  ·";
+    std::string note = current ? fmt::format("{}  ·", maps->snapshot->mechanism) : "computing  ·";
+    const std::string whole = fmt::format("{}  ·  {}", maps->route.sentence(), note);
+    if (x - 8 - textWidth(fonts.text, whole) > used) note = whole;
     const float wideNote = textWidth(fonts.text, note);
     if (x - 8 - wideNote > used)
         drawText(list, fonts.text, {x - 8 - wideNote, corner.y + 13}, current ? theme.muted : theme.warn, note);

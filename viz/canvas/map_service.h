@@ -11,6 +11,7 @@
 
 #include "core/analysis/maps.h"
 #include "viz/heatmap/histogram.h"
+#include "viz/interop/map_route.h"
 
 namespace linscope::viz {
 
@@ -39,6 +40,7 @@ struct MapSet {
     std::array<ValueStatistics, kMapCount> statistics;                ///< of the maps that are there
     std::optional<HeadFidelity> fidelity;                             ///< comes in a second answer, after the maps
     std::string problem;                                              ///< why maps or fidelity could not be computed
+    MapRoute route{};                                                 ///< where they were computed, and what that costs
     double milliseconds = 0;                                          ///< what the maps cost
 };
 

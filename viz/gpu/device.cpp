@@ -17,6 +17,11 @@ constexpr const char* kValidationLayer = "VK_LAYER_KHRONOS_validation";
 constexpr std::array kSurfaceExtensions{"VK_KHR_surface", "VK_KHR_xcb_surface", "VK_KHR_xlib_surface",
                                         "VK_KHR_wayland_surface"};
 
+// What sharing memory with CUDA takes; enabled where the driver has them.
+constexpr std::array kSharingExtensions{VK_KHR_EXTERNAL_MEMORY_FD_EXTENSION_NAME,
+                                        VK_KHR_EXTERNAL_SEMAPHORE_FD_EXTENSION_NAME,
+                                        VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME};
+
 VKAPI_ATTR VkBool32 VKAPI_CALL receiveMessage(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
                                               VkDebugUtilsMessageTypeFlagsEXT,
                                               const VkDebugUtilsMessengerCallbackDataEXT* data, void* receiver) {
@@ -218,6 +223,10 @@ void Device::choosePhysical(const DeviceOptions& options) {
             "a device with Vulkan 1.1 and graphics is required, but there are: {}; install mesa-vulkan-drivers", names);
     vkGetPhysicalDeviceMemoryProperties(m_physical, &m_memory);
     m_queueFamily = graphicsFamily(m_physical);
+    VkPhysicalDeviceIDProperties identity{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES};
+    VkPhysicalDeviceProperties2 properties{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, &identity, {}};
+    vkGetPhysicalDeviceProperties2(m_physical, &properties);
+    std::copy(std::begin(identity.deviceUUID), std::end(identity.deviceUUID), m_uuid.begin());
 }
 
 void Device::createDevice(const DeviceOptions& options) {
@@ -226,6 +235,10 @@ void Device::createDevice(const DeviceOptions& options) {
     if (options.presentation && hasInstanceExtension(VK_KHR_SURFACE_EXTENSION_NAME) &&
         contains(available, VK_KHR_SWAPCHAIN_EXTENSION_NAME))
         m_deviceExtensions.emplace_back(VK_KHR_SWAPCHAIN_EXTENSION_NAME);
+    for (const char* name : kSharingExtensions)
+        if (contains(available, name)) m_deviceExtensions.emplace_back(name);
+    VkPhysicalDeviceTimelineSemaphoreFeatures timeline{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES};
+    timeline.timelineSemaphore = VK_TRUE;  // whoever has the extension has the feature
 
     const float priority = 1.0f;
     VkDeviceQueueCreateInfo queue{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
@@ -234,6 +247,7 @@ void Device::createDevice(const DeviceOptions& options) {
     queue.pQueuePriorities = &priority;
     const auto extensions = pointers(m_deviceExtensions);
     VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
+    info.pNext = hasDeviceExtension(VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME) ? &timeline : nullptr;
     info.queueCreateInfoCount = 1;
     info.pQueueCreateInfos = &queue;
     info.enabledExtensionCount = static_cast<std::uint32_t>(extensions.size());

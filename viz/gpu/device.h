@@ -2,6 +2,7 @@
 
 #include <vulkan/vulkan.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +11,9 @@
 #include <vector>
 
 namespace linscope::viz {
+
+/// What Vulkan and CUDA know a device by.
+using DeviceUuid = std::array<std::uint8_t, 16>;
 
 /// What a validation layer or the driver has to say.
 struct DeviceMessage {
@@ -50,6 +54,9 @@ public:
     bool hasInstanceExtension(const std::string& name) const;  ///< enabled, not only available
     bool hasDeviceExtension(const std::string& name) const;    ///< enabled: VK_KHR_swapchain is what a window needs
 
+    const std::vector<std::string>& deviceExtensions() const { return m_deviceExtensions; }
+    const DeviceUuid& uuid() const { return m_uuid; }
+
     /// vkQueueSubmit under a lock, so that a picture may be rendered on another thread than the window.
     void submit(const VkSubmitInfo& submit, VkFence fence);
     /// vkQueuePresentKHR under the same lock; the result is the caller's to judge.
@@ -73,6 +80,7 @@ private:
     VkPhysicalDevice m_physical = VK_NULL_HANDLE;
     VkPhysicalDeviceProperties m_properties{};
     VkPhysicalDeviceMemoryProperties m_memory{};
+    DeviceUuid m_uuid{};
     VkDevice m_device = VK_NULL_HANDLE;
     VkQueue m_queue = VK_NULL_HANDLE;
     std::uint32_t m_queueFamily = 0;

@@ -84,6 +84,7 @@ struct Window {
 /// A buffer that frames in flight may be reading.
 struct Slot {
     Buffer cells;
+    std::shared_ptr<const Buffer> given;  ///< read in place of `cells`
     BufferViewHandle view;
     DescriptorPoolHandle pool;
     VkDescriptorSet set = VK_NULL_HANDLE;
@@ -114,11 +115,12 @@ PixelBox pixelsIn(double left, double top, double right, double bottom) {
     return {edge(left), edge(top), edge(right), edge(bottom)};
 }
 
-PixelBox pixelsOf(const Matrix& matrix, const HeatmapCamera& camera, const PixelRect& viewport, const PixelBox& pane) {
+PixelBox pixelsOf(std::int64_t rows, std::int64_t cols, const HeatmapCamera& camera, const PixelRect& viewport,
+                  const PixelBox& pane) {
     const PixelBox whole = pixelsIn(viewport.x + camera.cols.toPixel(0, viewport.width),
                                     viewport.y + camera.rows.toPixel(0, viewport.height),
-                                    viewport.x + camera.cols.toPixel(double(matrix.cols), viewport.width),
-                                    viewport.y + camera.rows.toPixel(double(matrix.rows), viewport.height));
+                                    viewport.x + camera.cols.toPixel(double(cols), viewport.width),
+                                    viewport.y + camera.rows.toPixel(double(rows), viewport.height));
     return {std::max(whole.left, pane.left), std::max(whole.top, pane.top), std::min(whole.right, pane.right),
             std::min(whole.bottom, pane.bottom)};
 }
@@ -190,12 +192,21 @@ int firstEntry(const ColourMap& map) {
 struct HeatmapPane::State {
     HeatmapRenderer* renderer;
     std::optional<PoolPyramid> pyramid;
+    std::shared_ptr<const Buffer> given;  ///< with it there is no pyramid, and the one level is its cells
+    std::int64_t rows = 0, cols = 0;
+    Pooling pooling = Pooling::Max;
     std::uint64_t version = 0;
     std::vector<Slot> slots;
 
+    int level(const CameraAxis& axis, std::int64_t cells) const {
+        return given ? 0 : levelOf(axis.pixelsPerCell, cells);
+    }
+    /// Rows and columns of a level.
+    std::array<std::int64_t, 2> extent(int rowLevel, int colLevel);
     Slot& freeSlot();
     Slot& slotFor(const Window& wanted);
     void fill(Slot& slot, const Window& window);
+    void bind(Slot& slot, const Buffer& cells);
 };
 
 HeatmapPane::HeatmapPane(HeatmapRenderer& renderer) : m_state(std::make_unique<State>()) {
@@ -210,21 +221,43 @@ void HeatmapPane::setMatrix(std::shared_ptr<const Matrix> matrix, Pooling poolin
             "a matrix with cells is required, but it is empty");
     require(std::int64_t(matrix->values.size()) == matrix->rows * matrix->cols, "heatmap",
             "{} × {} values are required, but there are {}", matrix->rows, matrix->cols, matrix->values.size());
+    m_state->rows = matrix->rows;
+    m_state->cols = matrix->cols;
+    m_state->pooling = pooling;
+    m_state->given.reset();
     m_state->pyramid.emplace(std::move(matrix), pooling);
     ++m_state->version;
 }
 
+void HeatmapPane::setCells(std::shared_ptr<const Buffer> cells, std::int64_t rows, std::int64_t cols, Pooling pooling) {
+    require(cells && rows > 0 && cols > 0, "heatmap", "a matrix with cells is required, but it is empty");
+    require(std::int64_t(cells->bytes() / sizeof(float)) >= rows * cols, "heatmap",
+            "a buffer of {} × {} values is required, but it has {} bytes", rows, cols, cells->bytes());
+    m_state->rows = rows;
+    m_state->cols = cols;
+    m_state->pooling = pooling;
+    m_state->pyramid.reset();
+    m_state->given = std::move(cells);
+    ++m_state->version;
+}
+
 bool HeatmapPane::empty() const {
-    return !m_state->pyramid;
+    return m_state->rows == 0;
 }
 
 const Matrix& HeatmapPane::matrix() const {
-    require(!empty(), "heatmap", "a matrix is required, but the pane has none");
+    require(m_state->pyramid.has_value(), "heatmap", "a matrix is required, but the pane has none");
     return m_state->pyramid->base();
 }
 
 Pooling HeatmapPane::pooling() const {
-    return empty() ? Pooling::Max : m_state->pyramid->pooling();
+    return m_state->pooling;
+}
+
+std::array<std::int64_t, 2> HeatmapPane::State::extent(int rowLevel, int colLevel) {
+    if (given) return {rows, cols};
+    const Matrix& matrix = pyramid->level(rowLevel, colLevel);
+    return {matrix.rows, matrix.cols};
 }
 
 Slot& HeatmapPane::State::freeSlot() {
@@ -248,6 +281,18 @@ Slot& HeatmapPane::State::freeSlot() {
     return slots.emplace_back(std::move(slot));
 }
 
+void HeatmapPane::State::bind(Slot& slot, const Buffer& cells) {
+    Device& device = renderer->m_device;
+    slot.view = makeView(device, cells, VK_FORMAT_R32_UINT);
+    const VkBufferView views[] = {slot.view.get(), renderer->m_colourView.get()};
+    VkWriteDescriptorSet write{VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
+    write.dstSet = slot.set;
+    write.descriptorCount = 2;
+    write.descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
+    write.pTexelBufferView = views;
+    vkUpdateDescriptorSets(device.handle(), 1, &write, 0, nullptr);
+}
+
 void HeatmapPane::State::fill(Slot& slot, const Window& window) {
     Device& device = renderer->m_device;
     const std::int64_t count = window.rows.size() * window.cols.size();
@@ -255,18 +300,19 @@ void HeatmapPane::State::fill(Slot& slot, const Window& window) {
     require(count <= limit, "heatmap",
             "a view of at most {} cells is required on {}, but this one has {}; make it smaller", limit, device.name(),
             count);
+    if (given) {
+        bind(slot, *given);
+        slot.given = given;
+        slot.window = window;
+        return;
+    }
     const VkDeviceSize bytes = VkDeviceSize(count) * sizeof(float);
-    if (slot.cells.bytes() < bytes) {
+    if (slot.cells.bytes() < bytes || slot.given) {
         slot.view.reset();
-        slot.cells = Buffer(device, bytes, VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT, MemoryKind::Upload);
-        slot.view = makeView(device, slot.cells, VK_FORMAT_R32_UINT);
-        const VkBufferView views[] = {slot.view.get(), renderer->m_colourView.get()};
-        VkWriteDescriptorSet write{VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
-        write.dstSet = slot.set;
-        write.descriptorCount = 2;
-        write.descriptorType = VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER;
-        write.pTexelBufferView = views;
-        vkUpdateDescriptorSets(device.handle(), 1, &write, 0, nullptr);
+        if (slot.cells.bytes() < bytes)
+            slot.cells = Buffer(device, bytes, VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT, MemoryKind::Upload);
+        bind(slot, slot.cells);
+        slot.given.reset();
     }
     const Matrix& level = pyramid->level(window.rowLevel, window.colLevel);
     auto* out = static_cast<float*>(slot.cells.mapped());
@@ -279,14 +325,14 @@ void HeatmapPane::State::fill(Slot& slot, const Window& window) {
 Slot& HeatmapPane::State::slotFor(const Window& wanted) {
     for (Slot& slot : slots)
         if (slot.lastFrame && slot.window.serves(wanted)) return slot;
-    const Matrix& level = pyramid->level(wanted.rowLevel, wanted.colLevel);
+    const auto [levelRows, levelCols] = extent(wanted.rowLevel, wanted.colLevel);
     Window window = wanted;
-    if (level.rows * level.cols <= kWholeLevelCells) {
-        window.rows = {0, level.rows};
-        window.cols = {0, level.cols};
+    if (given || levelRows * levelCols <= kWholeLevelCells) {
+        window.rows = {0, levelRows};
+        window.cols = {0, levelCols};
     } else {
-        window.rows = widened(wanted.rows, level.rows);
-        window.cols = widened(wanted.cols, level.cols);
+        window.rows = widened(wanted.rows, levelRows);
+        window.cols = widened(wanted.cols, levelCols);
     }
     Slot& slot = freeSlot();
     slot.lastFrame.reset();  // until it is filled, should filling throw
@@ -301,22 +347,21 @@ void HeatmapPane::draw(VkCommandBuffer commands, const HeatmapCamera& camera, co
     const PixelBox pane =
         pixelsIn(viewport.x, viewport.y, double(viewport.x) + viewport.width, double(viewport.y) + viewport.height);
     if (empty()) return clear(commands, pane, style.background, renderer.m_targetIsSrgb);
-    const Matrix& base = m_state->pyramid->base();
-    const PixelBox box = pixelsOf(base, camera, viewport, pane);
+    const PixelBox box = pixelsOf(m_state->rows, m_state->cols, camera, viewport, pane);
     if (box.left > pane.left || box.top > pane.top || box.right < pane.right || box.bottom < pane.bottom)
         clear(commands, pane, style.background, renderer.m_targetIsSrgb);
     if (box.empty()) return;
 
     Window wanted{m_state->version,
-                  levelOf(camera.rows.pixelsPerCell, base.rows),
-                  levelOf(camera.cols.pixelsPerCell, base.cols),
+                  m_state->level(camera.rows, m_state->rows),
+                  m_state->level(camera.cols, m_state->cols),
                   {},
                   {}};
     const double rowSize = double(std::int64_t(1) << wanted.rowLevel),
                  colSize = double(std::int64_t(1) << wanted.colLevel);
-    const Matrix& level = m_state->pyramid->level(wanted.rowLevel, wanted.colLevel);
-    wanted.rows = visibleSpan(camera.rows, viewport.height, wanted.rowLevel, level.rows);
-    wanted.cols = visibleSpan(camera.cols, viewport.width, wanted.colLevel, level.cols);
+    const auto [levelRows, levelCols] = m_state->extent(wanted.rowLevel, wanted.colLevel);
+    wanted.rows = visibleSpan(camera.rows, viewport.height, wanted.rowLevel, levelRows);
+    wanted.cols = visibleSpan(camera.cols, viewport.width, wanted.colLevel, levelCols);
     Slot& slot = m_state->slotFor(wanted);
     slot.lastFrame = renderer.m_frame;
     const Window& window = slot.window;
@@ -347,9 +392,8 @@ void HeatmapPane::draw(VkCommandBuffer commands, const HeatmapCamera& camera, co
     constants.colourRange[1] = constants.colourRange[0] + ColourMap::kEntries - 1;
 
     const bool pooled = std::max(constants.cellsPerPixel[0], constants.cellsPerPixel[1]) > 1 + kPixelSlack;
-    const Pipeline& pipeline =
-        renderer.pipeline(style.scale.kind, pooled ? std::uint32_t(m_state->pyramid->pooling()) : kUnpooled,
-                          gridded || style.cursor.valid());
+    const Pipeline& pipeline = renderer.pipeline(style.scale.kind, pooled ? std::uint32_t(m_state->pooling) : kUnpooled,
+                                                 gridded || style.cursor.valid());
     const VkViewport area{viewport.x, viewport.y, viewport.width, viewport.height, 0, 1};
     vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_GRAPHICS, pipeline.pipeline.get());
     vkCmdSetViewport(commands, 0, 1, &area);
@@ -364,13 +408,13 @@ void HeatmapPane::draw(VkCommandBuffer commands, const HeatmapCamera& camera, co
 
 CellRange HeatmapPane::cellsUnder(const HeatmapCamera& camera, const PixelRect& viewport, float px, float py) const {
     if (empty()) return {};
-    const Matrix& base = m_state->pyramid->base();
     // The same pixel centre, level and footprint as in the shader.
     const double column = std::floor(px - viewport.x) + 0.5, line = std::floor(py - viewport.y) + 0.5;
-    if (!camera.cellAt(float(viewport.x + column), float(viewport.y + line), base.rows, base.cols, viewport).valid())
+    if (!camera.cellAt(float(viewport.x + column), float(viewport.y + line), m_state->rows, m_state->cols, viewport)
+             .valid())
         return {};
-    const auto along = [](const CameraAxis& axis, double pixel, double size, std::int64_t cells) -> Span {
-        const std::int64_t block = std::int64_t(1) << levelOf(axis.pixelsPerCell, cells);
+    const auto along = [this](const CameraAxis& axis, double pixel, double size, std::int64_t cells) -> Span {
+        const std::int64_t block = std::int64_t(1) << m_state->level(axis, cells);
         const double perPixel = 1 / (axis.pixelsPerCell * double(block));
         const double centre = axis.toCell(pixel, size) / double(block);
         const bool wide = perPixel <= 1 + kPixelSlack;
@@ -378,8 +422,8 @@ CellRange HeatmapPane::cellsUnder(const HeatmapCamera& camera, const PixelRect& 
         const double to = wide ? from + 1 : std::max(from + 1, std::ceil(centre + perPixel / 2 - 1e-3));
         return {std::int64_t(from) * block, std::min(cells, std::int64_t(to) * block)};
     };
-    const Span rows = along(camera.rows, line, viewport.height, base.rows);
-    const Span cols = along(camera.cols, column, viewport.width, base.cols);
+    const Span rows = along(camera.rows, line, viewport.height, m_state->rows);
+    const Span cols = along(camera.cols, column, viewport.width, m_state->cols);
     return {rows.begin, rows.end, cols.begin, cols.end};
 }
 

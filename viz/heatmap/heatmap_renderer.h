@@ -40,8 +40,13 @@ public:
     /// Replaces the matrix; frames in flight keep what they draw. Buffers of the right size are used again.
     /// Throws Error when a side is 0 or the number of values is not rows × cols.
     void setMatrix(std::shared_ptr<const Matrix> matrix, Pooling pooling);
+    /// Draws from cells that lie on the device already, `cells` [rows,cols] row-major, usable as a uniform texel
+    /// buffer; whoever writes them orders that with the frames (viz/interop). Every cell under a pixel is read each
+    /// frame, without coarser levels: for matrices of some thousand cells a side. Throws Error when a side is 0 or the
+    /// buffer is too small.
+    void setCells(std::shared_ptr<const Buffer> cells, std::int64_t rows, std::int64_t cols, Pooling pooling);
     bool empty() const;
-    const Matrix& matrix() const;  ///< throws Error when there is none
+    const Matrix& matrix() const;  ///< throws Error when there is none, as after setCells()
     Pooling pooling() const;
 
     /// Inside the render pass: brings to the device what `camera` sees in `viewport` if it is not there yet, and

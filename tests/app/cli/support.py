@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 PROGRAM = os.environ.get("LINSCOPE_PROGRAM", "")
-HAS_VIEWS = os.environ.get("LINSCOPE_GUI", "ON") == "ON"
+HAS_VIEWS = os.environ.get("LINSCOPE_VIEWS", "ON") == "ON"
 
 EXPERIMENT = """title = "Tiny"
 seed = 3

@@ -21,7 +21,7 @@ class Usage(CliTest):
             with self.subTest(arguments=arguments):
                 self.assertIn("[usage]", self.fails(*arguments, status=2))
 
-    @unittest.skipIf(HAS_VIEWS, "this build has the window")
+    @unittest.skipIf(HAS_VIEWS, "this build has the views")
     def test_a_server_build_says_that_it_has_no_window(self):
         self.assertIn("[gui]", self.fails())
         self.assertIn("[gui]", self.fails("gui"))
