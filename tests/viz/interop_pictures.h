@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <random>
 
@@ -23,6 +24,7 @@ inline std::shared_ptr<const Matrix> randomMatrix(int seed) {
 
 inline HeatmapStyle pictureStyle(float hi = 3) {
     HeatmapStyle style;
+    style.colours = &colourMap("graphite");  // neighbouring colours are one step of 255 apart, others two
     style.scale = {ScaleKind::Linear, hi > 1 ? -hi : 0, hi};
     style.grid = false;
     return style;
