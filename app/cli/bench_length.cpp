@@ -1,29 +1,22 @@
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "app/cli/bench_setup.h"
+#include "app/cli/bench_layer.h"
 #include "app/cli/commands.h"
 #include "app/cli/json_text.h"
 #include "app/cli/progress.h"
 #include "core/attention/mechanism.h"
-#include "core/autograd/tape.h"
 #include "core/base/error.h"
-#include "core/base/random.h"
+#include "core/cuda/context.h"
+#include "core/cuda/device.h"
 
 namespace linscope::app {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// A median is over at least so many rounds and so much time, which outlasts what else the machine does at a moment.
-constexpr std::size_t kRounds = 15;
-constexpr double kSeconds = 1;
 
 struct Point {
     std::int64_t length = 0;
@@ -47,40 +40,15 @@ double exponent(const std::vector<Point>& points) {
     return n < 2 ? std::numeric_limits<double>::quiet_NaN() : (n * xy - x * y) / (n * xx - x * x);
 }
 
-Tensor normal(Arena& arena, const Shape& shape, std::string_view name) {
-    const Tensor x = arena.tensor(shape);
-    Random random(1, name);
-    for (float& value : x.span<float>()) value = static_cast<float>(random.normal());
-    return x;
+std::unique_ptr<DeviceContext> makeDevice(const std::string& precision) {
+    requireCuda();
+    auto device = std::make_unique<DeviceContext>();
+    device->setPrecision(precisionOf(precision));
+    return device;
 }
 
-/// Median ms of forward and backward of one layer, after one that warms up; at least one, whatever `mostSeconds` says.
-double layerTime(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes,
-                 double mostSeconds) {
-    ParameterStore parameters(1);
-    const auto mechanism = info.create(options, sizes, parameters);
-    Arena kept, arena;
-    const Shape shape{1, sizes.length, sizes.heads, sizes.headWidth};
-    const Tensor q = normal(kept, shape, "q"), k = normal(kept, shape, "k"), v = normal(kept, shape, "v");
-    const Tensor gradients[] = {kept.zeros(shape), kept.zeros(shape), kept.zeros(shape)};
-    const Tensor upstream = normal(kept, shape, "upstream");
-    std::vector<double> times;
-    const auto begin = Clock::now();
-    for (bool warm = false;; warm = true) {
-        const auto start = Clock::now();
-        arena.reset();
-        Tape tape(arena);
-        const Variable o = mechanism->forward(
-            {.q = tape.leaf(q, gradients[0]), .k = tape.leaf(k, gradients[1]), .v = tape.leaf(v, gradients[2])});
-        tape.backward(o, upstream);
-        if (!warm) continue;
-        times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-        const double spent = std::chrono::duration<double>(Clock::now() - begin).count();
-        if (spent > mostSeconds || (times.size() >= kRounds && spent > kSeconds)) return median(times);
-    }
-}
-
-Curve measure(const MechanismInfo& info, bool causal, const BenchLengthArguments& arguments, ProgressLine& progress) {
+Curve measure(const MechanismInfo& info, bool causal, const BenchLengthArguments& arguments, DeviceContext* device,
+              ProgressLine& progress) {
     Curve curve{.mechanism = std::string(info.name), .form = causal ? "causal" : "bidirectional"};
     const OptionValues options = checkedValues(info.options, {}, info.name);
     for (const std::int64_t length : arguments.lengths) {
@@ -101,7 +69,9 @@ Curve measure(const MechanismInfo& info, bool causal, const BenchLengthArguments
                                    .causal = causal};
         try {
             checkAttention(info, options, sizes);
-            curve.points.push_back({length, layerTime(info, options, sizes, arguments.seconds / 4)});
+            if (device) requireForm(info, options, sizes, Device::Cuda);
+            curve.points.push_back(
+                {length, layerMilliseconds(info, options, sizes, arguments.batch, arguments.seconds / 4, device)});
         } catch (const Error& error) {
             curve.note = error.what();
             break;
@@ -125,24 +95,30 @@ Json jsonOf(const Curve& curve) {
 int runBenchLength(const BenchLengthArguments& arguments) {
     require(arguments.width % arguments.heads == 0, "bench", "heads must divide width, but width is {} and heads {}",
             arguments.width, arguments.heads);
+    const bool onDevice = arguments.device == "cuda" || (arguments.device == "auto" && cudaAvailable());
+    const std::unique_ptr<DeviceContext> device = onDevice ? makeDevice(arguments.precision) : nullptr;
     std::vector<Curve> curves;
     ProgressLine progress;
     for (const MechanismInfo& info : mechanisms()) {
         if (!arguments.mechanism.empty() && arguments.mechanism != info.name) continue;
-        if (info.traits.bidirectional) curves.push_back(measure(info, false, arguments, progress));
-        if (info.traits.causal) curves.push_back(measure(info, true, arguments, progress));
+        if (info.traits.bidirectional) curves.push_back(measure(info, false, arguments, device.get(), progress));
+        if (info.traits.causal) curves.push_back(measure(info, true, arguments, device.get(), progress));
     }
     progress.finish();
     if (curves.empty()) findMechanism(arguments.mechanism);  // throws, with the names that there are
     if (arguments.json) {
         Json list = Json::array();
         for (const Curve& curve : curves) list.push_back(jsonOf(curve));
-        printJson(
-            {{"bench", "length"}, {"width", arguments.width}, {"heads", arguments.heads}, {"curves", std::move(list)}});
+        printJson({{"bench", "length"},
+                   {"width", arguments.width},
+                   {"heads", arguments.heads},
+                   {"batch", arguments.batch},
+                   {"device", device ? cudaDescription() : "processor"},
+                   {"curves", std::move(list)}});
         return 0;
     }
-    fmt::print("ms of one layer, forward and backward: width {}, {} heads, one sequence; median\n", arguments.width,
-               arguments.heads);
+    fmt::print("ms of one layer, forward and backward: width {}, {} heads, {} sequence{}; median\n", arguments.width,
+               arguments.heads, arguments.batch, arguments.batch == 1 ? "" : "s");
     fmt::print("{:<18}{:<15}", "mechanism", "form");
     for (const std::int64_t length : arguments.lengths) fmt::print("{:>10}", length);
     fmt::print("{:>10}\n", "exponent");

@@ -226,7 +226,10 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     lengthApp->add_option("--seconds", length->seconds, "at most, about, for one length of one mechanism")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
+    lengthApp->add_option("--batch", length->batch, "sequences")->check(CLI::PositiveNumber)->capture_default_str();
     lengthApp->add_option("--mechanism", length->mechanism, "only this one");
+    addDevice(*lengthApp, length->device);
+    addPrecision(*lengthApp, length->precision);
     addJson(*lengthApp, length->json);
 
     std::shared_ptr<BenchCanvasArguments> canvas;

@@ -106,9 +106,10 @@ struct BenchDecodeArguments {
 
 struct BenchLengthArguments {
     std::vector<std::int64_t> lengths{512, 1024, 2048, 4096, 8192, 16'384, 32'768};
-    std::int64_t width = 128, heads = 4;
+    std::int64_t width = 128, heads = 4, batch = 1;
     double seconds = 20;    ///< at most, about, for one length of one mechanism
     std::string mechanism;  ///< empty: all
+    std::string device = "cpu", precision = "fp32";
     bool json = false;
 };
 

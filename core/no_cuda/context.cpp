@@ -25,6 +25,12 @@ bool Blas::multiplyIfPossible(const Products&, const void*, const void*, void*) 
 void roundInto(DeviceContext&, const float*, Bf16*, std::int64_t) {
     absent();
 }
+Tensor rounded(Arena&, const Tensor&) {
+    absent();
+}
+DType productType(Arena&) {
+    absent();
+}
 
 }  // namespace cuda
 

@@ -1,7 +1,8 @@
 """Runs Linscope and PyTorch side by side and prints what experiments/peers/README.md states.
 
     PYTHON experiments/peers/compare.py loss      losses of 100 steps of first_light without its convolution, both lanes
-    PYTHON experiments/peers/compare.py step      median time of a training step, four lanes, three shapes
+    PYTHON experiments/peers/compare.py step      median time of a training step, four lanes, three shapes;
+                                                  `step 4096`: only the shape of this length
 
 PYTHON is an interpreter with torch (README.md says how to make one); standard library only here.
 """
@@ -63,10 +64,12 @@ def compare_losses(steps=100):
     return worst < 1e-3
 
 
-def compare_steps(rounds=2):
+def compare_steps(length=None, rounds=2):
     print(f"{'shape':28}{'lane':>12}{'Linscope':>10}{'eager':>10}{'compile':>10}{'ours/best':>11}   median ms, 2 threads")
     held = True
     for shape in shapes:
+        if length and shape["length"] != int(length):
+            continue
         flags = [text for name, value in shape.items() for text in (f"--{name}", str(value))]
         mechanisms = [text for lane in lanes for text in ("--mechanism", lane)]
         ours, theirs = {}, {}
@@ -87,7 +90,7 @@ def compare_steps(rounds=2):
 
 
 if __name__ == "__main__":
-    chosen = {"loss": compare_losses, "step": compare_steps}.get(sys.argv[1] if len(sys.argv) == 2 else "")
+    chosen = {"loss": compare_losses, "step": compare_steps}.get(sys.argv[1] if len(sys.argv) > 1 else "")
     if chosen is None:
         sys.exit(__doc__)
-    sys.exit(0 if chosen() else 1)
+    sys.exit(0 if chosen(*sys.argv[2:]) else 1)

@@ -30,7 +30,7 @@ shapes = {
     "middle": ((4, 256, 8, 1024, 8, 128), every),
     "4096": ((4, 256, 8, 4096, 4, 128), every),
     "16384": ((4, 256, 8, 16384, 1, 256), every),
-    "65536": ((4, 256, 8, 65536, 1, 256), ("full",)),
+    "65536": ((4, 256, 8, 65536, 1, 256), ("full", "linformer")),
 }
 names = ("layers", "width", "heads", "length", "batch", "k")
 features = 128  # of performer
