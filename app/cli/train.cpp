@@ -47,12 +47,6 @@ std::vector<std::string> laneNames(const Experiment& experiment) {
     return names;
 }
 
-bool anyLaneRuns(Trainer& trainer) {
-    for (std::size_t i = 0; i < trainer.laneCount(); ++i)
-        if (trainer.lane(i).state() == LaneState::Running) return true;
-    return false;
-}
-
 }  // namespace
 
 int runTrain(const TrainArguments& arguments) {
@@ -92,7 +86,7 @@ int runTrain(const TrainArguments& arguments) {
     if (!trainer.finished())
         fmt::print("stopped after step {}; go on with: linscope train --resume {}\n", trainer.currentStep(),
                    plan.runFile.string());
-    require(anyLaneRuns(trainer), "train",
+    require(trainer.anyLaneRuns(), "train",
             "at least one lane must reach the end, but every lane stopped because of values that are not finite; "
             "linscope info {} names the tensors; try a smaller optimizer.learning_rate",
             plan.runFile.string());

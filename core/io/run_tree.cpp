@@ -13,10 +13,6 @@
 #include "core/base/error.h"
 #include "core/io/run_objects.h"
 
-#ifndef LINSCOPE_VERSION
-#define LINSCOPE_VERSION "unknown"
-#endif
-
 namespace linscope {
 
 namespace {

@@ -280,8 +280,12 @@ void Trainer::loadCheckpoint(const std::filesystem::path& path) {
     m_task->setCursor(header.cursor);
 }
 
+bool Trainer::anyLaneRuns() const {
+    return std::ranges::any_of(m_lanes, [](const auto& lane) { return lane->state() == LaneState::Running; });
+}
+
 bool Trainer::finished() const {
-    return m_step >= m_experiment.steps;
+    return m_step >= m_experiment.steps || !anyLaneRuns();
 }
 
 std::size_t Trainer::laneCount() const {

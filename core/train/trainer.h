@@ -62,6 +62,8 @@ public:
 
     const Experiment& experiment() const { return m_experiment; }
     std::int64_t currentStep() const { return m_step; }
+    bool anyLaneRuns() const;
+    /// All steps are done, or no lane is left that could do one.
     bool finished() const;
     const Task& task() const { return *m_task; }
     std::size_t laneCount() const;

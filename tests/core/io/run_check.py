@@ -36,6 +36,7 @@ def check_series(group, lane):
 def check_file(file):
     """All that is in an open h5py.File; the number of steps that both lanes have."""
     assert file.attrs["linscope_schema"] == 1
+    assert bytes(file.attrs["program"]).startswith(b"linscope 0."), file.attrs["program"]
     assert b'mechanism = "linformer"' in file.attrs["experiment"]
     rows = min(check_series(file[f"lanes/{lane}/metrics"], lane) for lane in (0, 1))
     for lane in (0, 1):

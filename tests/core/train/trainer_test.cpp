@@ -212,6 +212,19 @@ TEST_F(TrainerTest, DivergenceNamesAnActivationWhenParametersAreFinite) {
     EXPECT_EQ(trainer.lane(0).message(), "blocks.0.value (activation)");
 }
 
+TEST_F(TrainerTest, ARunWithoutALaneThatRunsIsFinished) {
+    Trainer trainer(experiment);
+    trainer.step();
+    for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
+        EXPECT_FALSE(trainer.finished());
+        trainer.lane(i).parameters().find("blocks.0.mlp.up.weight")->value.as<float>()[0] = std::nanf("");
+        if (i == 0) trainer.step();
+    }
+    CommandQueue commands;
+    EXPECT_EQ(runTrainer(trainer, commands), RunState::Finished);
+    EXPECT_EQ(trainer.currentStep(), 3);
+}
+
 // A listener whose disk is full for a while: training waits, nothing is lost, then goes on.
 class FullDisk : public Recorder {
 public:
