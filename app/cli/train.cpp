@@ -47,6 +47,16 @@ std::vector<std::string> laneNames(const Experiment& experiment) {
     return names;
 }
 
+std::string whyStopped(Trainer& trainer) {
+    std::string text;
+    for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
+        const Lane& lane = trainer.lane(i);
+        text += fmt::format("{}\"{}\" stopped because {}{}", i == 0 ? "" : ", ", lane.config().name,
+                            lane.state() == LaneState::Diverged ? "this was not finite: " : "of ", lane.message());
+    }
+    return text;
+}
+
 }  // namespace
 
 int runTrain(const TrainArguments& arguments) {
@@ -87,9 +97,8 @@ int runTrain(const TrainArguments& arguments) {
         fmt::print("stopped after step {}; go on with: linscope train --resume {}\n", trainer.currentStep(),
                    plan.runFile.string());
     require(trainer.anyLaneRuns(), "train",
-            "at least one lane must reach the end, but every lane stopped because of values that are not finite; "
-            "linscope info {} names the tensors; try a smaller optimizer.learning_rate",
-            plan.runFile.string());
+            "at least one lane must reach the end, but {}; go on from before with: linscope train --resume {}",
+            whyStopped(trainer), plan.runFile.string());
     return 0;
 }
 

@@ -71,14 +71,17 @@ void DeviceParameters::currentOnDevice() {
 
 void DeviceParameters::currentOnHost() {
     if (m_newer != Newer::Device) return;
+    // All of it or nothing: a device that is lost meanwhile must not leave numbers of two steps.
+    std::vector<float> read(bytes() / sizeof(float));
+    m_context.toHost(read.data(), m_memory, bytes());
+    m_context.wait();
     m_newer = Newer::Neither;
     for (const Parameter& p : m_store.all())
         for (const Part& part : kParts) {
             const Tensor& to = p.*part.host;
-            m_context.toHost(to.raw(), p.onDevice.value.onDeviceAs<float>() + part.index * m_size,
-                             static_cast<std::size_t>(to.bytes()));
+            const float* from = read.data() + (p.onDevice.value.onDeviceAs<float>() - m_memory) + part.index * m_size;
+            std::copy_n(from, to.elements(), to.as<float>());
         }
-    m_context.wait();
 }
 
 void DeviceParameters::refreshChunks() {

@@ -302,6 +302,17 @@ void Lane::setState(LaneState state, std::string message) {
     m_message = std::move(message);
 }
 
+void Lane::fail(std::string message) {
+    setState(LaneState::Failed, std::move(message));
+    if (!m_device) return;
+    try {
+        m_device->parameters().currentOnHost();
+    } catch (const Error& error) {
+        m_message += fmt::format("; then its parameters could not be read: {}", error.what());
+    }
+    m_device.reset();
+}
+
 void Lane::setProjectionsFrozen(bool frozen) {
     for (Parameter& p : m_parameters.all())
         if (p.projection) p.frozen = frozen;

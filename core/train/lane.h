@@ -59,6 +59,9 @@ public:
     LaneState state() const { return m_state; }
     const std::string& message() const { return m_message; }
     void setState(LaneState state, std::string message);
+    /// The lane cannot go on: memory is short, a kernel failed, its device is gone. It lets go of the device; its
+    /// parameters are those after the last step or, where they cannot be read any more, as they were last read.
+    void fail(std::string message);
 
     double peakLearningRate() const { return m_peakLearningRate; }
     void setPeakLearningRate(double rate) { m_peakLearningRate = rate; }

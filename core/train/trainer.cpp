@@ -22,6 +22,7 @@ struct Trainer::Work {
     Batch batch, validation, probe;
     std::vector<std::vector<Projection>> firstProjections;  // [lanes] as at step 0
     std::vector<std::unique_ptr<DeviceCheck>> checks;       // [lanes], or none
+    std::vector<LaneState> told;                            // [lanes] as the listeners know it
     double wallSeconds = 0;
     bool checkpointPending = false;
     bool resumed = false;
@@ -36,6 +37,7 @@ Trainer::Trainer(Experiment experiment, Device device)
     for (std::size_t i = 0; i < m_experiment.lanes.size(); ++i) {
         m_lanes.push_back(std::make_unique<Lane>(m_experiment, i, *m_task, device));
         m_work->firstProjections.push_back(m_lanes.back()->projections());
+        m_work->told.push_back(LaneState::Running);
     }
     m_task->validationBatch(0, m_work->probe);
 }
@@ -98,33 +100,45 @@ void Trainer::step() {
     ++m_step;
     StepEvent event{.step = m_step};
     event.lanes.resize(m_lanes.size());
-    std::vector<LaneStateEvent> stopped;
     for (const auto& lane : m_lanes) {
         if (lane->state() != LaneState::Running) continue;
-        if (std::string change = lane->beforeStep(m_step); !change.empty())
+        std::string change;
+        if (attempt(*lane, [&] { change = lane->beforeStep(m_step); }) && !change.empty())
             emit(CommandEvent{m_step, lane->index(), "redraw", "", std::move(change)});
     }
-    std::vector<LaneState> before;
-    for (const auto& lane : m_lanes) before.push_back(lane->state());
     std::vector<DeviceCheckEvent> checked;
     stepLanes(event.lanes, checked);
-    for (std::size_t i = 0; i < m_lanes.size(); ++i)
-        if (const Lane& lane = *m_lanes[i]; lane.state() != before[i])
-            stopped.push_back({m_step, lane.index(), lane.state(), lane.message()});
     m_work->wallSeconds += std::chrono::duration<double>(Clock::now() - start).count();
     event.wallSeconds = m_work->wallSeconds;
     emit(event);
     for (DeviceCheckEvent& check : checked) emit(std::move(check));
-    for (const LaneStateEvent& state : stopped) {
-        emit(state);
-        if (const auto saved = listCheckpoints(m_checkpointFolder); !saved.empty())
-            m_work->protectedStep = saved.back().first;
-    }
+    tellStopped();
     const auto due = [&](std::int64_t every) { return every > 0 && (m_step % every == 0 || finished()); };
     if (due(m_experiment.probes.validateEvery)) validate();
     if (due(m_experiment.probes.every)) probe();
     if (due(m_experiment.probes.snapshotEvery)) snapshots(true);
     checkpointIfDue();
+}
+
+bool Trainer::attempt(Lane& lane, const std::function<void()>& work) {
+    try {
+        work();
+        return true;
+    } catch (const std::exception& error) {
+        lane.fail(error.what());
+        return false;
+    }
+}
+
+void Trainer::tellStopped() {
+    for (const auto& lane : m_lanes) {
+        LaneState& told = m_work->told[static_cast<std::size_t>(lane->index())];
+        if (lane->state() == told) continue;
+        told = lane->state();
+        emit(LaneStateEvent{m_step, lane->index(), lane->state(), lane->message()});
+        if (const auto saved = listCheckpoints(m_checkpointFolder); !saved.empty())
+            m_work->protectedStep = saved.back().first;
+    }
 }
 
 void Trainer::stepLanes(std::vector<LaneStep>& results, std::vector<DeviceCheckEvent>& checked) {
@@ -135,11 +149,7 @@ void Trainer::stepLanes(std::vector<LaneStep>& results, std::vector<DeviceCheckE
             Lane& lane = *m_lanes[i];
             if (lane.state() != LaneState::Running) continue;
             const bool check = !m_work->checks.empty() && m_work->checks[i]->due(m_step);
-            try {
-                work(lane, check ? m_work->checks[i].get() : nullptr, results[i]);
-            } catch (const std::exception& error) {  // out of memory, say: this lane stops, the others go on
-                lane.setState(LaneState::Failed, error.what());
-            }
+            attempt(lane, [&] { work(lane, check ? m_work->checks[i].get() : nullptr, results[i]); });
         }
     };
     // On a device all lanes begin before the first is waited for, so that they run beside one another.
@@ -165,22 +175,28 @@ void Trainer::validate(std::int64_t count) {
         if (lane->state() != LaneState::Running) continue;
         ValidationEvent event{.step = m_step, .lane = lane->index()};
         const auto batches = static_cast<double>(count);
-        for (std::int64_t i = 0; i < count; ++i) {
-            m_task->validationBatch(i, m_work->validation);
-            const LaneStep result = lane->evaluate(m_work->validation);
-            event.loss += result.loss / batches;
-            event.accuracy += result.accuracy / batches;
-        }
+        const bool done = attempt(*lane, [&] {
+            for (std::int64_t i = 0; i < count; ++i) {
+                m_task->validationBatch(i, m_work->validation);
+                const LaneStep result = lane->evaluate(m_work->validation);
+                event.loss += result.loss / batches;
+                event.accuracy += result.accuracy / batches;
+            }
+        });
+        if (!done) continue;
         event.bitsPerByte = event.loss / std::numbers::ln2;
         emit(event);
     }
+    tellStopped();
 }
 
 void Trainer::probe() {
     for (const auto& lane : m_lanes) {
+        if (lane->state() == LaneState::Failed) continue;
         const auto start = Clock::now();
         ProbeEvent event{.step = m_step, .lane = lane->index()};
-        const std::vector<Projection> now = lane->projections();
+        std::vector<Projection> now;
+        if (!attempt(*lane, [&] { now = lane->projections(); })) continue;
         const std::vector<Projection>& first = m_work->firstProjections[static_cast<std::size_t>(lane->index())];
         for (std::size_t i = 0; i < now.size(); ++i)
             event.projections.push_back(
@@ -190,11 +206,17 @@ void Trainer::probe() {
         event.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
         emit(event);
     }
+    tellStopped();
 }
 
 void Trainer::snapshots(bool store) {
-    for (const auto& lane : m_lanes)
-        emit(SnapshotEvent{lane->snapshot(m_work->probe, m_experiment.probes.samples, m_step), store});
+    for (const auto& lane : m_lanes) {
+        if (lane->state() == LaneState::Failed) continue;
+        std::shared_ptr<Snapshot> taken;
+        if (attempt(*lane, [&] { taken = lane->snapshot(m_work->probe, m_experiment.probes.samples, m_step); }))
+            emit(SnapshotEvent{std::move(taken), store});
+    }
+    tellStopped();
 }
 
 void Trainer::emitLiveSnapshots() {
@@ -248,7 +270,13 @@ void Trainer::checkpointIfDue() {
 }
 
 void Trainer::saveCheckpoint() {
-    if (m_checkpointFolder.empty()) return;
+    // Whoever resumes a run of which no lane is left does so from before.
+    m_work->checkpointPending = false;
+    if (m_checkpointFolder.empty() || !anyLaneRuns()) return;
+    // What cannot be read any more is found out before a file is begun.
+    for (const auto& lane : m_lanes)
+        if (lane->state() != LaneState::Failed) attempt(*lane, [&] { std::as_const(*lane).parameters(); });
+    tellStopped();
     const std::filesystem::path path = m_checkpointFolder / checkpointName(m_step);
     // Logged first: whoever resumes from this checkpoint finds everything up to its step in the run file.
     flushListeners();
@@ -278,6 +306,7 @@ void Trainer::loadCheckpoint(const std::filesystem::path& path) {
     m_work->resumed = true;
     m_work->wallSeconds = header.wallSeconds;
     m_task->setCursor(header.cursor);
+    for (const auto& lane : m_lanes) m_work->told[static_cast<std::size_t>(lane->index())] = lane->state();
 }
 
 bool Trainer::anyLaneRuns() const {

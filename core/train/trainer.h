@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -70,6 +71,11 @@ public:
     Lane& lane(std::size_t index);
 
 private:
+    /// Whether `work` of a lane was done. What it throws (memory is short, a kernel failed, the device is gone) stops
+    /// that lane alone.
+    bool attempt(Lane& lane, const std::function<void()>& work);
+    /// Tells the listeners which lanes have stopped since.
+    void tellStopped();
     void stepLanes(std::vector<LaneStep>& results, std::vector<DeviceCheckEvent>& checked);
     void validate(std::int64_t batches);
     void probe();

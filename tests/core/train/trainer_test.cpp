@@ -225,6 +225,35 @@ TEST_F(TrainerTest, ARunWithoutALaneThatRunsIsFinished) {
     EXPECT_EQ(trainer.currentStep(), 3);
 }
 
+TEST_F(TrainerTest, AFailedLaneIsLeftAloneAndTheOthersGoOn) {
+    Trainer trainer(experiment);
+    Recorder recorder;
+    trainer.addListener(recorder);
+    trainer.setCheckpointFolder(folder.path() / "c");
+    trainer.begin();
+    trainer.step();
+    trainer.lane(1).fail("[cuda] no device");
+    trainer.emitLiveSnapshots();
+    trainer.step();
+    trainer.saveCheckpoint();
+    const auto states = recorder.all<LaneStateEvent>();
+    ASSERT_EQ(states.size(), 1u);
+    EXPECT_EQ(states[0].lane, 1);
+    EXPECT_EQ(states[0].state, LaneState::Failed);
+    EXPECT_EQ(states[0].message, "[cuda] no device");
+    EXPECT_EQ(recorder.all<SnapshotEvent>().back().snapshot->lane, 0);
+    EXPECT_TRUE(recorder.all<StepEvent>().back().lanes[0].stepped);
+    EXPECT_FALSE(trainer.finished());
+    Trainer again(experiment);
+    again.loadCheckpoint(folder.path() / "c" / checkpointName(2));
+    EXPECT_EQ(again.lane(1).state(), LaneState::Failed);
+    trainer.lane(0).fail("[cuda] no device");
+    EXPECT_TRUE(trainer.finished());
+    trainer.step();
+    trainer.saveCheckpoint();
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "c" / checkpointName(3))) << "nothing of it could go on";
+}
+
 // A listener whose disk is full for a while: training waits, nothing is lost, then goes on.
 class FullDisk : public Recorder {
 public:
