@@ -3,6 +3,7 @@
 #include "app/canvas/canvas_window.h"
 #include "app/canvas/vulkan_host.h"
 #include "viz/canvas/canvas_scene.h"
+#include "viz/interop/map_source.h"
 
 // After viz: Qt's Vulkan header switches off the prototypes that viz needs.
 #include <QLabel>
@@ -56,6 +57,10 @@ void CanvasWidget::showProblem(const QString& problem) {
     label->setTextInteractionFlags(Qt::TextSelectableByMouse);
     label->setText(tr("Maps cannot be drawn on this machine; everything else works.\n\n%1").arg(problem));
     layout()->addWidget(label);
+}
+
+void CanvasWidget::setCuda(bool wanted) {
+    if (m_window) m_window->maps().setCuda(wanted);
 }
 
 void CanvasWidget::setLanes(const QStringList& laneNames) {

@@ -27,6 +27,8 @@ public:
     explicit CanvasWidget(QWidget* parent = nullptr, const viz::DeviceOptions& options = {});
     ~CanvasWidget() override;
 
+    /// Whether the maps that are asked for from now on may be computed on the CUDA device. At first they may.
+    void setCuda(bool wanted);
     /// Names of the run's lanes; forgets all snapshots.
     void setLanes(const QStringList& laneNames);
     /// Any lane; the newest of each is kept.

@@ -34,10 +34,13 @@ VkExtent2D extentOf(QSize size) {
 CanvasWindow::CanvasWindow(VulkanHost& host) : m_host(host) {
     setSurfaceType(QSurface::VulkanSurface);
     setVulkanInstance(&host.instance());
-    m_renderer = std::make_unique<viz::CanvasRenderer>(*host.device(), VK_FORMAT_B8G8R8A8_UNORM, [this] {
+    const auto onMaps = [this] {
         QMetaObject::invokeMethod(
             this, [this] { requestFrame(2); }, Qt::QueuedConnection);
-    });
+    };
+    m_maps = std::make_shared<viz::MapSource>(*host.device());
+    m_renderer = std::make_unique<viz::CanvasRenderer>(*host.device(), VK_FORMAT_B8G8R8A8_UNORM, onMaps,
+                                                       viz::MapService::realWork(m_maps));
     m_timer.setSingleShot(true);
     m_timer.setTimerType(Qt::PreciseTimer);
     connect(&m_timer, &QTimer::timeout, this, &CanvasWindow::drawFrame);

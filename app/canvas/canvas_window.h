@@ -12,6 +12,7 @@ namespace linscope::viz {
 class CanvasRenderer;
 class CanvasScene;
 class ImGuiHost;
+class MapSource;
 class Swapchain;
 }  // namespace linscope::viz
 
@@ -30,6 +31,8 @@ public:
 
     viz::CanvasScene& scene();
     viz::ImGuiHost& imgui();
+    /// What computes the maps.
+    viz::MapSource& maps() { return *m_maps; }
     /// Asks for `frames` frames: ImGui shows what an input did one or two frames after it.
     void requestFrame(int frames = 1);
     /// The frame drawn last; one is made when there was none.
@@ -62,6 +65,7 @@ private:
     bool keyPressed(const QKeyEvent& event);
 
     VulkanHost& m_host;
+    std::shared_ptr<viz::MapSource> m_maps;
     std::unique_ptr<viz::CanvasRenderer> m_renderer;
     std::unique_ptr<viz::Swapchain> m_swapchain;
     QTimer m_timer;

@@ -95,6 +95,7 @@ void addRender(CLI::App& parent, Action& chosen) {
     app->add_option("--sample", arguments->sample, "sequence of the snapshot, from 0")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
+    addDevice(*app, arguments->device);
     app->add_option("--out", arguments->out, "the picture")->type_name("OUT.png")->required();
 }
 

@@ -35,6 +35,7 @@ struct RenderArguments {
     std::int64_t head = 0;
     std::optional<std::int64_t> step;  ///< empty: the newest snapshot
     std::int64_t sample = 0;
+    std::string device = "cpu";  ///< "auto": the CUDA device where there is one and the map has a form there
     std::string out;
 };
 

@@ -64,6 +64,7 @@ int runRender(const RenderArguments& arguments) {
               .layer = static_cast<int>(arguments.layer),
               .head = static_cast<int>(arguments.head),
               .sample = static_cast<int>(arguments.sample),
+              .device = arguments.device,
               .caption = fmt::format("{}, lane \"{}\", step {}",
                                      std::filesystem::path(arguments.runFile).filename().string(), lane, snapshot.step),
               .out = arguments.out},

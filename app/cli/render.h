@@ -11,6 +11,7 @@ namespace linscope::app {
 struct DrawRequest {
     std::string view;
     int layer = 0, head = 0, sample = 0;
+    std::string device;   ///< "cpu", "cuda" or "auto"
     std::string caption;  ///< run, lane, step
     std::string out;      ///< PNG
 };

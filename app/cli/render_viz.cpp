@@ -2,7 +2,10 @@
 
 #include "app/cli/commands.h"
 #include "app/cli/render.h"
+#include "core/base/error.h"
+#include "core/cuda/device.h"
 #include "viz/gpu/device.h"
+#include "viz/interop/map_source.h"
 #include "viz/offscreen/render.h"
 #include "viz/views/view.h"
 
@@ -21,15 +24,22 @@ bool canShow(const std::string& view, const Snapshot& snapshot) {
 }
 
 void drawView(const DrawRequest& request, const Snapshot& snapshot) {
-    const viz::ViewPicture picture =
-        viz::findView(request.view)
-            .make(snapshot, {.layer = request.layer, .head = request.head, .sample = request.sample});
+    if (request.device == "cuda") requireCuda();
+    viz::Device device;
+    viz::MapSource source(device);
+    const viz::ViewPicture picture = viz::findView(request.view)
+                                         .make(snapshot, {.layer = request.layer,
+                                                          .head = request.head,
+                                                          .sample = request.sample,
+                                                          .source = request.device == "cpu" ? nullptr : &source});
+    require(request.device != "cuda" || picture.cells, "render",
+            "--device cuda needs a view that is computed there, but this one is {}", picture.route.sentence());
     viz::RenderOptions options;
     options.caption = request.caption;
     options.metadata = {{"lane", fmt::format("{}", snapshot.lane)},
                         {"step", fmt::format("{}", snapshot.step)},
-                        {"mechanism", snapshot.mechanism}};
-    viz::Device device;
+                        {"mechanism", snapshot.mechanism},
+                        {"computed", picture.route.sentence()}};
     viz::renderToPng(device, request.out, picture, options);
 }
 

@@ -32,6 +32,7 @@ void CentralWidget::followRun() {
     if (run)
         for (const LaneRecord& lane : run->record.lanes) lanes << QString::fromStdString(lane.name);
     const int id = m_session.selection().run;
+    m_canvas->setCuda(m_session.device() != "cpu");  // maps are computed where runs are
     if (id != m_run || lanes != m_lanes) {
         m_run = id;
         m_lanes = lanes;

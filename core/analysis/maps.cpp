@@ -18,30 +18,6 @@ namespace {
 // Rows computed at a time: a band of a 65 536-token map is 16 MB.
 constexpr std::int64_t kBand = 64;
 
-HeadView headView(const Snapshot& snapshot, int layer, int head, int sample) {
-    const auto inRange = [](std::int64_t value, std::int64_t count, const char* what) {
-        require(value >= 0 && value < count, "map", "{} below {}, but got {}", what, count, value);
-    };
-    inRange(layer, static_cast<std::int64_t>(snapshot.layers.size()), "layer");
-    inRange(head, snapshot.heads, "head");
-    inRange(sample, snapshot.samples, "sample");
-    const auto size = static_cast<std::size_t>(snapshot.length * snapshot.headWidth);
-    const std::size_t offset = static_cast<std::size_t>(sample * snapshot.heads + head) * size;
-    const LayerSnapshot& values = snapshot.layers[static_cast<std::size_t>(layer)];
-    const auto part = [&](const std::vector<float>& all) {
-        require(all.size() >= offset + size, "map", "{} values of a snapshot, but it holds {}", offset + size,
-                all.size());
-        return std::span(all).subspan(offset, size);
-    };
-    return {snapshot.length,
-            snapshot.headWidth,
-            part(values.q),
-            part(values.k),
-            part(values.v),
-            snapshot.projection("E", layer, head),
-            snapshot.projection("F", layer, head)};
-}
-
 /// Rows of the maps of one head.
 class MapRows {
 public:
@@ -108,6 +84,30 @@ float pooled(float a, float b, bool isSigned) {
 
 }  // namespace
 
+HeadView headView(const Snapshot& snapshot, int layer, int head, int sample) {
+    const auto inRange = [](std::int64_t value, std::int64_t count, const char* what) {
+        require(value >= 0 && value < count, "map", "{} below {}, but got {}", what, count, value);
+    };
+    inRange(layer, static_cast<std::int64_t>(snapshot.layers.size()), "layer");
+    inRange(head, snapshot.heads, "head");
+    inRange(sample, snapshot.samples, "sample");
+    const auto size = static_cast<std::size_t>(snapshot.length * snapshot.headWidth);
+    const std::size_t offset = static_cast<std::size_t>(sample * snapshot.heads + head) * size;
+    const LayerSnapshot& values = snapshot.layers[static_cast<std::size_t>(layer)];
+    const auto part = [&](const std::vector<float>& all) {
+        require(all.size() >= offset + size, "map", "{} values of a snapshot, but it holds {}", offset + size,
+                all.size());
+        return std::span(all).subspan(offset, size);
+    };
+    return {snapshot.length,
+            snapshot.headWidth,
+            part(values.q),
+            part(values.k),
+            part(values.v),
+            snapshot.projection("E", layer, head),
+            snapshot.projection("F", layer, head)};
+}
+
 std::string_view mapName(MapKind kind) {
     switch (kind) {
         case MapKind::Exact:
@@ -164,16 +164,12 @@ std::string mapAbsence(const Snapshot& snapshot, MapKind kind) {
     return fmt::format("The mechanism \"{}\" has no token map: {}.", info.name, reason);
 }
 
-AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
+AttentionMap mapOutline(const Snapshot& snapshot, const MapRequest& request) {
     const MechanismInfo& info = findMechanism(snapshot.mechanism);
     const std::string absence = mapAbsence(snapshot, request.kind);
     require(absence.empty(), "map", "a mechanism with a {} map, but: {} Choose another map or another lane",
             mapName(request.kind), absence);
     require(request.maxSide >= 1, "map", "maxSide of at least 1, but got {}", request.maxSide);
-    const bool lifted = request.kind == MapKind::Lifted || request.kind == MapKind::Difference;
-    const MapRows source(snapshot, request.layer, request.head, request.sample, lifted);
-    const HeadView& head = source.head();
-
     AttentionMap map;
     const bool signedByOptions = info.signedMap != nullptr && info.signedMap(snapshot.options);
     map.isSigned = request.kind == MapKind::Difference ||
@@ -183,6 +179,15 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     map.colAxis = tokens                                  ? "key token"
                   : info.traits.mapAxis == MapAxis::Slots ? "slot"
                                                           : std::string(mapAxisName(info.traits.mapAxis));
+    map.pooling = "none";
+    return map;
+}
+
+AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
+    AttentionMap map = mapOutline(snapshot, request);
+    const bool lifted = request.kind == MapKind::Lifted || request.kind == MapKind::Difference;
+    const MapRows source(snapshot, request.layer, request.head, request.sample, lifted);
+    const HeadView& head = source.head();
     map.rowBlock = (head.length + request.maxSide - 1) / request.maxSide;
     const std::int64_t band = std::max(kBand / map.rowBlock, std::int64_t{1}) * map.rowBlock;
     for (std::int64_t row = 0; row < head.length; row += band) {
@@ -203,7 +208,7 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
             }
         }
     }
-    map.pooling = map.rowBlock == 1 && map.colBlock == 1 ? "none" : map.isSigned ? "abs-max" : "max";
+    if (map.rowBlock > 1 || map.colBlock > 1) map.pooling = map.isSigned ? "abs-max" : "max";
     return map;
 }
 

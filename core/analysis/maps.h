@@ -43,6 +43,8 @@ struct AttentionMap {
     std::string rowAxis, colAxis;  ///< "query token", "key token", "slot"
 };
 AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request);
+/// The answer of attentionMap() without values, sides and pooling: what its numbers and axes are.
+AttentionMap mapOutline(const Snapshot& snapshot, const MapRequest& request);
 bool hasMap(const Snapshot& snapshot, MapKind kind);
 /// Why it has none, a sentence; empty where it has one.
 std::string mapAbsence(const Snapshot& snapshot, MapKind kind);

@@ -12,6 +12,9 @@ using RowMajorMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eige
 using MatrixMap = Eigen::Map<RowMajorMatrix>;
 using ConstMatrixMap = Eigen::Map<const RowMajorMatrix>;
 
+/// One head of a snapshot. Throws Error when an index is out of range or values are missing.
+HeadView headView(const Snapshot& snapshot, int layer, int head, int sample);
+
 /// What distance and direction do to the scores of one head (core/attention/attend.h).
 struct ScoreTerms {
     bool causal = false;

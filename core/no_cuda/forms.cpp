@@ -1,3 +1,4 @@
+#include "core/analysis/device_maps.h"
 #include "core/analysis/map_tile.h"
 #include "core/attention/attend.h"
 #include "core/attention/decay_scan.h"
@@ -138,6 +139,9 @@ Variable compress(std::span<Parameter* const>, const Variable&) {
 }
 void adamwStep(Arena&, const DeviceParameters&, const OptimizerOptions&, const AdamwNumbers*, const Tensor&,
                const Tensor&, StepResult*) {
+    absent();
+}
+void attentionMap(Arena&, const Snapshot&, const MapRequest&, float*) {
     absent();
 }
 void mapTile(DeviceContext&, const MapTile&, float*) {

@@ -19,7 +19,7 @@ std::string plainToken(std::int32_t token) {
 }  // namespace
 
 CanvasModel::CanvasModel(std::function<void()> onMaps, MapService::Work work)
-    : m_tokenText(plainToken), m_service(std::move(onMaps), std::move(work)) {}
+    : m_tokenText(plainToken), m_projection(work.projection), m_service(std::move(onMaps), std::move(work)) {}
 
 void CanvasModel::setLanes(std::vector<std::string> names) {
     m_lanes = std::move(names);
@@ -112,6 +112,13 @@ bool CanvasModel::update() {
         m_colouring.setStatistics(kRanges[i], std::span(&own, maps[i] ? 1 : 0));
     }
     return true;
+}
+
+ComputedMap CanvasModel::picture(const Projection& projection) const {
+    if (m_projection) return m_projection(projection);
+    AttentionMap map;
+    map.matrix = {.rows = projection.slots, .cols = projection.length, .values = projection.values};
+    return map;
 }
 
 std::string CanvasModel::tokenAt(std::int64_t position) const {

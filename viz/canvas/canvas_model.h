@@ -49,6 +49,9 @@ public:
     std::shared_ptr<const MapSet> maps() const { return m_maps; }
     bool busy() const { return m_service.busy(); }
 
+    /// A projection of the snapshot as a picture: computed by the Work that the maps are computed by.
+    ComputedMap picture(const Projection& projection) const;
+
     /// Text of the token at a place of the sequence that the maps show.
     std::string tokenAt(std::int64_t position) const;
     std::int64_t tokenCount() const { return m_view.tokens(); }
@@ -77,6 +80,7 @@ private:
     bool m_choiceMade = false;  ///< by a person
     std::shared_ptr<const MapSet> m_maps;
     std::function<std::string(std::int32_t)> m_tokenText;
+    std::function<ComputedMap(const Projection&)> m_projection;
     LinkedView m_view;
     Colouring m_colouring;
     std::uint64_t m_revision = 0;

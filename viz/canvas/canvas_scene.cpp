@@ -120,10 +120,12 @@ void CanvasScene::drawBar(ImVec2 corner, ImVec2 size) {
     const float x = toggle.x - 16 - wideStep;
     if (x < used) return;
     drawText(list, fonts.number, {x, corner.y + 14.5F}, shown ? theme.text : theme.muted, step);
-    if (m_model.page != CanvasPage::Maps || !maps) return;
-    const bool current = maps->choice == m_model.choice();
-    std::string note = current ? fmt::format("{}  ·", maps->snapshot->mechanism) : "computing  ·";
-    const std::string whole = fmt::format("{}  ·  {}", maps->route.sentence(), note);
+    if (!shown) return;
+    const bool onMaps = m_model.page == CanvasPage::Maps;
+    const bool current = !onMaps || maps->choice == m_model.choice();
+    std::string note = current ? fmt::format("{}  ·", shown->mechanism) : "computing  ·";
+    const std::string place = onMaps ? maps->routeSentence() : m_projection.place();
+    const std::string whole = place.empty() ? note : fmt::format("{}  ·  {}", place, note);
     if (x - 8 - textWidth(fonts.text, whole) > used) note = whole;
     const float wideNote = textWidth(fonts.text, note);
     if (x - 8 - wideNote > used)

@@ -1,10 +1,13 @@
 #include "viz/canvas/map_service.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <exception>
 #include <utility>
+#include <vector>
 
 namespace linscope::viz {
 
@@ -20,11 +23,33 @@ ValueStatistics statisticsOf(const Matrix& matrix) {
     return {.values = histogramOf(matrix, kBins), .decades = histogramOf(decades, kBins)};
 }
 
-MapService::Work MapService::realWork() {
-    return {.map = [](const Snapshot& snapshot, const MapRequest& request) { return attentionMap(snapshot, request); },
-            .fidelity = [](const Snapshot& snapshot, int layer, int head,
-                           int sample) { return headFidelity(snapshot, layer, head, sample); },
-            .has = [](const Snapshot& snapshot, MapKind kind) { return hasMap(snapshot, kind); }};
+std::string MapSet::routeSentence() const {
+    std::vector<std::pair<std::string, std::string>> told;  // a sentence, and the names of its maps
+    for (int index = 0; index < kMapCount; ++index) {
+        if (!maps[index]) continue;
+        const std::string sentence = routes[index].sentence(), name(mapName(kMapKinds[index]));
+        const auto known = std::ranges::find(told, sentence, [](const auto& one) { return one.first; });
+        if (known == told.end())
+            told.emplace_back(sentence, name);
+        else
+            known->second += ", " + name;
+    }
+    if (told.size() == 1) return told.front().first;
+    std::string all;
+    for (const auto& [sentence, names] : told) all += fmt::format("{}{}: {}", all.empty() ? "" : "; ", names, sentence);
+    return all;
+}
+
+MapService::Work MapService::realWork(std::shared_ptr<MapSource> source) {
+    Work work{
+        .map = [](const Snapshot& snapshot, const MapRequest& request) { return attentionMap(snapshot, request); },
+        .fidelity = [](const Snapshot& snapshot, int layer, int head,
+                       int sample) { return headFidelity(snapshot, layer, head, sample); },
+        .has = [](const Snapshot& snapshot, MapKind kind) { return hasMap(snapshot, kind); }};
+    if (source == nullptr) return work;
+    work.map = [source](const Snapshot& snapshot, const MapRequest& request) { return source->map(snapshot, request); };
+    work.projection = [source](const Projection& projection) { return source->projection(projection); };
+    return work;
 }
 
 MapService::MapService(std::function<void()> onAnswer, Work work)
@@ -95,10 +120,13 @@ void MapService::compute(const Job& job) {
         for (int index = 0; index < kMapCount; ++index) {
             if (superseded(job.choice)) return;
             if (!m_work.has(snapshot, kMapKinds[index])) continue;
-            set.maps[index] = std::make_shared<const AttentionMap>(m_work.map(snapshot, {.kind = kMapKinds[index],
-                                                                                         .layer = job.choice.layer,
-                                                                                         .head = job.choice.head,
-                                                                                         .sample = job.choice.sample}));
+            ComputedMap computed = m_work.map(snapshot, {.kind = kMapKinds[index],
+                                                         .layer = job.choice.layer,
+                                                         .head = job.choice.head,
+                                                         .sample = job.choice.sample});
+            set.maps[index] = std::make_shared<const AttentionMap>(std::move(computed.map));
+            set.routes[index] = std::move(computed.route);
+            set.cells[index] = std::move(computed.cells);
             set.statistics[index] = statisticsOf(set.maps[index]->matrix);
         }
     } catch (const std::exception& error) {

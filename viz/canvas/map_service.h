@@ -11,7 +11,7 @@
 
 #include "core/analysis/maps.h"
 #include "viz/heatmap/histogram.h"
-#include "viz/interop/map_route.h"
+#include "viz/interop/map_source.h"
 
 namespace linscope::viz {
 
@@ -36,12 +36,16 @@ ValueStatistics statisticsOf(const Matrix& matrix);
 struct MapSet {
     HeadChoice choice;
     std::shared_ptr<const Snapshot> snapshot;
-    std::array<std::shared_ptr<const AttentionMap>, kMapCount> maps;  ///< by kMapKinds; null: there is no such map
-    std::array<ValueStatistics, kMapCount> statistics;                ///< of the maps that are there
-    std::optional<HeadFidelity> fidelity;                             ///< comes in a second answer, after the maps
-    std::string problem;                                              ///< why maps or fidelity could not be computed
-    MapRoute route{};                                                 ///< where they were computed, and what that costs
-    double milliseconds = 0;                                          ///< what the maps cost
+    std::array<std::shared_ptr<const AttentionMap>, kMapCount> maps;     ///< by kMapKinds; null: there is no such map
+    std::array<ValueStatistics, kMapCount> statistics;                   ///< of the maps that are there
+    std::optional<HeadFidelity> fidelity;                                ///< comes in a second answer, after the maps
+    std::string problem;                                                 ///< why maps or fidelity could not be computed
+    std::array<MapRoute, kMapCount> routes{};                            ///< where they were computed, what that costs
+    std::array<std::shared_ptr<const DeviceMatrix>, kMapCount> cells{};  ///< what they are drawn from; null: the maps
+    double milliseconds = 0;                                             ///< what the maps cost
+
+    /// MapRoute::sentence() of all maps, or where they differ of each: "exact: …; lifted, difference: …".
+    std::string routeSentence() const;
 };
 
 /// Computes maps on a thread of its own. The newest request wins: one that waits is replaced; one in
@@ -51,11 +55,14 @@ class MapService {
 public:
     /// What is computed; exchangeable for tests.
     struct Work {
-        std::function<AttentionMap(const Snapshot&, const MapRequest&)> map;
+        std::function<ComputedMap(const Snapshot&, const MapRequest&)> map;
         std::function<HeadFidelity(const Snapshot&, int layer, int head, int sample)> fidelity;
         std::function<bool(const Snapshot&, MapKind)> has;
+        /// On the thread that draws; empty: drawn from the processor's memory.
+        std::function<ComputedMap(const Projection&)> projection = {};
     };
-    static Work realWork();
+    /// With a source it computes the maps, else the processor does.
+    static Work realWork(std::shared_ptr<MapSource> source = nullptr);
 
     /// `onAnswer` is called on the service's thread when take() has something new.
     explicit MapService(std::function<void()> onAnswer, Work work = realWork());

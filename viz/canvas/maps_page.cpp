@@ -42,7 +42,7 @@ void MapsPage::takeMaps() {
         // The second answer of one step (its fidelity) brings copies of the same maps.
         if (m_panes[index]->matrix() == &map.matrix) continue;
         m_panes[index]->setMatrix(std::shared_ptr<const Matrix>(set, &map.matrix),
-                                  map.isSigned ? Pooling::AbsMax : Pooling::Max);
+                                  map.isSigned ? Pooling::AbsMax : Pooling::Max, set->cells[index]);
     }
 }
 

@@ -20,14 +20,20 @@ CameraAxis deviceAxis(const PaneAxis& axis, double scale) {
 MatrixPane::MatrixPane(HeatmapRenderer& renderer, const ImGuiHost& host, Backdrop& backdrop)
     : m_host(host), m_backdrop(backdrop), m_heatmap(renderer) {}
 
-void MatrixPane::setMatrix(std::shared_ptr<const Matrix> matrix, Pooling pooling) {
-    m_heatmap.setMatrix(matrix, pooling);
+void MatrixPane::setMatrix(std::shared_ptr<const Matrix> matrix, Pooling pooling,
+                           std::shared_ptr<const DeviceMatrix> cells) {
+    if (cells)
+        m_heatmap.setCells(cells->cells(), cells->rows(), cells->cols(), pooling);
+    else
+        m_heatmap.setMatrix(matrix, pooling);
+    m_cells = std::move(cells);
     m_matrix = std::move(matrix);
     m_pooling = pooling;
 }
 
 void MatrixPane::clear() {
     m_matrix.reset();
+    m_cells.reset();
 }
 
 ImVec2 MatrixPane::plotSize(ImVec2 card) {

@@ -10,6 +10,7 @@
 #include "viz/canvas/backdrop.h"
 #include "viz/heatmap/heatmap_renderer.h"
 #include "viz/imgui/imgui_host.h"
+#include "viz/interop/device_matrix.h"
 
 namespace linscope::viz {
 
@@ -52,7 +53,9 @@ public:
     MatrixPane(const MatrixPane&) = delete;
     MatrixPane& operator=(const MatrixPane&) = delete;
 
-    void setMatrix(std::shared_ptr<const Matrix> matrix, Pooling pooling);
+    /// With `cells`, which hold the same numbers, the picture is drawn from them.
+    void setMatrix(std::shared_ptr<const Matrix> matrix, Pooling pooling,
+                   std::shared_ptr<const DeviceMatrix> cells = nullptr);
     void clear();
     bool empty() const { return !m_matrix; }
     const Matrix* matrix() const { return m_matrix.get(); }
@@ -83,6 +86,7 @@ private:
     Backdrop& m_backdrop;
     HeatmapPane m_heatmap;
     std::shared_ptr<const Matrix> m_matrix;
+    std::shared_ptr<const DeviceMatrix> m_cells;  // kept, so that nobody writes what is drawn
     Pooling m_pooling = Pooling::Max;
     ImVec2 m_corner{}, m_size{};  ///< of the plot, logical pixels
     bool m_barBelow = false;

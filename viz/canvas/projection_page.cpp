@@ -35,6 +35,7 @@ void ProjectionPage::take() {
     m_choice = choice;
     m_count = 0;
     m_absent.clear();
+    m_place.clear();
     if (!snapshot) {
         m_absent = m_model.absence(MapKind::Exact);
         return;
@@ -51,10 +52,11 @@ void ProjectionPage::take() {
         if (!projection) continue;
         Shown& shown = m_shown[static_cast<std::size_t>(m_count++)];
         shown.label = projection->label();
-        shown.matrix = std::make_shared<const Matrix>(
-            Matrix{.rows = projection->slots, .cols = projection->length, .values = projection->values});
+        ComputedMap picture = m_model.picture(*projection);
+        shown.matrix = std::make_shared<const Matrix>(std::move(picture.map.matrix));
         shown.statistics = statisticsOf(*shown.matrix);
-        shown.pane->setMatrix(shown.matrix, Pooling::AbsMax);
+        shown.pane->setMatrix(shown.matrix, Pooling::AbsMax, std::move(picture.cells));
+        m_place = picture.cells ? "written by CUDA where it is drawn" : "drawn from the processor's memory";
         statistics.push_back(&shown.statistics);
     }
     m_model.colouring().setStatistics(RangeOf::Projections, statistics);

@@ -20,6 +20,8 @@ public:
     void recordInto(VkCommandBuffer commands);
     void fit() { m_fitted = true; }
     void zoom(double factor);
+    /// Where the pictures lie, for people; empty without one.
+    const std::string& place() const { return m_place; }
 
 private:
     struct Shown {
@@ -37,7 +39,7 @@ private:
     const ImGuiHost& m_host;
     CanvasModel& m_model;
     std::array<Shown, 2> m_shown;
-    std::string m_absent;
+    std::string m_absent, m_place;
     int m_count = 0;
     std::shared_ptr<const Snapshot> m_snapshot;
     HeadChoice m_choice;

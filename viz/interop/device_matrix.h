@@ -18,8 +18,8 @@ namespace linscope::viz {
 ///     cuda::mapTile(context, tile, cells);  // or the processor writes there, on MapPath::Processor
 ///     matrix.endWriting();                      // frames submitted from here on show it
 ///
-/// Used by the thread that submits frames, and not between the recording of a frame and its submission. On
-/// MapPath::Shared no call waits: device and CUDA wait for each other on a timeline.
+/// Used by one thread at a time, and not between the recording of a frame that draws these cells and its submission.
+/// On MapPath::Shared no call waits: device and CUDA wait for each other on a timeline.
 class DeviceMatrix {
 public:
     /// `context` computes, and must outlive this; not needed for MapPath::Processor. Throws Error when memory is short

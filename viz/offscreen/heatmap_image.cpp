@@ -47,7 +47,13 @@ RgbaImage drawHeatmaps(Device& device, int width, int height, const std::vector<
     OffscreenTarget target(device, width, height);
     HeatmapRenderer renderer(device, target.renderPass(), target.format(), 1);
     std::vector<HeatmapPane> drawn;
-    for (const OffscreenPane& pane : panes) drawn.emplace_back(renderer).setMatrix(pane.matrix, pane.pooling);
+    for (const OffscreenPane& pane : panes) {
+        HeatmapPane& one = drawn.emplace_back(renderer);
+        if (pane.cells)
+            one.setCells(pane.cells->cells(), pane.cells->rows(), pane.cells->cols(), pane.pooling);
+        else
+            one.setMatrix(pane.matrix, pane.pooling);
+    }
     renderer.beginFrame();
     return target.draw(clear, [&](VkCommandBuffer commands) {
         for (std::size_t i = 0; i < panes.size(); ++i)

@@ -5,6 +5,7 @@
 
 #include "viz/gpu/device.h"
 #include "viz/heatmap/heatmap_renderer.h"
+#include "viz/interop/device_matrix.h"
 #include "viz/offscreen/png.h"
 
 namespace linscope::viz {
@@ -32,6 +33,7 @@ private:
 /// One pane of an off-screen picture.
 struct OffscreenPane {
     std::shared_ptr<const Matrix> matrix;
+    std::shared_ptr<const DeviceMatrix> cells;  ///< drawn in the matrix's place
     Pooling pooling = Pooling::Max;
     HeatmapCamera camera;
     PixelRect viewport;

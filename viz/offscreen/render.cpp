@@ -133,6 +133,7 @@ private:
         const Matrix& matrix = *m_picture.matrix;
         OffscreenPane pane;
         pane.matrix = m_picture.matrix;
+        pane.cells = m_picture.cells;
         pane.pooling = m_picture.pooling;
         pane.viewport = {float(m_left), float(m_top), float(m_width), float(m_height)};
         pane.camera.fit(matrix.rows, matrix.cols, pane.viewport, false);

@@ -16,12 +16,17 @@ const ViewInfo& findView(std::string_view name) {
 }
 
 ViewPicture mapPicture(const Snapshot& snapshot, MapKind kind, const ViewSelection& selection) {
-    AttentionMap map = attentionMap(snapshot, {.kind = kind,
-                                               .layer = selection.layer,
-                                               .head = selection.head,
-                                               .sample = selection.sample,
-                                               .maxSide = selection.maxSide});
+    const MapRequest request{.kind = kind,
+                             .layer = selection.layer,
+                             .head = selection.head,
+                             .sample = selection.sample,
+                             .maxSide = selection.maxSide};
+    ComputedMap computed =
+        selection.source ? selection.source->map(snapshot, request) : ComputedMap(attentionMap(snapshot, request));
+    AttentionMap& map = computed.map;
     ViewPicture picture;
+    picture.cells = std::move(computed.cells);
+    picture.route = std::move(computed.route);
     picture.detail = fmt::format("{}, layer {}, head {}, sample {}", snapshot.mechanism, selection.layer,
                                  selection.head, selection.sample);
     picture.rowAxis = std::move(map.rowAxis);

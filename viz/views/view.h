@@ -11,6 +11,7 @@
 #include "core/train/snapshot.h"
 #include "viz/heatmap/pooling.h"
 #include "viz/heatmap/value_scale.h"
+#include "viz/interop/map_source.h"
 
 namespace linscope::viz {
 
@@ -19,11 +20,15 @@ struct ViewSelection {
     int layer = 0, head = 0, sample = 0;
     std::string projection = "E";  ///< "E" or "F", for views of projections
     std::int64_t maxSide = 4096;   ///< larger maps are pooled to at most this many rows and columns
+    MapSource* source = nullptr;   ///< what computes; null: the processor
 };
 
 /// A matrix and all that is needed to draw it rightly.
 struct ViewPicture {
     std::shared_ptr<const Matrix> matrix;
+    std::shared_ptr<const DeviceMatrix>
+        cells;                                ///< the same numbers where they are drawn from; null: the matrix is drawn
+    MapRoute route;                           ///< where it was computed
     std::string title;                        ///< "Lifted map L = P̄F"
     std::string detail;                       ///< "layer 0, head 2, sample 0"
     std::string rowAxis, colAxis;             ///< "query token", "key token", "slot"

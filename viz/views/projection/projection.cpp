@@ -34,7 +34,14 @@ ViewPicture make(const Snapshot& snapshot, const ViewSelection& selection) {
     require(selection.maxSide >= 1, "view projection", "maxSide must be at least 1, but it is {}", selection.maxSide);
     const std::int64_t block = (found->length + selection.maxSide - 1) / selection.maxSide;
     ViewPicture picture;
-    picture.matrix = std::make_shared<const Matrix>(poolColumns(*found, block));
+    if (selection.source && block == 1) {
+        ComputedMap whole = selection.source->projection(*found);
+        picture.matrix = std::make_shared<const Matrix>(std::move(whole.map.matrix));
+        picture.cells = std::move(whole.cells);
+        picture.route = std::move(whole.route);
+    } else {
+        picture.matrix = std::make_shared<const Matrix>(poolColumns(*found, block));
+    }
     picture.title = "Projection " + found->name;
     picture.detail = owner(*found);
     picture.rowAxis = "slot";

@@ -1,0 +1,106 @@
+#include "core/cuda/device.h"
+#include "tests/app/canvas/canvas_pictures.h"
+#include "tests/viz/interop_pictures.h"
+#include "viz/offscreen/render.h"
+#include "viz/views/view.h"
+
+namespace linscope::viz {
+namespace {
+
+/// The whole way: a snapshot, maps that CUDA computes, and the pixels, beside those of the processor's maps.
+class MapSourceCudaTest : public VulkanTest {
+protected:
+    void SetUp() override {
+        if (!cudaAvailable()) GTEST_SKIP() << "needs a CUDA device";
+        VulkanTest::SetUp();
+    }
+    MapRoute ownRoute() { return chooseRoute(device().uuid(), device().deviceExtensions(), computingDevice()); }
+
+    void comparesCanvas(const MapRoute& route) {
+        const auto source = std::make_shared<MapSource>(device());
+        source->setRoute(route);
+        for (const CanvasPage page : {CanvasPage::Maps, CanvasPage::Projection}) {
+            const CanvasPicture picture = canvasPicture(device(), MapService::realWork(source), page);
+            const RgbaImage wanted = canvasPicture(device(), MapService::realWork(), page).image;
+            EXPECT_EQ(picture.route, route.sentence());
+            // A rounding may turn the last digit beside a colour bar; another head is another picture.
+            EXPECT_LT(shareOfOtherPixels(picture.image, wanted), 0.001);
+        }
+        const auto head = [&](int index) {
+            return canvasPicture(device(), MapService::realWork(source), CanvasPage::Maps, index).image;
+        };
+        EXPECT_GT(shareOfOtherPixels(head(1), head(0)), 0.02);
+    }
+};
+
+TEST_F(MapSourceCudaTest, TheCanvasShowsTheProcessorsPictureWithoutACopy) {
+    if (ownRoute().path != MapPath::Shared) GTEST_SKIP() << device().name() << ": " << ownRoute().sentence();
+    comparesCanvas(ownRoute());
+}
+
+TEST_F(MapSourceCudaTest, TheCanvasShowsTheProcessorsPictureByOneStagedCopy) {
+    comparesCanvas({MapPath::Staged, "asked for"});
+}
+
+TEST_F(MapSourceCudaTest, EveryViewIsTheProcessorsFigure) {
+    const auto snapshot = test::syntheticSnapshot({.length = 128, .slots = 16, .heads = 2, .headWidth = 32});
+    MapSource source(device());
+    for (const ViewInfo& view : views()) {
+        const ViewPicture here = view.make(*snapshot, {.layer = 1, .head = 1, .sample = 1});
+        const ViewPicture there = view.make(*snapshot, {.layer = 1, .head = 1, .sample = 1, .source = &source});
+        EXPECT_EQ(there.rowAxis, here.rowAxis);
+        EXPECT_EQ(there.colAxis, here.colAxis);
+        EXPECT_EQ(there.pooled, here.pooled);
+        EXPECT_EQ(there.cells != nullptr, view.name != "projection" || ownRoute().path == MapPath::Shared) << view.name;
+        ASSERT_EQ(there.matrix->values.size(), here.matrix->values.size()) << view.name;
+        for (std::size_t i = 0; i < here.matrix->values.size(); ++i)
+            ASSERT_NEAR(there.matrix->values[i], here.matrix->values[i], 1e-5F) << view.name << ", cell " << i;
+        EXPECT_LT(shareOfOtherPixels(renderFigure(device(), there, {}), renderFigure(device(), here, {})), 0.001)
+            << view.name;
+    }
+}
+
+// What has no form on the device is computed by the processor, and says so.
+TEST_F(MapSourceCudaTest, OtherMapsFallBackWithTheReason) {
+    Snapshot snapshot = *test::syntheticSnapshot({.length = 64, .slots = 0, .heads = 2, .headWidth = 32});
+    MapSource source(device());
+    EXPECT_EQ(source.map(snapshot, {.kind = MapKind::Exact}).route.path, ownRoute().path);
+    snapshot.position = Position::Alibi;
+    const ComputedMap biased = source.map(snapshot, {.kind = MapKind::Exact});
+    EXPECT_EQ(biased.route.sentence(), "computed on the processor: scores with a bias have no form on the device");
+    EXPECT_EQ(biased.cells, nullptr);
+    snapshot.position = Position::None;
+    const ComputedMap pooled = source.map(snapshot, {.kind = MapKind::Exact, .maxSide = 16});
+    EXPECT_EQ(pooled.route.sentence(), "computed on the processor: more than 16 tokens are pooled");
+    source.setCuda(false);
+    EXPECT_EQ(source.map(snapshot, {.kind = MapKind::Exact}).route.sentence(), "computed on the processor");
+}
+
+// A picture may be shown when its source is gone, and cells that somebody holds are not written again.
+TEST_F(MapSourceCudaTest, PicturesKeepTheirCells) {
+    const auto snapshot = test::syntheticSnapshot({.length = 64, .slots = 16, .heads = 2, .headWidth = 32});
+    auto source = std::make_unique<MapSource>(device());
+    const auto cells = [&](int head) { return source->map(*snapshot, {.kind = MapKind::Exact, .head = head}).cells; };
+    auto first = cells(0);
+    const auto second = cells(1);
+    ASSERT_NE(first, nullptr);
+    EXPECT_NE(first, second);
+    const DeviceMatrix* const freed = first.get();
+    first.reset();
+    EXPECT_EQ(cells(0).get(), freed);
+    source.reset();
+    const OffscreenPane pane = [&] {
+        OffscreenPane one = wholePane(64, 64);
+        one.cells = second;
+        one.style = pictureStyle(0.5F);
+        return one;
+    }();
+    const auto wanted =
+        std::make_shared<const Matrix>(attentionMap(*snapshot, {.kind = MapKind::Exact, .head = 1}).matrix);
+    EXPECT_LE(greatestDifference(drawHeatmaps(device(), kWidth, kHeight, {pane}),
+                                 pictureOf(device(), wanted, Pooling::Max, 0.5F)),
+              1);
+}
+
+}  // namespace
+}  // namespace linscope::viz
