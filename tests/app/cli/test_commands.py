@@ -179,6 +179,18 @@ class Render(CliTest):
                 self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n")
                 self.assertGreater(len(data), 2000)
 
+    def test_the_device_is_chosen_and_a_picture_tells_it(self):
+        run = self.train()
+        picture = self.path("a.png")
+        self.ok("render", run, "--view", "lifted", "--out", picture)
+        self.assertIn(b"computed on the processor", picture.read_bytes())
+        self.ok("render", run, "--view", "lifted", "--device", "auto", "--out", picture)
+        if shutil.which("nvidia-smi"):
+            self.assertRegex(picture.read_bytes(), b"maps reach the screen without a copy|one staged copy: ")
+        else:
+            self.assertIn(b"computed on the processor: there is no CUDA device", picture.read_bytes())
+            self.assertIn("[cuda]", self.fails("render", run, "--view", "lifted", "--device", "cuda", "--out", picture))
+
     def test_step_head_and_lane_are_chosen_and_checked(self):
         run = self.train()
         self.ok("render", run, "--view", "exact", "--lane", 1, "--head", 1, "--step", 5, "--out", self.path("a.png"))
