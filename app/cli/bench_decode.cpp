@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/cli/bench_setup.h"
+#include "app/cli/bench_timing.h"
 #include "app/cli/commands.h"
 #include "app/cli/json_text.h"
 #include "app/cli/progress.h"

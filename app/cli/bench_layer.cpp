@@ -1,12 +1,9 @@
 #include "app/cli/bench_layer.h"
 
 #include <array>
-#include <chrono>
-#include <functional>
 #include <memory>
-#include <vector>
 
-#include "app/cli/bench_setup.h"
+#include "app/cli/bench_timing.h"
 #include "core/autograd/tape.h"
 #include "core/base/random.h"
 #include "core/cuda/rounded.h"
@@ -15,16 +12,7 @@
 namespace linscope::app {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-// A median is over at least so many rounds and so much time, which outlasts what else the machine does at a moment.
-constexpr std::size_t kRounds = 15;
-constexpr double kSeconds = 1;
 constexpr std::size_t kDrawn = 1 << 20;  // numbers; then they repeat, since the time does not depend on them
-
-double secondsSince(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Standard normal, where the layer computes and in the type that it reads there.
 Tensor normal(Arena& arena, const Shape& shape, DType type, std::string_view name) {
@@ -71,8 +59,6 @@ public:
         const auto leaf = [&](std::size_t i) { return tape.leaf(m_inputs[i], m_gradients[i]); };
         tape.backward(m_mechanism->forward({.q = leaf(0), .k = leaf(1), .v = leaf(2)}), m_upstream);
     }
-    /// Between rounds, once the first is done: blocks become one.
-    void settle() { m_arena.reset(); }
 
 private:
     ParameterStore m_parameters;
@@ -83,42 +69,12 @@ private:
     Tensor m_upstream;
 };
 
-double medianOf(const std::function<double()>& round, double mostSeconds) {
-    const auto begin = Clock::now();
-    std::vector<double> times;
-    for (;;) {
-        times.push_back(round());
-        const double spent = secondsSince(begin);
-        if (spent > mostSeconds || (times.size() >= kRounds && spent > kSeconds)) return median(times);
-    }
-}
-
 }  // namespace
 
 double layerMilliseconds(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes,
                          std::int64_t batch, double mostSeconds, DeviceContext* device) {
     LayerRound layer(info, options, sizes, batch, device);
-    layer();
-    if (device == nullptr)
-        return medianOf(
-            [&] {
-                const auto start = Clock::now();
-                layer();
-                return secondsSince(start) * 1e3;
-            },
-            mostSeconds);
-    device->wait();
-    layer.settle();
-    layer();  // where its memory is from now on
-    const auto graph = device->capture([&] { layer(); });
-    return medianOf(
-        [&] {
-            device->startClock();
-            device->replay(*graph);
-            device->stopClock();
-            return device->milliseconds();
-        },
-        mostSeconds);
+    return medianMilliseconds([&] { layer(); }, mostSeconds, device);
 }
 
 }  // namespace linscope::app

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/cli/bench_layer.h"
+#include "app/cli/bench_timing.h"
 #include "app/cli/commands.h"
 #include "app/cli/json_text.h"
 #include "app/cli/progress.h"
@@ -38,13 +39,6 @@ double exponent(const std::vector<Point>& points) {
     }
     const auto n = static_cast<double>(points.size());
     return n < 2 ? std::numeric_limits<double>::quiet_NaN() : (n * xy - x * y) / (n * xx - x * x);
-}
-
-std::unique_ptr<DeviceContext> makeDevice(const std::string& precision) {
-    requireCuda();
-    auto device = std::make_unique<DeviceContext>();
-    device->setPrecision(precisionOf(precision));
-    return device;
 }
 
 Curve measure(const MechanismInfo& info, bool causal, const BenchLengthArguments& arguments, DeviceContext* device,
@@ -95,8 +89,7 @@ Json jsonOf(const Curve& curve) {
 int runBenchLength(const BenchLengthArguments& arguments) {
     require(arguments.width % arguments.heads == 0, "bench", "heads must divide width, but width is {} and heads {}",
             arguments.width, arguments.heads);
-    const bool onDevice = arguments.device == "cuda" || (arguments.device == "auto" && cudaAvailable());
-    const std::unique_ptr<DeviceContext> device = onDevice ? makeDevice(arguments.precision) : nullptr;
+    const std::unique_ptr<DeviceContext> device = benchDevice(arguments.device, arguments.precision);
     std::vector<Curve> curves;
     ProgressLine progress;
     for (const MechanismInfo& info : mechanisms()) {

@@ -75,11 +75,4 @@ position = "learned"
     return Experiment::fromToml(toml, "bench");
 }
 
-double median(std::vector<double> values) {
-    require(!values.empty(), "bench", "at least one measurement was required, but there is none");
-    std::sort(values.begin(), values.end());
-    const std::size_t middle = values.size() / 2;
-    return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 }  // namespace linscope::app

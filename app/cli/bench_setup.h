@@ -35,7 +35,4 @@ struct BenchShape {
 Experiment benchExperiment(const BenchShape& shape, const std::filesystem::path& folder,
                            const std::vector<std::string>& mechanisms = {"full", "linformer"});
 
-/// Middle value; of an even number, the mean of the two in the middle. `values` must not be empty.
-double median(std::vector<double> values);
-
 }  // namespace linscope::app
