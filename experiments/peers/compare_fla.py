@@ -24,6 +24,8 @@ def ours(lengths, batch, heads, width):
                ",".join(map(str, lengths)), "--batch", batch, "--heads", heads, "--width", heads * width, "--json"]
     report = subprocess.run([str(part) for part in command], check=True, stdout=subprocess.PIPE, text=True).stdout
     curve = next(c for c in json.loads(report)["curves"] if c["form"] == "causal")
+    if curve["note"]:
+        raise SystemExit(f"linscope: {curve['note']}")
     return {point["length"]: point["ms"] for point in curve["points"]}
 
 
