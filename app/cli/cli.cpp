@@ -233,6 +233,24 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     addPrecision(*lengthApp, length->precision);
     addJson(*lengthApp, length->json);
 
+    std::shared_ptr<BenchLinformerTableArguments> table;
+    CLI::App* tableApp =
+        command(*bench, chosen, "linformer-table",
+                "time and memory that Linformer saves, as its paper's Table 3 has them", table, runBenchLinformerTable);
+    tableApp->add_option("--lengths", table->lengths, "as 512,1024,2048")->delimiter(',')->check(CLI::PositiveNumber);
+    tableApp->add_option("--slots", table->slots, "k, as 128,256,512")->delimiter(',')->check(CLI::PositiveNumber);
+    tableApp->add_option("--width", table->width)->check(CLI::PositiveNumber)->capture_default_str();
+    tableApp->add_option("--heads", table->heads)->check(CLI::PositiveNumber)->capture_default_str();
+    tableApp->add_option("--tokens", table->tokens, "of a batch, shared out to sequences of each length")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    tableApp->add_option("--seconds", table->seconds, "at most, about, for one cell")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    addDevice(*tableApp, table->device);
+    addPrecision(*tableApp, table->precision);
+    addJson(*tableApp, table->json);
+
     std::shared_ptr<BenchCanvasArguments> canvas;
     addJson(*command(*bench, chosen, "canvas", "frame times of the canvas", canvas,
                      [&hooks](const BenchCanvasArguments& arguments) {

@@ -114,6 +114,16 @@ struct BenchLengthArguments {
     bool json = false;
 };
 
+struct BenchLinformerTableArguments {
+    std::vector<std::int64_t> lengths{512, 1024, 2048, 4096, 8192, 16'384, 32'768, 65'536};
+    std::vector<std::int64_t> slots{128, 256, 512, 1024, 2048};
+    std::int64_t width = 256, heads = 4;
+    std::int64_t tokens = 8192;  ///< of a batch, whose sequences are as many as that takes
+    double seconds = 20;         ///< at most, about, for one cell
+    std::string device = "auto", precision = "fp32";
+    bool json = false;
+};
+
 struct BenchCanvasArguments {
     bool json = false;
 };
@@ -135,6 +145,7 @@ int runBenchTrainStep(const BenchTrainStepArguments& arguments);
 int runBenchProbes(const BenchProbesArguments& arguments);
 int runBenchDecode(const BenchDecodeArguments& arguments);
 int runBenchLength(const BenchLengthArguments& arguments);
+int runBenchLinformerTable(const BenchLinformerTableArguments& arguments);
 int runBenchCanvas(const BenchCanvasArguments& arguments, const MeasureCanvas& measure);
 int runBenchStart(const BenchStartArguments& arguments, const MeasureStart& measure);
 

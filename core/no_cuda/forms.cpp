@@ -12,6 +12,7 @@
 #include "core/attention/linformer_causal/slot_attend.h"
 #include "core/attention/nystrom/landmark_inverse.h"
 #include "core/attention/reformer/chunk_attend.h"
+#include "core/attention/whole_map.h"
 #include "core/no_cuda/absent.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/elementwise.h"
@@ -70,6 +71,9 @@ Variable shortConvolution(const Variable&, const Variable&, const ConvolutionRea
     absent();
 }
 Variable attend(const Variable&, const Variable&, const Variable&, const AttendOptions&) {
+    absent();
+}
+void wholeMapAttention(const Variable&, const Variable&, const Variable&, const Variable&) {
     absent();
 }
 Variable featureAttention(const FeatureMap&, const Variable&, const Variable&, const Variable&,

@@ -113,6 +113,19 @@ class Generate(CliTest):
             self.assertTrue(0.5 < curve["exponent"] < 1.5, curve)
         self.assertIn("window", self.fails("bench", "length", "--mechanism", "windw"))
 
+    def test_bench_linformer_table_compares_with_naive_and_fused_attention(self):
+        arguments = ("bench", "linformer-table", "--device", "cpu", "--lengths", "64,512", "--slots", "16,128", "--width", 64,
+                     "--tokens", 1024, "--seconds", 2)
+        short, long = json.loads(self.ok(*arguments, "--json"))["rows"]
+        self.assertEqual([(row["length"], row["batch"]) for row in (short, long)], [(64, 16), (512, 2)])
+        self.assertIn("not below", short["linformer"][1]["note"])
+        # Maps of as many tokens in all are eight times as large, and nothing else grows.
+        maps = 2 * 4 * 4 * 512 * 1024 / 2**20
+        self.assertGreater(long["naive"]["mib"], maps)
+        self.assertAlmostEqual(long["fused"]["mib"], short["fused"]["mib"], delta=0.1)
+        self.assertGreater(long["naive"]["ms"], long["linformer"][0]["ms"])
+        self.assertIn("time saved over naive attention", self.ok(*arguments))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -9,7 +9,9 @@
 #include "core/attention/position.h"
 #include "core/attention/proof_case.h"
 #include "core/attention/softmax_attention.h"
+#include "core/attention/whole_map.h"
 #include "core/autograd/tape.h"
+#include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
 #include "core/ops/elementwise.h"
@@ -175,6 +177,30 @@ TEST(Attend, AWindowOfOneIsOneself) {
         return attend(q, k, v, options);
     });
     EXPECT_LT(relativeError(result.o, values), 1e-15);
+}
+
+TEST(WholeMap, IsExactAttention) {
+    Random random(3, "whole map");
+    Arena arena;
+    Tape tape(arena, false);
+    const Shape shape{2, 37, 3, 8};
+    const auto drawn = [&] {
+        const Tensor x = arena.tensor(shape);
+        for (float& value : x.span<float>()) value = static_cast<float>(2 * random.normal());
+        return tape.constant(x);
+    };
+    const Variable q = drawn(), k = drawn(), v = drawn();
+    const Variable o = wholeMapAttention(q, k, v), wanted = attend(q, k, v, {});
+    ASSERT_EQ(o.shape(), shape);
+    for (std::size_t i = 0; i < o.value().span<float>().size(); ++i)
+        ASSERT_NEAR(o.value().span<float>()[i], wanted.value().span<float>()[i], 1e-5);
+}
+
+TEST(WholeMap, HasNoGradient) {
+    Arena arena;
+    Tape tape(arena);
+    const Variable x = tape.constant(arena.zeros({1, 2, 1, 4}));
+    EXPECT_THROW(wholeMapAttention(x, x, x), Error);
 }
 
 }  // namespace
