@@ -47,15 +47,18 @@ Variable Tape::leaf(const Tensor& value, const Tensor& gradient) {
 
 void Tape::backward(const Variable& output, const Tensor& seed) {
     require(m_recording, "backward", "a recording tape, but this one does not record");
+    require(seed.empty() || (seed.shape() == output.shape() && seed.type() == output.type() &&
+                             seed.onDevice() == output.value().onDevice()),
+            "backward", "a gradient {} of the output's type and place, but got {}", output.shape().text(),
+            seed.shape().text());
     const auto sink = output.gradientSink();
     if (DeviceContext* device = m_arena.context(); device != nullptr) {
         const auto bytes = static_cast<std::size_t>(sink.tensor.bytes());
         if (seed.empty())
             device->fillNumbers(sink.tensor.onDeviceAs<float>(), 1.0f, sink.tensor.elements());
         else
-            device->copy(sink.tensor.raw(), seed.onDeviceAs<float>(), bytes);
+            device->copy(sink.tensor.raw(), seed.raw(), bytes);
         runBack();
-        device->join();
         return;
     }
     dispatchReal(output.type(), [&](auto zero) {
@@ -69,10 +72,17 @@ void Tape::backward(const Variable& output, const Tensor& seed) {
     runBack();
 }
 
+void Tape::backwardFrom(const Variable& output, const Tensor& gradient) {
+    require(m_recording, "backward", "a recording tape, but this one does not record");
+    require(output.adoptGradient(gradient), "backward", "an output without a gradient yet, but it has one");
+    runBack();
+}
+
 void Tape::runBack() {
     for (Node* node = m_last; node != nullptr; node = node->previous)
         if (node->output->hasGradient) node->run(node);
     m_last = nullptr;
+    if (DeviceContext* device = m_arena.context(); device != nullptr) device->join();
 }
 
 }  // namespace linscope

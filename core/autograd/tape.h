@@ -54,6 +54,9 @@ public:
     /// Sets dL/d(output) = `seed` (of output's shape and device; ones when empty) and runs the tape backwards.
     void backward(const Variable& output, const Tensor& seed = {});
 
+    /// The same with dL/d(output) in memory that `output` takes over.
+    void backwardFrom(const Variable& output, const Tensor& gradient);
+
     bool recording() const { return m_recording; }
     Arena& arena() const { return m_arena; }
     Precision precision() const { return m_precision; }
@@ -64,7 +67,7 @@ private:
         void (*run)(Node*) = nullptr;
         Node* previous = nullptr;
     };
-    /// Calls the nodes' functions, the newest first.
+    /// Calls the nodes' functions, the newest first, and joins what a device does beside.
     void runBack();
 
     Arena& m_arena;

@@ -233,5 +233,25 @@ TEST_F(CudaOps, AccuracyCountsTheFirstOfSeveralGreatest) {
     EXPECT_EQ(toNumbers(result.accuracyOnDevice, &device), Numbers{0.75f});
 }
 
+TEST_F(CudaOps, AGradientInBfloat16GoesBack) {
+    DeviceContext context;
+    Arena arena(&context);
+    Tape tape(arena);
+    const Shape shape{3};
+    const std::uint16_t three[] = {0x4040, 0x4040, 0x4040}, six = 0x40C0;
+    const auto onDevice = [&](int byte) {
+        const Tensor x = arena.tensor(shape, DType::BF16);
+        context.fill(x.raw(), byte, sizeof(three));
+        return x;
+    };
+    const Tensor gradient = onDevice(0), seed = onDevice(0);
+    context.toDevice(seed.raw(), three, sizeof(three));
+    tape.backward(scale(tape.leaf(onDevice(0), gradient), 2), seed);
+    std::uint16_t found[3] = {};
+    context.toHost(found, gradient.raw(), sizeof(found));
+    context.wait();
+    for (const std::uint16_t bits : found) EXPECT_EQ(bits, six);
+}
+
 }  // namespace
 }  // namespace linscope
