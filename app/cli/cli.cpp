@@ -301,7 +301,6 @@ Device chosenDevice(const std::string& device, const Experiment& experiment) {
     if (device == "cpu") return Device::Cpu;
     if (device == "cuda") requireCuda();
     if (!cudaAvailable()) return Device::Cpu;
-    if (device != "cuda" && experiment.model.activationCheckpointing) return Device::Cpu;
     for (const LaneConfig& lane : experiment.lanes) {
         try {
             requireForm(findMechanism(lane.mechanism), lane.options, experiment.attentionSizes(), Device::Cuda);

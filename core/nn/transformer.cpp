@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "core/autograd/recompute.h"
+#include "core/autograd/release.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/ops/elementwise.h"
@@ -149,7 +150,7 @@ Variable Transformer::forward(Tape& tape, const Input& input) const {
     for (std::size_t i = 0; i < m_blocks.size(); ++i) {
         const auto whole = [this, i, input](const Variable& in) { return wholeBlock(static_cast<int>(i), in, input); };
         // An observer sees each tensor once.
-        x = m_options.activationCheckpointing && input.observer == nullptr ? recomputed(x, whole) : whole(x);
+        x = m_options.activationCheckpointing && input.observer == nullptr ? recomputed(x, whole) : released(x, whole);
     }
     const Variable logits = head(m_meanPooled ? meanTokens(x, input.keep) : selectRows(x, input.selected));
     show(input.observer, -1, "logits", logits);

@@ -1,5 +1,6 @@
-#include <array>
+#include <optional>
 
+#include "core/autograd/release.h"
 #include "core/cuda/blas.h"
 #include "core/cuda/launch.cuh"
 #include "core/cuda/reduce.h"
@@ -181,26 +182,36 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
     Arena& arena = tape.arena();
     const std::int64_t inner = up.weight.shape()[0], rows = x.value().elements() / up.weight.shape()[1];
     const Variable y = tape.result(onto.shape(), DType::F32, onto, x, up.weight, up.bias, down.weight, down.bias);
-    const Tensor pre = arena.tensor({rows, inner}, DType::BF16), hidden = arena.tensor({rows, inner}, DType::BF16);
+    const Tensor pre = arena.tensor({rows, inner}, DType::BF16);
     Blas& blas = contextOf(y).blas();
-    Products form = forwardForm(up.weight, up.bias, rows, hidden);
-    form.epilogue = Epilogue::Gelu;
-    form.pre = pre.raw();
-    if (!blas.multiplyIfPossible(form, roundedOf(x).raw(), roundedOf(up.weight).raw(), hidden.raw())) {
-        blas.multiply(forwardForm(up.weight, up.bias, rows, pre), roundedOf(x).raw(), roundedOf(up.weight).raw(),
-                      pre.raw());
+    // Copies in bfloat16 are made here, since those that a scratch holds do not outlive it.
+    const Tensor in = roundedOf(x), upWeight = roundedOf(up.weight), downWeight = roundedOf(down.weight);
+    const Products toPre = forwardForm(up.weight, up.bias, rows, pre);
+    Products toHidden = toPre, toY = forwardForm(down.weight, down.bias, rows, y.value());
+    toHidden.epilogue = Epilogue::Gelu;
+    toHidden.pre = pre.raw();
+    toY.onto = onto.value().onDeviceAs<float>();
+    // What is activated is the largest value of a block: where memory is spared, it is computed again when needed.
+    const bool again = sparesMemory(onto);
+    std::optional<Arena::Scratch> scratch;
+    if (again) scratch.emplace(arena);
+    const Tensor hidden = arena.tensor({rows, inner}, DType::BF16);
+    if (!blas.multiplyIfPossible(toHidden, in.raw(), upWeight.raw(), hidden.raw())) {
+        blas.multiply(toPre, in.raw(), upWeight.raw(), pre.raw());
         applyRounded(streamOf(y), "gelu", Gelu{}, pre, hidden, false);
     }
-    form = forwardForm(down.weight, down.bias, rows, y.value());
-    form.onto = onto.value().onDeviceAs<float>();
-    blas.multiply(form, hidden.raw(), roundedOf(down.weight).raw(), y.value().raw());
+    blas.multiply(toY, hidden.raw(), downWeight.raw(), y.value().raw());
+    scratch.reset();
     tape.record(y, [=] {
-        const Tensor dy = roundedGradientOf(y), dPre = y.tape().arena().tensor(pre.shape(), DType::BF16);
+        Arena& arena = y.tape().arena();
+        const Tensor dy = roundedGradientOf(y), dPre = arena.tensor(pre.shape(), DType::BF16),
+                     activated = again ? arena.tensor(pre.shape(), DType::BF16) : hidden;
         // By a kernel of its own: with GELU's gradient as an epilogue the product takes three times as long.
         contextOf(y).blas().multiply(backwardForm(down.weight, dy, outOf(dPre)), dy.raw(), roundedOf(down.weight).raw(),
                                      dPre.raw());
+        if (again) applyRounded(streamOf(y), "gelu", Gelu{}, pre, activated, false);
         applyRounded(streamOf(y), "gelu, backwards", GeluBack{}, pre, dPre, true);
-        parametersBackward(dy, hidden, down.weight, down.bias);
+        parametersBackward(dy, activated, down.weight, down.bias);
         inputBackward(dPre, x, up.weight);
         parametersBackward(dPre, roundedOf(x), up.weight, up.bias);
         if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);

@@ -113,8 +113,6 @@ Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task, De
     require(m_context || m_precision != Precision::Tf32, "model.precision",
             "\"fp32\" or \"bf16\", which are all that the processor has, but it is \"{}\"; use --device cuda",
             model.precision);
-    require(!m_context || !model.activationCheckpointing, "model.activation_checkpointing",
-            "the processor was required, but {} was chosen, on which recomputing blocks is not proved", nameOf(device));
     if (m_context) m_context->setPrecision(m_precision);
     const MechanismInfo& mechanism = findMechanism(m_config.mechanism);
     requireForm(mechanism, m_config.options, experiment.attentionSizes(), device);

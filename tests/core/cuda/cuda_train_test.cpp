@@ -134,6 +134,33 @@ TEST_F(CudaTrain, StepsComputedAgainOnTheProcessorAreNear) {
     }
 }
 
+// With values below and above the size from which memory is spared (core/autograd/release.h).
+TEST_F(CudaTrain, BlocksThatAreComputedAgainHaveTheSameBits) {
+    for (const auto& [length, width, precision] :
+         {std::tuple(32, 16, "fp32"), std::tuple(32, 16, "bf16"), std::tuple(4096, 256, "bf16")}) {
+        experiment = test::smallExperiment(test::writeText(folder.path(), 4000));
+        for (auto& [name, value] : experiment.task.options) {
+            if (name == "length") value = std::int64_t{length};
+            if (name == "batch") value = std::int64_t{4};
+        }
+        experiment.model.width = width;
+        experiment.model.precision = precision;
+        Experiment again = experiment;
+        again.model.activationCheckpointing = true;
+        const auto source = task();
+        for (std::size_t index = 0; index < experiment.lanes.size(); ++index) {
+            Lane plain(experiment, index, *source, Device::Cuda), checkpointed(again, index, *source, Device::Cuda);
+            for (int step = 1; step <= 3; ++step) {
+                Batch batch;
+                source->nextBatch(batch);
+                const LaneStep a = plain.step(batch, step), b = checkpointed.step(batch, step);
+                EXPECT_EQ(a.loss, b.loss) << length << " tokens, " << precision << ", step " << step;
+                EXPECT_EQ(a.gradientNorm, b.gradientNorm) << length << " tokens, " << precision << ", step " << step;
+            }
+        }
+    }
+}
+
 TEST_F(CudaTrain, StepsAfterTheFirstTakeNoMemory) {
     const auto source = task();
     Lane lane(experiment, 0, *source, Device::Cuda);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/autograd/recompute.h"
+#include "core/autograd/release.h"
 #include "core/data/task.h"
 #include "core/ops/elementwise.h"
 #include "core/train/lane.h"
@@ -115,19 +116,46 @@ TEST_F(Recompute, AFurtherBlockKeepsItsInputAlone) {
 
 TEST(Recomputed, AddsToTheGradientOfAnInputWithOtherUses) {
     Arena arena(true);
-    const auto gradientOf = [&](bool again) {
+    const auto gradientOf = [&](auto way) {
         arena.reset();
         Tape tape(arena);
         const Tensor value = arena.tensor({2, 3}), gradient = arena.zeros({2, 3});
         for (int i = 0; i < 6; ++i) value.as<float>()[i] = static_cast<float>(i);
         const Variable x = tape.leaf(value, gradient);
         const auto function = [](const Variable& in) { return scale(add(in, scale(in, 3)), 0.5); };
-        const Variable y = again ? recomputed(x, function) : function(x);
+        const Variable y = way(x, function);
         tape.backward(add(scale(x, 5), add(y, scale(y, 2))));
         return std::vector<float>(gradient.as<float>(), gradient.as<float>() + 6);
     };
-    EXPECT_EQ(gradientOf(true), gradientOf(false));
-    EXPECT_EQ(gradientOf(true), std::vector<float>(6, 11.0f));
+    const std::vector<float> wanted(6, 11.0f);
+    EXPECT_EQ(gradientOf([](const Variable& x, auto function) { return function(x); }), wanted);
+    EXPECT_EQ(gradientOf([](const Variable& x, auto function) { return recomputed(x, function); }), wanted);
+    EXPECT_EQ(gradientOf([](const Variable& x, auto function) { return released(x, function); }), wanted);
+}
+
+TEST(Released, AChainNeedsTheMemoryOfOneFunctionsGradients) {
+    constexpr int kFunctions = 10, kScales = 4;
+    constexpr std::int64_t kNumbers = 1024;
+    const auto function = [](const Variable& in) {
+        Variable x = in;
+        for (int i = 0; i < kScales; ++i) x = scale(x, 1.5);
+        return x;
+    };
+    const auto run = [&](auto way) {
+        Arena arena(true);
+        Tape tape(arena);
+        const Tensor value = arena.zeros({kNumbers}), gradient = arena.zeros({kNumbers});
+        Variable x = scale(tape.leaf(value, gradient), 1);
+        for (int i = 0; i < kFunctions; ++i) x = way(x, function);
+        tape.backward(x);
+        return std::pair(gradient.as<float>()[7], static_cast<double>(arena.peakBytes()));
+    };
+    const auto [plain, all] = run([](const Variable& x, auto f) { return f(x); });
+    const auto [released_, few] = run([](const Variable& x, auto f) { return released(x, f); });
+    EXPECT_EQ(plain, released_);
+    const double tensor = kNumbers * sizeof(float), values = (kFunctions * kScales + 3) * tensor;
+    EXPECT_GT(all, values + kFunctions * kScales * tensor);
+    EXPECT_LT(few, values + (kScales + 2) * tensor + 32 * 1024);  // and the tape's nodes
 }
 
 }  // namespace

@@ -1,0 +1,12 @@
+#include "core/autograd/release.h"
+
+namespace linscope {
+namespace {
+constexpr std::int64_t kLarge = std::int64_t{16} << 20;  // bytes
+}
+
+bool sparesMemory(const Variable& x) {
+    return !x.value().onDevice() || x.value().bytes() >= kLarge;
+}
+
+}  // namespace linscope

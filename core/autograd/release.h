@@ -1,0 +1,43 @@
+#pragma once
+
+#include "core/autograd/recompute.h"
+
+namespace linscope {
+
+/// Whether a step spares memory at values as large as x, where that costs a little time: always on the processor, which
+/// is the faster for it; on a device where x has 16 MiB or more, since below that its kernels wait for one another less
+/// when gradients of parameters may be computed beside those of the next block.
+bool sparesMemory(const Variable& x);
+
+/// y = function(x), whose gradients' memory is given back when they have come past, but for x's: that of one function
+/// in place of all that are chained. Otherwise the same as function(x), to the bit.
+///
+/// `function` takes a Variable and gives one of the same shape and type. It is called with x on another tape, from
+/// which it takes its leaves (`x.tape()`). Nobody reads y's gradient after the backward pass: x may take over its
+/// memory.
+template <typename Function>
+Variable released(const Variable& x, const Function& function) {
+    Tape& tape = x.tape();
+    if (!tape.recording() || !sparesMemory(x)) return function(x);
+    Arena& arena = tape.arena();
+    Tape* inner = arena.make<Tape>(arena, true, tape.precision());
+    const Variable in = inner->make(x.value(), x.needsGradient());
+    const Variable out = function(in);
+    const Variable y = tape.make(out.value(), true);
+    tape.record(y, [x, y, in, out, inner] {
+        const Tensor dy = y.gradient();
+        const bool fresh = x.gradient().empty();
+        {
+            const Arena::Scratch scratch(inner->arena());
+            if (!fresh) in.adoptGradient(x.gradient());
+            inner->backwardFrom(out, dy);
+            // Out of the scratch memory, to where nothing is read any more.
+            if (const Tensor dx = in.gradient(); fresh && !dx.empty() && dx.raw() != dy.raw())
+                detail::copyNumbers(inner->arena(), dx, dy);
+        }
+        if (fresh && in.state()->hasGradient) x.adoptGradient(dy);
+    });
+    return y;
+}
+
+}  // namespace linscope
