@@ -9,7 +9,8 @@
 namespace linscope::cuda {
 namespace {
 
-constexpr int kRowThreads = 512;
+constexpr int kThreadsOfBlock = 512;
+constexpr std::int64_t kLongestOfWarp = 2048;  // numbers of a row that a warp goes over alone
 
 /// to [A,C,B,D]: axes 1 and 2 of x [A,B,C,D] exchanged.
 void swapMiddleInto(Arena& arena, const Tensor& x, const Tensor& to) {
@@ -22,39 +23,44 @@ void swapMiddleInto(Arena& arena, const Tensor& x, const Tensor& to) {
     });
 }
 
-/// The greatest of what a block's threads have, or their sum.
-template <typename Combine>
-__device__ float overBlock(float value, float (&warps)[kRowThreads / kWarp], const Combine& combine) {
+/// What `combine` makes of the values of the threads that share a row: a warp, or the whole block.
+template <int kOfRow, typename Combine>
+__device__ float overRow(float value, float (&warps)[kThreadsOfBlock / kWarp], const Combine& combine) {
     for (unsigned offset = kWarp / 2; offset > 0; offset /= 2)
         value = combine(value, __shfl_xor_sync(kAllLanes, value, offset));
-    __syncthreads();
-    if (threadIdx.x % kWarp == 0) warps[threadIdx.x / kWarp] = value;
-    __syncthreads();
-    value = warps[0];
-    for (unsigned warp = 1; warp < kRowThreads / kWarp; ++warp) value = combine(value, warps[warp]);
+    if constexpr (kOfRow == kThreadsOfBlock) {
+        __syncthreads();
+        if (threadIdx.x % kWarp == 0) warps[threadIdx.x / kWarp] = value;
+        __syncthreads();
+        value = warps[0];
+        for (unsigned warp = 1; warp < kThreadsOfBlock / kWarp; ++warp) value = combine(value, warps[warp]);
+    }
     return value;
 }
 
-/// softmax(factor·x) of a row of `width` numbers, two at a time. A block for each row.
-__global__ void __launch_bounds__(kRowThreads) softmaxKernel(In x, Out y, std::int64_t width, float factor) {
-    __shared__ float warps[kRowThreads / kWarp];
-    const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * width;
+/// softmax(factor·x) of rows of `width` numbers, two at a time. Threads: kOfRow for each row, x; rows of a block, y.
+template <int kOfRow>
+__global__ void __launch_bounds__(kThreadsOfBlock)
+    softmaxKernel(In x, Out y, std::int64_t rows, std::int64_t width, float factor) {
+    __shared__ float warps[kThreadsOfBlock / kWarp];
+    const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y, at = row * width;
+    if (row >= rows) return;  // of whole warps
     const bool even = width % 2 == 0;
     const auto read = [=](std::int64_t i) {
         const float2 two = even ? x.two(at + i) : float2{x[at + i], i + 1 < width ? x[at + i + 1] : -INFINITY};
         return float2{factor * two.x, factor * two.y};
     };
     float greatest = -INFINITY, sum = 0;
-    for (std::int64_t i = 2 * threadIdx.x; i < width; i += 2 * kRowThreads) {
+    for (std::int64_t i = 2 * threadIdx.x; i < width; i += 2 * kOfRow) {
         const float2 two = read(i);
         const float top = fmaxf(greatest, fmaxf(two.x, two.y));
         sum = sum * __expf(greatest - top) + __expf(two.x - top) + __expf(two.y - top);
         greatest = top;
     }
-    const float top = overBlock(greatest, warps, [](float a, float b) { return fmaxf(a, b); });
-    const float all =
-        overBlock(sum == 0.0f ? 0.0f : sum * __expf(greatest - top), warps, [](float a, float b) { return a + b; });
-    for (std::int64_t i = 2 * threadIdx.x; i < width; i += 2 * kRowThreads) {
+    const float top = overRow<kOfRow>(greatest, warps, [](float a, float b) { return fmaxf(a, b); });
+    const float all = overRow<kOfRow>(sum == 0.0f ? 0.0f : sum * __expf(greatest - top), warps,
+                                      [](float a, float b) { return a + b; });
+    for (std::int64_t i = 2 * threadIdx.x; i < width; i += 2 * kOfRow) {
         const float2 two = read(i);
         const float first = __expf(two.x - top) / all, second = __expf(two.y - top) / all;
         if (even) {
@@ -64,6 +70,15 @@ __global__ void __launch_bounds__(kRowThreads) softmaxKernel(In x, Out y, std::i
             if (i + 1 < width) y.put(at + i + 1, second);
         }
     }
+}
+
+template <int kOfRow>
+void softmaxRows(cudaStream_t stream, const Tensor& x, const Tensor& y, float factor) {
+    const std::int64_t width = x.shape()[3], rows = x.elements() / width;
+    constexpr int kRows = kThreadsOfBlock / kOfRow;
+    softmaxKernel<kOfRow>
+        <<<blocksFor(rows, kRows), dim3(kOfRow, kRows), 0, stream>>>(inOf(x), outOf(y), rows, width, factor);
+    checkLaunch("softmax of rows");
 }
 
 }  // namespace
@@ -92,9 +107,9 @@ void wholeMapAttention(const Variable& q, const Variable& k, const Variable& v, 
     products.strideC = length * length;
     products.factors = products.result = type;
     context.blas().multiply(products, queries.raw(), keys.raw(), scores.raw());
-    softmaxKernel<<<static_cast<unsigned>(batch * heads * length), kRowThreads, 0, context.stream()>>>(
-        inOf(scores), outOf(map), length, 1.0f / std::sqrt(static_cast<float>(width)));
-    checkLaunch("softmax of rows");
+    const float factor = 1.0f / std::sqrt(static_cast<float>(width));
+    const auto softmax = length <= kLongestOfWarp ? &softmaxRows<kWarp> : &softmaxRows<kThreadsOfBlock>;
+    softmax(context.stream(), scores, map, factor);
     products.n = width;
     products.k = length;
     products.transposeB = false;
