@@ -49,10 +49,12 @@ protected:
 };
 
 TEST_F(WholeMapCuda, AgreesWithTheProcessor) {
-    for (const std::int64_t length : {1, 64, 65, 700, 2050}) EXPECT_LT(difference(Precision::Single, length), 1e-5) << length;
+    for (const std::int64_t length : {1, 64, 65, 700, 2050})
+        EXPECT_LT(difference(Precision::Single, length), 1e-5) << length;
 }
 TEST_F(WholeMapCuda, AgreesInBfloat16) {
-    for (const std::int64_t length : {1, 64, 65, 700, 2050}) EXPECT_LT(difference(Precision::Bf16, length), 4e-2) << length;
+    for (const std::int64_t length : {1, 64, 65, 700, 2050})
+        EXPECT_LT(difference(Precision::Bf16, length), 4e-2) << length;
 }
 
 }  // namespace
