@@ -35,16 +35,17 @@ blocks::Head<T> headOf(const Sizes& s, std::int64_t index, const Variable& q, co
     return head;
 }
 
-/// Calls function(head index, scratch of this thread) for every head of every sample.
+// So many items at least are shared out to threads, where there are as many blocks.
+constexpr std::int64_t kItems = 16;
+
+/// Calls function(item, block of this thread) for every item.
 template <typename T, typename Function>
-void forHeads(const Sizes& s, Arena& arena, std::int64_t scratchPerThread, Function&& function) {
-    const std::int64_t count = s.batch * s.heads, threads = std::min<std::int64_t>(threadCount(), count);
-    T* scratch = arena.tensor({threads, scratchPerThread}, dtypeOf<T>).template as<T>();
-    // Ranges of parallelFor are as many as threads, so that a range can be told by its first head.
-    parallelFor(threads, 1, [&](std::int64_t first, std::int64_t last) {
-        for (std::int64_t part = first; part < last; ++part)
-            for (std::int64_t i = count * part / threads; i < count * (part + 1) / threads; ++i)
-                function(i, scratch + part * scratchPerThread);
+void forItems(std::int64_t count, std::int64_t width, Arena& arena, Function&& function) {
+    const std::int64_t size = blocks::Block<T>::size(width);
+    T* scratch = arena.tensor({std::min<std::int64_t>(threadCount(), count), size}, dtypeOf<T>).template as<T>();
+    parallelItems(count, [&](std::int64_t item, std::int64_t thread) {
+        blocks::Block<T> block(scratch + thread * size, width);
+        function(item, block);
     });
 }
 
@@ -65,10 +66,21 @@ Variable cleanCopy(const Variable& v, std::span<const float> keep, const Sizes& 
 template <typename T>
 void forward(const Sizes& s, const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options,
              const Tensor& o, const Tensor& lse) {
-    forHeads<T>(s, q.tape().arena(), blocks::Block<T>::size(s.width), [&](std::int64_t i, T* scratch) {
+    const std::int64_t ofHead = (s.queries + blocks::kQueries - 1) / blocks::kQueries;
+    forItems<T>(s.batch * s.heads * ofHead, s.width, q.tape().arena(), [&](std::int64_t item, blocks::Block<T>& block) {
+        const std::int64_t i = item / ofHead;
         const auto head = headOf<T>(s, i, q, k, v, options);
-        blocks::Block<T> block(scratch, s.width);
-        blocks::forward(head, o.as<T>() + (head.q - q.value().as<T>()), lse.as<T>() + i * s.queries, block);
+        blocks::forward(head, item % ofHead * blocks::kQueries, o.as<T>() + (head.q - q.value().as<T>()),
+                        lse.as<T>() + i * s.queries, block);
+    });
+}
+
+/// to (+)= Σ of the parts, in order.
+template <typename T>
+void addParts(const Tensor& to, std::span<const Tensor> parts) {
+    parallelFor(to.elements(), 1 << 12, [&](std::int64_t first, std::int64_t last) {
+        for (const Tensor& part : parts)
+            for (std::int64_t i = first; i < last; ++i) to.as<T>()[i] += part.as<T>()[i];
     });
 }
 
@@ -81,25 +93,38 @@ void backward(const Sizes& s, const Variable& q, const Variable& k, const Variab
         return x.needsGradient() ? x.gradientSink() : Variable::Sink{arena.tensor(x.shape(), x.type()), false};
     };
     const Variable::Sink dq = sinkOf(q), dk = sinkOf(k), dv = sinkOf(v);
-    // Samples share their heads' biases: each head of each sample has a row of its own, summed in order at the end.
+    // The keys of a head are shared out where there are few heads. The first part writes dq, each of the others a share
+    // of its own, added in order: how many there are depends on the sizes alone.
+    const std::int64_t keyBlocks = (s.keys + blocks::kKeys - 1) / blocks::kKeys, heads = s.batch * s.heads;
+    const std::int64_t parts = std::clamp<std::int64_t>(kItems / heads, 1, keyBlocks);
+    Tensor shares[kItems];
+    for (std::int64_t part = 1; part < parts; ++part) shares[part] = arena.tensor(q.shape(), q.type());
+    // Samples share their heads' biases: each part has a row of its own, summed in order at the end.
     const bool biased = options.bias && options.bias.needsGradient();
-    const Tensor biases = biased ? arena.zeros({s.batch, s.heads, kRelativeBuckets}, q.type()) : Tensor{};
-    forHeads<T>(s, arena, blocks::Block<T>::size(s.width), [&](std::int64_t i, T* scratch) {
+    const Tensor biases = biased ? arena.zeros({heads, parts, kRelativeBuckets}, q.type()) : Tensor{};
+    forItems<T>(heads * parts, s.width, arena, [&](std::int64_t item, blocks::Block<T>& block) {
+        const std::int64_t i = item / parts, part = item % parts;
         auto head = headOf<T>(s, i, q, cleanK, cleanV, options);
-        if (biased) head.biasGradient = biases.as<T>() + i * kRelativeBuckets;
+        if (biased) head.biasGradient = biases.as<T>() + item * kRelativeBuckets;
         const std::int64_t atQ = head.q - q.value().as<T>(), atK = head.k - cleanK.value().as<T>();
-        blocks::Block<T> block(scratch, s.width);
-        blocks::backward<T>(head, o.value().as<T>() + atQ, lse.as<T>() + i * s.queries, o.gradient().as<T>() + atQ,
-                            {dq.tensor.as<T>() + atQ, dk.tensor.as<T>() + atK, dv.tensor.as<T>() + atK, dq.accumulate,
-                             dk.accumulate, dv.accumulate},
+        const Tensor& toQ = part == 0 ? dq.tensor : shares[part];
+        blocks::backward<T>(head, keyBlocks * part / parts * blocks::kKeys,
+                            std::min(s.keys, keyBlocks * (part + 1) / parts * blocks::kKeys), o.value().as<T>() + atQ,
+                            lse.as<T>() + i * s.queries, o.gradient().as<T>() + atQ,
+                            {toQ.as<T>() + atQ, dk.tensor.as<T>() + atK, dv.tensor.as<T>() + atK,
+                             part == 0 && dq.accumulate, dk.accumulate, dv.accumulate},
                             block);
     });
+    addParts<T>(dq.tensor, std::span(shares).subspan(1, static_cast<std::size_t>(parts - 1)));
     if (!biased) return;
     const Variable::Sink sink = options.bias.gradientSink();
     const std::int64_t count = s.heads * kRelativeBuckets;
     for (std::int64_t i = 0; i < count; ++i) {
         T sum = sink.accumulate ? sink.tensor.as<T>()[i] : T(0);
-        for (std::int64_t b = 0; b < s.batch; ++b) sum += biases.as<T>()[b * count + i];
+        for (std::int64_t b = 0; b < s.batch; ++b)
+            for (std::int64_t part = 0; part < parts; ++part)
+                sum += biases.as<T>()[((b * s.heads + i / kRelativeBuckets) * parts + part) * kRelativeBuckets +
+                                      i % kRelativeBuckets];
         sink.tensor.as<T>()[i] = sum;
     }
 }

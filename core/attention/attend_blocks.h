@@ -216,17 +216,15 @@ private:
     T *m_s, *m_ds;                              // [columns, lanes]
 };
 
-/// Writes o and lse of a head, block by block of its queries.
+/// Writes o and lse of the head's queries from `row` on, as many as a block has.
 template <typename T>
-void forward(const Head<T>& head, T* o, T* lse, Block<T>& block) {
-    for (std::int64_t row = 0; row < head.queries; row += kQueries) {
-        const std::int64_t rows = std::min(kQueries, head.queries - row);
-        block.begin(head, row, rows);
-        const auto [begin, end] = head.keyRange(row, rows);
-        for (std::int64_t column = begin; column < end; column += kKeys)
-            block.absorb(head, column, std::min(kKeys, end - column));
-        block.settle(head, o + row * head.stride, lse + row);
-    }
+void forward(const Head<T>& head, std::int64_t row, T* o, T* lse, Block<T>& block) {
+    const std::int64_t rows = std::min(kQueries, head.queries - row);
+    block.begin(head, row, rows);
+    const auto [begin, end] = head.keyRange(row, rows);
+    for (std::int64_t column = begin; column < end; column += kKeys)
+        block.absorb(head, column, std::min(kKeys, end - column));
+    block.settle(head, o + row * head.stride, lse + row);
 }
 
 template <typename T>
@@ -235,23 +233,25 @@ struct HeadGradients {
     bool addQ, addK, addV;
 };
 
-/// From o, lse and dL/do the gradients of q, k and v: with P = exp(s·scale − lse), dV = Pᵀ·dO,
+/// From o, lse and dL/do the gradients that flow between all queries and the keys [firstKey, lastKey), whole blocks of
+/// them: those keys' dk and dv, and their share of dq. With P = exp(s·scale − lse), dV = Pᵀ·dO,
 /// dS = P ∘ (dO·Vᵀ − rowsum(dO ∘ O)), dQ = scale·dS·K, dK = scale·dSᵀ·Q (Dao et al. 2022, Algorithm 4).
 template <typename T>
-void backward(const Head<T>& head, const T* o, const T* lse, const T* dO, const HeadGradients<T>& out,
-              Block<T>& block) {
+void backward(const Head<T>& head, std::int64_t firstKey, std::int64_t lastKey, const T* o, const T* lse, const T* dO,
+              const HeadGradients<T>& out, Block<T>& block) {
     const std::int64_t stride = head.stride;
     // In a band the first block of queries does not come past every key.
     const bool addK = out.addK || head.banded(), addV = out.addV || head.banded();
     for (const auto& [gradient, add] : {std::pair{out.dk, out.addK}, std::pair{out.dv, out.addV}})
         if (head.banded() && !add)
-            for (std::int64_t j = 0; j < head.keys; ++j) std::fill_n(gradient + j * stride, head.width, T(0));
+            for (std::int64_t j = firstKey; j < lastKey; ++j) std::fill_n(gradient + j * stride, head.width, T(0));
     for (std::int64_t row = 0; row < head.queries; row += kQueries) {
         const std::int64_t rows = std::min(kQueries, head.queries - row);
-        block.beginBack(head, row, rows, o + row * stride, dO + row * stride, lse + row);
         const auto [begin, end] = head.keyRange(row, rows);
-        for (std::int64_t column = begin; column < end; column += kKeys)
-            block.absorbBack(head, column, std::min(kKeys, end - column), head.keys == 1, out.dk, addK || row > 0,
+        const std::int64_t last = std::min(end, lastKey);
+        block.beginBack(head, row, rows, o + row * stride, dO + row * stride, lse + row);
+        for (std::int64_t column = std::max(begin, firstKey); column < last; column += kKeys)
+            block.absorbBack(head, column, std::min(kKeys, last - column), head.keys == 1, out.dk, addK || row > 0,
                              out.dv, addV || row > 0);
         block.settleBack(head, out.dq + row * stride, out.addQ);
     }

@@ -30,4 +30,14 @@ void detail::parallelRanges(std::int64_t count, std::int64_t grain, RangeFunctio
     }
 }
 
+void detail::parallelItems(std::int64_t count, ItemFunction function, void* context) {
+    const std::int64_t threads = std::min<std::int64_t>(threadCount(), count);
+    if (threads <= 1 || omp_in_parallel()) {
+        for (std::int64_t item = 0; item < count; ++item) function(context, item, 0);
+        return;
+    }
+#pragma omp parallel for schedule(dynamic) num_threads(static_cast <int>(threads))
+    for (std::int64_t item = 0; item < count; ++item) function(context, item, omp_get_thread_num());
+}
+
 }  // namespace linscope

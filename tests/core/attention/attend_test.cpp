@@ -179,6 +179,26 @@ TEST(Attend, AWindowOfOneIsOneself) {
     EXPECT_LT(relativeError(result.o, values), 1e-15);
 }
 
+// Whoever is free takes the next block, and a head's keys are shared out where there are few heads.
+TEST(Attend, ResultsDoNotDependOnThreads) {
+    const int threads = threadCount();
+    for (const bool causal : {false, true}) {
+        const Setting s{.queries = 600, .keys = 600, .causal = causal, .slopes = true, .bias = true, .batch = 1};
+        setThreadCount(1);
+        const Result one = run(s, false, attend);
+        for (const int count : {2, 3, 7}) {
+            setThreadCount(count);
+            const Result several = run(s, false, attend);
+            EXPECT_EQ(several.o, one.o);
+            EXPECT_EQ(several.dq, one.dq);
+            EXPECT_EQ(several.dk, one.dk);
+            EXPECT_EQ(several.dv, one.dv);
+            EXPECT_EQ(several.dBias, one.dBias);
+        }
+    }
+    setThreadCount(threads);
+}
+
 TEST(WholeMap, IsExactAttention) {
     Random random(3, "whole map");
     Arena arena;
