@@ -3,16 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <string>
 
 #include "app/cli/commands.h"
+#include "core/analysis/maps.h"
 #include "core/base/error.h"
 #include "core/io/run_file.h"
 
 namespace linscope::app {
 namespace {
+
+constexpr std::int64_t kLongestCompared = 1024;  // tokens; the bound's time grows with their cube
 
 std::int64_t newestStep(const LaneRecord& lane) {
     require(!lane.snapshotSteps.empty(), "render",
@@ -46,6 +50,15 @@ void requireIndex(const char* option, std::int64_t index, std::int64_t count) {
     require(index < count, "render", "{} must be 0 to {}, but {} was given", option, count - 1, index);
 }
 
+/// What the canvas says of a head, on a line; what it does not have is left out.
+void printFidelity(const HeadFidelity& fidelity) {
+    fmt::print("output error {:.3g}, map error {:.3g}, negative mass {:.3g}, row-sum error {:.3g}",
+               fidelity.outputError, fidelity.mapError, fidelity.negativeMass, fidelity.rowSumError);
+    if (std::isfinite(fidelity.rankBound)) fmt::print(", best rank-K map {:.3g}", fidelity.rankBound);
+    if (std::isfinite(fidelity.topKeyRecall)) fmt::print(", top-16 recall {:.3g}", fidelity.topKeyRecall);
+    fmt::print("\n");
+}
+
 }  // namespace
 
 int runRender(const RenderArguments& arguments) {
@@ -70,6 +83,10 @@ int runRender(const RenderArguments& arguments) {
               .out = arguments.out},
              snapshot);
     fmt::print("{}\n", arguments.out);
+    const bool compares = arguments.view == mapName(MapKind::Lifted) || arguments.view == mapName(MapKind::Difference);
+    if (compares && snapshot.length <= kLongestCompared)
+        printFidelity(headFidelity(snapshot, static_cast<int>(arguments.layer), static_cast<int>(arguments.head),
+                                   static_cast<int>(arguments.sample)));
     return 0;
 }
 

@@ -12,9 +12,10 @@ std::string deviceMapAbsence(const Snapshot& snapshot, const MapRequest& request
     const bool biased = snapshot.position == Position::Alibi ||
                         snapshot.projection("relative_bias", request.layer, request.head) != nullptr ||
                         snapshot.parameter("attention.relative_bias") != nullptr;
-    if (exact && biased) return "scores with a bias have no form on the device";
-    if (request.kind == MapKind::Exact) return {};
     const MechanismInfo& info = findMechanism(snapshot.mechanism);
+    if (exact && biased) return "scores with a bias have no form on the device";
+    if (exact && info.traits.sharedKeys) return "keys that are queries have no form on the device";
+    if (request.kind == MapKind::Exact) return {};
     const Projection* e = snapshot.projection("E", request.layer, request.head);
     const Projection* f = snapshot.projection("F", request.layer, request.head);
     const bool projected = info.compressedMap != nullptr && e != nullptr && e->length >= snapshot.length &&

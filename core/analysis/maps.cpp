@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "core/analysis/implied_map.h"
+#include "core/analysis/recall.h"
 #include "core/analysis/softmax_rows.h"
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
@@ -25,6 +26,12 @@ public:
     MapRows(const Snapshot& snapshot, int layer, int head, int sample, bool lifted)
         : m_info(findMechanism(snapshot.mechanism)), m_head(headView(snapshot, layer, head, sample)) {
         m_exact.causal = snapshot.causal;
+        if (m_info.traits.sharedKeys) {
+            m_exact.others = true;
+            m_sharedKeys.assign(m_head.q.begin(), m_head.q.end());
+            MatrixMap keys(m_sharedKeys.data(), m_head.length, m_head.headWidth);
+            keys.rowwise().normalize();
+        }
         if (snapshot.position == Position::Alibi)
             m_exact.slope = static_cast<float>(alibiSlopes(snapshot.heads)[static_cast<std::size_t>(head)]);
         const auto bias = [&](const std::vector<float>& table) {
@@ -44,7 +51,8 @@ public:
     const HeadView& head() const { return m_head; }
 
     Matrix exact(std::int64_t begin, std::int64_t end) const {
-        return softmaxRows(m_head, m_head.k, m_head.length, begin, end, m_exact);
+        const std::span<const float> keys = m_info.traits.sharedKeys ? m_sharedKeys : m_head.k;
+        return softmaxRows(m_head, keys, m_head.length, begin, end, m_exact);
     }
     Matrix lifted(std::int64_t begin, std::int64_t end) const {
         if (m_info.liftedMap != nullptr) return m_info.liftedMap(m_head, begin, end);
@@ -73,6 +81,7 @@ private:
     const MechanismInfo& m_info;
     HeadView m_head;
     ScoreTerms m_exact;
+    std::vector<float> m_sharedKeys;  // [T,D]
     Matrix m_implied;
 };
 
@@ -141,7 +150,10 @@ Matrix softmaxRows(const HeadView& head, std::span<const float> keys, std::int64
         }
         const std::int64_t seen = terms.causal ? query + 1 : count;
         auto row = p.row(i).array().head(seen);
+        const bool withoutOwn = terms.others && seen > 1;
+        if (withoutOwn) row[query] = -std::numeric_limits<float>::infinity();
         row = ((row - row.maxCoeff()) * scale).exp();
+        if (withoutOwn) row[query] = 0;  // Eigen's exponential of −∞ is not quite
         row /= row.sum();
         p.row(i).tail(count - seen).setZero();
     }
@@ -220,6 +232,7 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     const std::int64_t n = view.length, d = view.headWidth;
     const ConstMatrixMap v(view.v.data(), n, d);
     HeadFidelity result;
+    TopKeyRecall recall(snapshot.causal);
     double exactNorm = 0, mapError = 0, outputNorm = 0, outputError = 0;
     Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(n, n);  // PᵀP: its eigenvalues are the squares of P's singular values
     for (std::int64_t row = 0; row < n; row += kBand) {
@@ -233,7 +246,14 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
         result.negativeMass += static_cast<double>((-l.array()).max(0.0f).sum());
         result.rowSumError += static_cast<double>((l.rowwise().sum().array() - 1.0f).abs().sum());
         gram.noalias() += p.cast<double>().transpose() * p.cast<double>();
+        for (std::int64_t i = 0; i < exact.rows; ++i) {
+            const auto rowOf = [&](const Matrix& rows) {
+                return std::span(rows.values).subspan(static_cast<std::size_t>(i * n), static_cast<std::size_t>(n));
+            };
+            recall.add(row + i, rowOf(exact), rowOf(lifted));
+        }
     }
+    result.topKeyRecall = recall.value();
     result.outputError = std::sqrt(outputError / outputNorm);
     result.mapError = std::sqrt(mapError / exactNorm);
     result.negativeMass /= static_cast<double>(n);

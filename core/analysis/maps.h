@@ -57,6 +57,8 @@ struct HeadFidelity {
                               ///< NaN where the mechanism has no slots
     double negativeMass = 0;  ///< mean over rows of Σⱼ|min(L_ij, 0)|
     double rowSumError = 0;   ///< mean over rows of |Σⱼ L_ij − 1|
+    double topKeyRecall = 0;  ///< share of each query's 16 strongest keys that the map sees (core/analysis/recall.h);
+                              ///< NaN where it sees all
 };
 /// Throws Error where there is no lifted map.
 HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample);

@@ -18,6 +18,7 @@ HeadView headView(const Snapshot& snapshot, int layer, int head, int sample);
 /// What distance and direction do to the scores of one head (core/attention/attend.h).
 struct ScoreTerms {
     bool causal = false;
+    bool others = false;               ///< a token sees itself only where it sees no other
     float slope = 0;                   ///< of ALiBi
     std::span<const float> bias = {};  ///< [kRelativeBuckets] or empty
     bool any() const { return slope != 0 || !bias.empty(); }

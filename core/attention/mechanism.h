@@ -28,7 +28,10 @@ struct MechanismTraits {
     bool streaming = false;     ///< decodes token by token with constant state
     bool exact = false;         ///< is exact attention itself: nothing to compare
     bool signedMap = false;     ///< its token map has negative entries: no KL, no entropy
-    bool fixedLength = false;   ///< built for one length T; shorter sequences slice its projections
+    /// Keys are the queries at unit length, and a token sees itself only where it sees no other: so is the exact
+    /// attention that it stands for.
+    bool sharedKeys = false;
+    bool fixedLength = false;  ///< built for one length T; shorter sequences slice its projections
     MapAxis mapAxis = MapAxis::Tokens;
 };
 

@@ -40,8 +40,8 @@ struct ModelShape {
 /// (Vaswani et al. 2017; pre-norm: Xiong et al. 2020); a last norm; a linear head. Attention is the lane's mechanism;
 /// encoder and decoder differ in what it may see and in nothing else. With `shortConvolution` taps a block
 /// begins with x += convolution(x), shortConvolution() of a filter of its own, centred in an encoder.
-/// Gradients within a block are given back behind it (released()); with `activationCheckpointing` a recording tape keeps
-/// of each block its input alone (recomputed()).
+/// Gradients within a block are given back behind it (released()); with `activationCheckpointing` a recording tape
+/// keeps of each block its input alone (recomputed()).
 class Transformer {
 public:
     /// Adds its parameters to `parameters`: normal with deviation 0.02, the two projections that write

@@ -185,6 +185,11 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
     table.row("negative mass", numberText(fidelity.negativeMass, 3), 0,
               "Mean over rows of the sum of |L| where L is negative. Exact attention has none.");
     table.row("row-sum error", numberText(fidelity.rowSumError, 3), 0, "Mean over rows of |Σ L − 1|.");
+    if (std::isfinite(fidelity.topKeyRecall))
+        table.row(
+            "top-16 recall", numberText(fidelity.topKeyRecall, 3), 0,
+            "Of the 16 other keys with the greatest exact weights, the share that the mechanism sees at all; mean "
+            "over queries. Shown for mechanisms that leave keys out.");
 }
 
 }  // namespace linscope::viz

@@ -176,7 +176,7 @@ MechanismInfo reformerMechanism() {
         .title = "Reformer (LSH)",
         .summary = "Attention among tokens whose queries hash alike; queries are keys.",
         .paper = "Kitaev et al. 2020, arXiv:2001.04451",
-        .traits = {.causal = true, .mapAxis = MapAxis::Tokens},
+        .traits = {.causal = true, .sharedKeys = true, .mapAxis = MapAxis::Tokens},
         .options = specsOf<ReformerOptions>(),
         .create = [](const OptionValues& options, const AttentionSizes& sizes,
                      ParameterStore& parameters) -> std::unique_ptr<Mechanism> {

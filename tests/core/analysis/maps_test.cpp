@@ -250,6 +250,32 @@ TEST(Fidelity, IsPerfectForTheIdentity) {
     EXPECT_NEAR(f.rowSumError, 0, 1e-5);
 }
 
+// Reformer stands for attention to the other tokens with queries as keys: one chunk of all of them is just that.
+TEST(Fidelity, OfReformerIsToSharedKeys) {
+    for (const bool causal : {false, true})
+        for (const std::int64_t chunk : {kLength, std::int64_t{8}}) {
+            Snapshot s = randomSnapshot("reformer");
+            s.projections.clear();
+            s.causal = causal;
+            s.options = {{"chunk", chunk}, {"buckets", std::int64_t{16}}, {"rounds", std::int64_t{2}}};
+            ParameterStore store(1);
+            const AttentionSizes sizes{.heads = kHeads, .headWidth = kWidth, .length = kLength, .causal = causal};
+            s.parameters = findMechanism("reformer").create(s.options, sizes, store)->parameterValues(store);
+            const HeadFidelity f = headFidelity(s, 0, 1, 0);
+            const AttentionMap exact = attentionMap(s, {.head = 1});
+            EXPECT_EQ(exact.matrix.at(5, 5), 0);
+            EXPECT_EQ(exact.matrix.at(0, 0), causal ? 1 : 0);  // alone
+            if (chunk == kLength && !causal) {                 // its causal form has chunks of each bucket
+                EXPECT_LT(f.mapError, 1e-5);
+                EXPECT_TRUE(std::isnan(f.topKeyRecall));
+            } else {
+                EXPECT_GT(f.mapError, 0.1);
+                EXPECT_GT(f.topKeyRecall, 0.2);
+                EXPECT_LT(f.topKeyRecall, 1.0);
+            }
+        }
+}
+
 // Eckart–Young: no map of rank K, Linformer's included, is closer than the bound.
 TEST(Fidelity, BoundIsBelowTheMapError) {
     const HeadFidelity f = headFidelity(randomSnapshot("linformer"), 0, 1, 0);

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/analysis/recall.h"
 #include "core/attention/nystrom/landmarks.h"
 #include "core/attention/proof_case.h"
-#include "core/attention/reformer/recall.h"
 #include "core/attention/reformer/reformer.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -98,7 +98,22 @@ Met meet(std::int64_t rounds, std::int64_t chunk, bool causal, const std::vector
     const ReformerAttention reformer({.rounds = rounds, .buckets = 16, .chunk = chunk},
                                      {.heads = 2, .headWidth = width, .length = length, .causal = causal}, store);
     Met met{reformer.attended(0, 1, q), 0};
-    met.recall = topKeyRecall(q, width, met.attended, causal);
+    TopKeyRecall recall(causal);
+    for (std::int64_t i = 0; i < length; ++i) {
+        std::vector<float> exact, map;
+        for (std::int64_t j = 0; j < length; ++j) {
+            float dot = 0, square = 0;
+            for (std::int64_t c = 0; c < width; ++c) {
+                const float x = q[static_cast<std::size_t>(j * width + c)];
+                dot += q[static_cast<std::size_t>(i * width + c)] * x;
+                square += x * x;
+            }
+            exact.push_back(dot / std::sqrt(square));
+            map.push_back(static_cast<float>(met.attended[static_cast<std::size_t>(i * length + j)]));
+        }
+        recall.add(i, exact, map);
+    }
+    met.recall = recall.value();
     return met;
 }
 
@@ -122,13 +137,20 @@ TEST(Reformer, LooksAtOwnAndPreviousChunkOnly) {
 }
 
 TEST(Recall, CountsWhatWasMet) {
-    // Keys e0, e0, e1 and a query set equal to them: the strongest other of token 0 is 1 and conversely.
-    const std::vector<float> q{1, 0, 1, 0, 0, 1};
-    EXPECT_EQ(topKeyRecall(q, 2, std::vector<std::int32_t>{0, 1, 0, 1, 0, 0, 1, 0, 0}, false, 1), 1.0);
-    EXPECT_EQ(topKeyRecall(q, 2, std::vector<std::int32_t>{0, 1, 0, 0, 0, 1, 1, 0, 0}, false, 1), 2.0 / 3.0);
-    EXPECT_EQ(topKeyRecall(q, 2, std::vector<std::int32_t>{0, 0, 0, 1, 0, 0, 1, 0, 0}, true, 16), 2.0 / 3.0);
-    EXPECT_TRUE(std::isnan(topKeyRecall(std::vector<float>{1, 0}, 2, std::vector<std::int32_t>{1}, true)));
-    EXPECT_THROW(topKeyRecall(q, 2, std::vector<std::int32_t>{1}, true), Error);
+    using Rows = std::vector<std::vector<float>>;
+    // The strongest other of token 0 is 1, and conversely; those of token 2 are alike, and the earlier counts.
+    const Rows exact{{0.5f, 0.4f, 0.1f}, {0.4f, 0.5f, 0.1f}, {0.2f, 0.2f, 0.6f}};
+    const auto recallOf = [&](const Rows& map, bool causal, std::int64_t k) {
+        TopKeyRecall recall(causal, k);
+        for (std::size_t i = 0; i < map.size(); ++i) recall.add(static_cast<std::int64_t>(i), exact[i], map[i]);
+        return recall.value();
+    };
+    EXPECT_EQ(recallOf({{0, 1, 0}, {1, 0, 0}, {1, 0, 0}}, false, 1), 1.0);
+    EXPECT_EQ(recallOf({{0, 1, 0}, {0, 0, 1}, {-1, 0, 0}}, false, 1), 2.0 / 3.0);
+    EXPECT_EQ(recallOf({{0, 0, 0}, {1, 0, 0}, {1, 0, 0}}, true, 16), 2.0 / 3.0);
+    EXPECT_TRUE(std::isnan(recallOf({{1, 0, 0}}, true, 16)));                         // no key to be seen
+    EXPECT_TRUE(std::isnan(recallOf({{0, 1, 1}, {1, 0, 1}, {1, 1, 0}}, false, 16)));  // all are
+    EXPECT_THROW(recallOf({{1, 0}}, false, 1), Error);
 }
 
 TEST(Recall, GrowsWithRoundsAndIsHighWhereTokensCluster) {
