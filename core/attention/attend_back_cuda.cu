@@ -3,42 +3,52 @@
 namespace linscope::cuda {
 namespace {
 
-/// How tall and broad bfloat16's tiles are here; two products of scores and up to two sums have to fit into registers.
+/// How tall and broad bfloat16's tiles are here; two products of scores and up to two sums have to fit into registers,
+/// and the left factors where they are narrow. Tried on an H200.
 template <typename Arithmetic, int W>
-using BackwardTiles = typename Arithmetic::template Tiles<W <= 64 ? 2 : 1, 16, 4>;
+using BackwardTiles = typename Arithmetic::template Tiles<W <= 64 ? 2 : 1, W == 64 ? 32 : 16,
+                                                          W == 32   ? 8
+                                                          : W == 64 ? 2
+                                                                    : 4>;
 /// Blocks that are to share a multiprocessor.
 template <typename Tiles, int W>
 constexpr int kResident = Tiles::kStages == 1 ? (W == 128                 ? 1
                                                  : Tiles::kThreads == 256 ? 2
                                                                           : 3)
-                          : W == 32           ? 4
                                               : 2;
 
-/// delta [B,H,T] = Σ o·dO of each row: eight threads for each.
+/// What the backward pass wants of a query beside its rows, [B,H,T].
+struct QueryTerms {
+    float lse;         ///< +∞ where the query sees no key, which makes its weights 0
+    float minusDelta;  ///< −Σ o·dO
+};
+
+/// Eight threads for each row.
 template <typename From>
-__global__ void deltaKernel(const From* o, const From* dO, int queries, int heads, int width, float* delta, int count) {
+__global__ void termsKernel(const From* o, const From* dO, const float* lse, int queries, int heads, int width,
+                            QueryTerms* terms, int count) {
     const int own = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y), row = min(own, count - 1);
     const float sum =
         dotOfRow(o + static_cast<std::int64_t>(row) * width, dO + static_cast<std::int64_t>(row) * width, width);
+    if (threadIdx.x != 0 || own >= count) return;
     const int h = row % heads, token = row / heads;  // row = (b·T + t)·H + h
-    if (threadIdx.x == 0 && own < count)
-        delta[(static_cast<std::int64_t>(token / queries) * heads + h) * queries + token % queries] = sum;
+    const std::int64_t at = (static_cast<std::int64_t>(token / queries) * heads + h) * queries + token % queries;
+    terms[at] = {lse[at] == -INFINITY ? INFINITY : lse[at], -sum};
 }
 
 template <typename From>
-void startDelta(const Variable& o, float* delta) {
+void startTerms(const Variable& o, const Tensor& lse, QueryTerms* terms) {
     const int count = static_cast<int>(o.value().elements() / o.shape()[3]);
-    deltaKernel<<<blocksFor(count, kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock), 0, streamOf(o)>>>(
-        o.value().onDeviceAs<From>(), o.gradient().onDeviceAs<From>(), static_cast<int>(o.shape()[1]),
-        static_cast<int>(o.shape()[2]), static_cast<int>(o.shape()[3]), delta, count);
+    termsKernel<<<blocksFor(count, kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock), 0, streamOf(o)>>>(
+        o.value().onDeviceAs<From>(), o.gradient().onDeviceAs<From>(), lse.onDeviceAs<float>(),
+        static_cast<int>(o.shape()[1]), static_cast<int>(o.shape()[2]), static_cast<int>(o.shape()[3]), terms, count);
     checkLaunch("attend, backwards");
 }
 
-/// From a score and dL/d(weight) the weight, and in its place dL/d(score) (Dao et al. 2022, Algorithm 4). lse is +∞ for
-/// queries without a key, which makes both 0.
-__device__ inline void weightAndGradient(float factor, float lse, float delta, float& s, float& dp) {
+/// From a score and dL/d(weight) − delta the weight, and in its place dL/d(score) (Dao et al. 2022, Algorithm 4).
+__device__ inline void weightAndGradient(float factor, float lse, float& s, float& dp) {
     s = powerOfTwo(fmaf(s, factor, -lse));
-    dp = s * (dp - delta);
+    dp *= s;
 }
 
 /// What gradients of scores are times at the end. 0 for an only key, whose weight is 1 whatever the score: the
@@ -46,10 +56,6 @@ __device__ inline void weightAndGradient(float factor, float lse, float delta, f
 template <typename Call>
 __device__ float liveOf(const Call& call) {
     return call.keys > 1 ? 1.0f : 0.0f;
-}
-
-__device__ inline float finiteLse(float lse) {
-    return lse == -INFINITY ? INFINITY : lse;
 }
 
 /// Parts of dK and dV: the queries are shared out among so many blocks where there are few keys.
@@ -71,11 +77,11 @@ constexpr std::size_t kScoresBytes = sizeof(float) * Tiles::kTall* kScoresStride
 /// keys. Blocks: tall tiles of keys, heads, parts.
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
-    keysBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO, const float* delta,
-                       KeyParts parts, Out dk, Out dv) {
+    keysBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO,
+                       const QueryTerms* terms, KeyParts parts, Out dk, Out dv) {
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
-    __shared__ float lses[kHeld<Tiles> * Tiles::kBroad], deltas[kHeld<Tiles> * Tiles::kBroad];
+    __shared__ __align__(16) QueryTerms held[kHeld<Tiles> * Tiles::kBroad];
     Number *k = reinterpret_cast<Number*>(shared), *v = k + kTallSize<Tiles, W>, *q = v + kTallSize<Tiles, W>,
            *d = q + kHeld<Tiles> * kBroadSize<Tiles, W>;
     auto* p = reinterpret_cast<float*>(d + kHeld<Tiles> * kBroadSize<Tiles, W>);
@@ -83,9 +89,12 @@ __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
     const auto [b, h, key] = place;
     const int count = min(Tiles::kTall, call.keys - key), part = static_cast<int>(blockIdx.z);
     const float* keep = call.keepAt(b, key);
-    const std::int64_t rowsAt = static_cast<std::int64_t>(blockIdx.y) * call.queries;
+    const QueryTerms* termsOfHead = terms + static_cast<std::int64_t>(blockIdx.y) * call.queries;
     loadTile<Tiles, W, Tiles::kTall>(k, call.k + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
     loadTile<Tiles, W, Tiles::kTall>(v, call.v + call.keyAt(b, h, key), call.stride(), count, call.width, keep);
+    finishLoads<Tiles>();
+    __syncthreads();
+    const auto ownK = Tiles::template taken<W>(k), ownV = Tiles::template taken<W>(v);
     float gradientK[Tiles::kRows][Tiles::template kWide<W>] = {},
                                                   gradientV[Tiles::kRows][Tiles::template kWide<W>] = {};
     const auto load = [&](int row, int tile) {
@@ -95,28 +104,33 @@ __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
                                            call.width);
         loadTile<Tiles, W, kLoaded<Tiles>>(d + tile * kBroadSize<Tiles, W>, dO + queryAt, call.stride(), rows,
                                            call.width);
-        if (at >= kLoaded<Tiles>) return;
-        lses[tile * Tiles::kBroad + at] = at < rows ? finiteLse(call.lse[rowsAt + row + at]) : INFINITY;
-        deltas[tile * Tiles::kBroad + at] = at < rows ? delta[rowsAt + row + at] : 0.0f;
+        if (at < kLoaded<Tiles>)
+            held[tile * Tiles::kBroad + at] = at < rows ? termsOfHead[row + at] : QueryTerms{INFINITY, 0.0f};
     };
-    const auto compute = [&](int row, int tile) {
+    const auto compute = [&]<bool Plain>(int row, int tile, std::bool_constant<Plain>) {
         const Number *queries = q + tile * kBroadSize<Tiles, W>, *gradients = d + tile * kBroadSize<Tiles, W>;
-        float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
-        Tiles::template rowsByRows<W>(k, queries, s);
-        Tiles::template rowsByRows<W>(v, gradients, dp);
-        const float factor = placeScores<Tiles>(call, place, place.begin, row, true, s);
+        QueryTerms own[Tiles::kColumns];
+        float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns];
 #pragma unroll
-        for (int j = 0; j < Tiles::kColumns; ++j) {
-            const int column = tile * Tiles::kBroad + Tiles::column(j);
-            const float lse = lses[column], dot = deltas[column];
+        for (int j = 0; j < Tiles::kColumns; ++j) own[j] = held[tile * Tiles::kBroad + Tiles::column(j)];
 #pragma unroll
-            for (int i = 0; i < Tiles::kRows; ++i) weightAndGradient(factor, lse, dot, s[i][j], dp[i][j]);
-        }
+        for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j) dp[i][j] = own[j].minusDelta;
+        Tiles::template rowsByRows<W>(ownK, queries, s);
+        Tiles::template rowsByRows<W>(ownV, gradients, dp);
+        const float factor = placeScores<Tiles, Plain>(call, place, place.begin, row, true, s);
+#pragma unroll
+        for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j) weightAndGradient(factor, own[j].lse, s[i][j], dp[i][j]);
         Tiles::template ownScoresByRows<W>(s, p, gradients, gradientV);
         Tiles::template ownScoresByRows<W>(dp, p, queries, gradientK);
     };
+    const auto plain = [&](int row) { return call.plain(row, kLoaded<Tiles>, place.begin, Tiles::kTall); };
     overTiles<Tiles>(max(call.firstQuery(key, Tiles::kBroad), part * parts.tiles * kLoaded<Tiles>),
-                     min(call.lastQuery(key, Tiles::kTall), (part + 1) * parts.tiles * kLoaded<Tiles>), load, compute);
+                     min(call.lastQuery(key, Tiles::kTall), (part + 1) * parts.tiles * kLoaded<Tiles>), load, plain,
+                     compute);
     const std::int64_t at = part * parts.size + call.keyAt(b, h, key);
     storeRows<Tiles, W>(dk, at, call.stride(), count, call.width, call.scale * liveOf(call), gradientK);
     storeRows<Tiles, W>(dv, at, call.stride(), count, call.width, 1.0f, gradientV);
@@ -143,8 +157,8 @@ __device__ void addToBuckets(const Call& call, const float* p, int row, int key,
 /// A block of queries of one head: dQ, and its share of the bias' gradient [B,H,tiles,kBuckets] where that is wanted.
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
-    queriesBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO, const float* delta,
-                          Out dq, float* biasShares) {
+    queriesBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO,
+                          const QueryTerms* terms, Out dq, float* biasShares) {
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float diagonals[Tiles::kTall + Tiles::kBroad], buckets[kBuckets];
@@ -157,14 +171,16 @@ __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
     loadTile<Tiles, W, Tiles::kTall>(q, call.q + call.queryAt(b, h, row), call.stride(), rows, call.width);
     loadTile<Tiles, W, Tiles::kTall>(d, dO + call.queryAt(b, h, row), call.stride(), rows, call.width);
     if (static_cast<int>(threadIdx.x) < kBuckets) buckets[static_cast<int>(threadIdx.x)] = 0;
+    finishLoads<Tiles>();
+    __syncthreads();
+    const auto ownQ = Tiles::template taken<W>(q), ownD = Tiles::template taken<W>(d);
     float gradient[Tiles::kRows][Tiles::template kWide<W>] = {};
-    float lse[Tiles::kRows], deltas[Tiles::kRows];
+    QueryTerms own[Tiles::kRows];
 #pragma unroll
-    for (int i = 0; i < Tiles::kRows; ++i) {
-        const std::int64_t at = static_cast<std::int64_t>(blockIdx.y) * call.queries + row + Tiles::row(i);
-        lse[i] = Tiles::row(i) < rows ? finiteLse(call.lse[at]) : INFINITY;
-        deltas[i] = Tiles::row(i) < rows ? delta[at] : 0.0f;
-    }
+    for (int i = 0; i < Tiles::kRows; ++i)
+        own[i] = Tiles::row(i) < rows
+                     ? terms[static_cast<std::int64_t>(blockIdx.y) * call.queries + row + Tiles::row(i)]
+                     : QueryTerms{INFINITY, 0.0f};
     const auto load = [&](int key, int tile) {
         const int count = min(kLoaded<Tiles>, call.keys - key);
         const float* keep = call.keepAt(place.b, key);
@@ -174,18 +190,22 @@ __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
         loadTile<Tiles, W, kLoaded<Tiles>>(v + tile * kBroadSize<Tiles, W>, call.v + at, call.stride(), count,
                                            call.width, keep);
     };
-    const auto compute = [&](int key, int tile) {
+    const auto compute = [&]<bool Plain>(int key, int tile, std::bool_constant<Plain>) {
         const Number *keys = k + tile * kBroadSize<Tiles, W>, *values = v + tile * kBroadSize<Tiles, W>;
-        float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns] = {};
-        Tiles::template rowsByRows<W>(q, keys, s);
-        Tiles::template rowsByRows<W>(d, values, dp);
-        const float factor = placeScores<Tiles>(call, place, place.begin, key, false, s);
+        float s[Tiles::kRows][Tiles::kColumns] = {}, dp[Tiles::kRows][Tiles::kColumns];
 #pragma unroll
         for (int i = 0; i < Tiles::kRows; ++i)
 #pragma unroll
-            for (int j = 0; j < Tiles::kColumns; ++j) weightAndGradient(factor, lse[i], deltas[i], s[i][j], dp[i][j]);
+            for (int j = 0; j < Tiles::kColumns; ++j) dp[i][j] = own[i].minusDelta;
+        Tiles::template rowsByRows<W>(ownQ, keys, s);
+        Tiles::template rowsByRows<W>(ownD, values, dp);
+        const float factor = placeScores<Tiles, Plain>(call, place, place.begin, key, false, s);
+#pragma unroll
+        for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j) weightAndGradient(factor, own[i].lse, s[i][j], dp[i][j]);
         Tiles::template ownScoresByRows<W>(dp, p, keys, gradient);
-        if (biasShares == nullptr) return;
+        if (Plain || biasShares == nullptr) return;  // there is no bias where scores are plain
         __syncthreads();
 #pragma unroll
         for (int i = 0; i < Tiles::kRows; ++i)
@@ -195,7 +215,8 @@ __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
         __syncthreads();
         addToBuckets<Tiles>(call, p, place.begin, key, diagonals, buckets);
     };
-    overTiles<Tiles>(call.firstKey(row, Tiles::kBroad), call.lastKey(row, Tiles::kTall), load, compute);
+    const auto plain = [&](int key) { return call.plain(place.begin, Tiles::kTall, key, kLoaded<Tiles>); };
+    overTiles<Tiles>(call.firstKey(row, Tiles::kBroad), call.lastKey(row, Tiles::kTall), load, plain, compute);
     storeRows<Tiles, W>(dq, call.queryAt(b, h, row), call.stride(), rows, call.width, call.scale * liveOf(call),
                         gradient);
     if (biasShares != nullptr && static_cast<int>(threadIdx.x) < kBuckets)
@@ -228,7 +249,7 @@ void sumParts(cudaStream_t stream, const float* parts, std::int64_t count, std::
 
 template <typename Tiles, int W>
 void keysBackward(const AttendCall<typename Tiles::Number>& call, const Variable& k, const Variable& v,
-                  const typename Tiles::Number* dO, const float* delta) {
+                  const typename Tiles::Number* dO, const QueryTerms* terms) {
     DeviceContext& context = contextOf(k);
     Arena& arena = k.tape().arena();
     const auto heads = static_cast<unsigned>(k.shape()[0] * call.heads);
@@ -246,7 +267,7 @@ void keysBackward(const AttendCall<typename Tiles::Number>& call, const Variable
     const Out toK = scratch(dk), toV = scratch(dv);
     const std::size_t bytes = kBackwardSize<Tiles, W> * sizeof(typename Tiles::Number);
     startTiles<Tiles>(keysBackwardKernel<Tiles, W>, "attend, backwards", dim3(keyTiles, heads, count),
-                      bytes + (Tiles::kStages == 1 ? kScoresBytes<Tiles> : 0), context.stream(), call, dO, delta, parts,
+                      bytes + (Tiles::kStages == 1 ? kScoresBytes<Tiles> : 0), context.stream(), call, dO, terms, parts,
                       toK, toV);
     if (count == 1) return;
     sumParts(context.stream(), toK.data, count, parts.size, dk);
@@ -255,7 +276,7 @@ void keysBackward(const AttendCall<typename Tiles::Number>& call, const Variable
 
 template <typename Tiles, int W>
 void queriesBackward(const AttendCall<typename Tiles::Number>& call, const Variable& q, const Variable& bias,
-                     const typename Tiles::Number* dO, const float* delta) {
+                     const typename Tiles::Number* dO, const QueryTerms* terms) {
     const bool biased = bias && bias.needsGradient();
     if (!q.needsGradient() && !biased) return;
     const std::int64_t batch = q.shape()[0], heads = q.shape()[2], tiles = blocksFor(call.queries, Tiles::kTall);
@@ -263,7 +284,7 @@ void queriesBackward(const AttendCall<typename Tiles::Number>& call, const Varia
     const std::size_t bytes = kBackwardSize<Tiles, W> * sizeof(typename Tiles::Number);
     startTiles<Tiles>(queriesBackwardKernel<Tiles, W>, "attend, backwards",
                       dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(batch * heads)),
-                      bytes + (Tiles::kStages == 1 || biased ? kScoresBytes<Tiles> : 0), streamOf(q), call, dO, delta,
+                      bytes + (Tiles::kStages == 1 || biased ? kScoresBytes<Tiles> : 0), streamOf(q), call, dO, terms,
                       outOf(q), shares);
     if (biased) sumBias(bias, shares, batch, heads, tiles);
 }
@@ -273,11 +294,11 @@ void queriesBackward(const AttendCall<typename Tiles::Number>& call, const Varia
 void attendBackward(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options,
                     const Variable& o, const Tensor& lse) {
     Arena& arena = q.tape().arena();
-    float* delta = arena.tensor(lse.shape()).onDeviceAs<float>();
+    auto* terms = reinterpret_cast<QueryTerms*>(arena.tensor({lse.elements(), 2}).onDeviceAs<float>());
     if (o.type() == DType::BF16)
-        startDelta<Bf16>(o, delta);
+        startTerms<Bf16>(o, lse, terms);
     else
-        startDelta<float>(o, delta);
+        startTerms<float>(o, lse, terms);
     withTiles(contextOf(q), static_cast<int>(q.shape()[3]), [&]<typename Arithmetic, int W>() {
         using Tiles = BackwardTiles<Arithmetic, W>;
         using Number = typename Tiles::Number;
@@ -287,8 +308,8 @@ void attendBackward(const Variable& q, const Variable& k, const Variable& v, con
             dO = o.gradient().onDeviceAs<float>();
         else
             dO = rounded(arena, o.gradient()).template onDeviceAs<Bf16>();
-        if (k.needsGradient() || v.needsGradient()) keysBackward<Tiles, W>(call, k, v, dO, delta);
-        queriesBackward<Tiles, W>(call, q, options.bias, dO, delta);
+        if (k.needsGradient() || v.needsGradient()) keysBackward<Tiles, W>(call, k, v, dO, terms);
+        queriesBackward<Tiles, W>(call, q, options.bias, dO, terms);
     });
 }
 

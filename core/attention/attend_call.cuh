@@ -89,21 +89,25 @@ __device__ Place placeOf(const AttendCall<Number>& call) {
 }
 
 /// The scores of a tile from its dot products, but for a factor that is left to the exponential, and returned.
-/// `transposed`: rows are keys and columns are queries.
-template <typename Tiles, typename Number>
+/// `transposed`: rows are keys and columns are queries. `Plain`: known to be so.
+template <typename Tiles, bool Plain, typename Number>
 __device__ float placeScores(const AttendCall<Number>& call, const Place& place, int tall, int broad, bool transposed,
                              float (&s)[Tiles::kRows][Tiles::kColumns]) {
-    if (transposed ? call.plain(broad, Tiles::kBroad, tall, Tiles::kTall)
-                   : call.plain(tall, Tiles::kTall, broad, Tiles::kBroad))
-        return call.scale * kLog2e;
+    if constexpr (!Plain) {
+        if (!(transposed ? call.plain(broad, Tiles::kBroad, tall, Tiles::kTall)
+                         : call.plain(tall, Tiles::kTall, broad, Tiles::kBroad))) {
 #pragma unroll
-    for (int i = 0; i < Tiles::kRows; ++i)
+            for (int i = 0; i < Tiles::kRows; ++i)
 #pragma unroll
-        for (int j = 0; j < Tiles::kColumns; ++j) {
-            const int row = tall + Tiles::row(i), column = broad + Tiles::column(j);
-            s[i][j] = call.score(s[i][j], place.b, place.h, transposed ? column : row, transposed ? row : column);
+                for (int j = 0; j < Tiles::kColumns; ++j) {
+                    const int row = tall + Tiles::row(i), column = broad + Tiles::column(j);
+                    s[i][j] =
+                        call.score(s[i][j], place.b, place.h, transposed ? column : row, transposed ? row : column);
+                }
+            return 1.0f;
         }
-    return 1.0f;
+    }
+    return call.scale * kLog2e;
 }
 
 template <typename Number>

@@ -13,7 +13,7 @@ template <int Blocks, int Columns, int Parts = 1>
 struct Bf16Tiles {
     using Number = Bf16;
     static constexpr int kThreads = 128, kTall = 64 * Blocks, kBroad = Columns, kParts = Parts, kStages = 2,
-                         kRows = 2 * Blocks, kColumns = Columns / 4;
+                         kRows = 2 * Blocks, kColumns = Columns / 4, kSums = 2;
     // Rows are 16 bytes more than a power of two, so that eight of them are in different banks.
     static constexpr int kScoreStride = kBroad + 8;
     static constexpr float kRounding = 0x1p-8f;  ///< more than what a number in a tile is off, of itself
@@ -23,8 +23,8 @@ struct Bf16Tiles {
     template <int W>
     static constexpr int kStride = W + 8;
 
-    __device__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
-    __device__ static int firstRow() { return static_cast<int>(threadIdx.x) / 32 * 16 * Blocks; }
+    __device__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
+    __device__ static int firstRow() { return static_cast<int>(threadIdx.x / 32 * 16 * Blocks); }
     __device__ static int row(int i) { return firstRow() + i / 2 * 16 + lane() / 4 + i % 2 * 8; }
     __device__ static int column(int j) { return j / 2 * 8 + lane() % 4 * 2 + j % 2; }
     template <int W>
@@ -43,6 +43,23 @@ struct Bf16Tiles {
     __device__ static float rowSum(float value) {
         for (int offset = 2; offset > 0; offset /= 2) value += __shfl_xor_sync(kAllLanes, value, offset);
         return value;
+    }
+
+    /// A warp's rows of a tall tile W wide, as the left factor of many products: in registers where there is room.
+    template <int W>
+    static constexpr bool kTakes = W* Blocks <= 64;
+    template <int W>
+    struct Taken {
+        const Number* tile;
+        unsigned fragments[kTakes<W> ? W / 16 : 1][Blocks][4];
+    };
+    template <int W>
+    __device__ static Taken<W> taken(const Number* tile) {
+        Taken<W> rows{tile};
+        if constexpr (kTakes<W>)
+#pragma unroll
+            for (int k = 0; k < W; k += 16) leftRows(rows.fragments[k / 16], tile, kStride<W>, k);
+        return rows;
     }
 
     /// result += a·b for the 16 columns that begin at place 4n; b holds their fragments, two for each eight columns.
@@ -76,20 +93,51 @@ struct Bf16Tiles {
         loadMatricesTransposed(b, tile + (k + lane() % 16) * stride + n + lane() / 16 * 8);
     }
 
-    /// result[row][column] += Σ_d a[row][d]·b[column][d]; both W wide.
-    template <int W>
-    __device__ static void rowsByRows(const Number* a, const Number* b, float (&result)[kRows][kColumns]) {
+    /// a's fragments of the columns [16k, 16k + 16) of this thread's own places.
+    __device__ static void ownFragments(unsigned (&a)[Blocks][4], const float (&own)[kRows][kColumns], int k) {
+#pragma unroll
+        for (int block = 0; block < Blocks; ++block)
+#pragma unroll
+            for (int i = 0; i < 4; ++i)
+                a[block][i] =
+                    packBf16(own[2 * block + i % 2][4 * k + i / 2 * 2], own[2 * block + i % 2][4 * k + i / 2 * 2 + 1]);
+    }
+
+    /// result[row][column] += Σ_d a[row][d]·b[column][d]; left(fragments, k) gives a's.
+    template <int W, typename Left>
+    __device__ static void multiplyByRows(const Left& left, const Number* b, float (&result)[kRows][kColumns]) {
 #pragma unroll
         for (int k = 0; k < W; k += 16) {
-            unsigned left[Blocks][4];
-            leftRows(left, a, kStride<W>, k);
+            unsigned a[Blocks][4];
+            left(a, k);
 #pragma unroll
             for (int n = 0; n < Columns / 16; ++n) {
                 unsigned right[4];
                 rightRows(right, b, kStride<W>, 16 * n, k);
-                multiplyPair(left, right, n, result);
+                multiplyPair(a, right, n, result);
             }
         }
+    }
+
+    /// result[row][column] += Σ_d a[row][d]·b[column][d]; both W wide.
+    template <int W>
+    __device__ static void rowsByRows(const Number* a, const Number* b, float (&result)[kRows][kColumns]) {
+        multiplyByRows<W>([=](unsigned(&left)[Blocks][4], int k) { leftRows(left, a, kStride<W>, k); }, b, result);
+    }
+    /// The same with rows that were taken once for many products.
+    template <int W>
+    __device__ static void rowsByRows(const Taken<W>& a, const Number* b, float (&result)[kRows][kColumns]) {
+        if constexpr (kTakes<W>)
+            multiplyByRows<W>(
+                [&](unsigned(&left)[Blocks][4], int k) {
+#pragma unroll
+                    for (int block = 0; block < Blocks; ++block)
+#pragma unroll
+                        for (int i = 0; i < 4; ++i) left[block][i] = a.fragments[k / 16][block][i];
+                },
+                b, result);
+        else
+            rowsByRows<W>(a.tile, b, result);
     }
 
     /// result[row][w] += Σ_s p[row][s]·x[s][w]; p a tile of scores, x W wide.
@@ -115,12 +163,7 @@ struct Bf16Tiles {
 #pragma unroll
         for (int k = 0; k < Columns / 16; ++k) {
             unsigned left[Blocks][4];
-#pragma unroll
-            for (int block = 0; block < Blocks; ++block)
-#pragma unroll
-                for (int i = 0; i < 4; ++i)
-                    left[block][i] = packBf16(own[2 * block + i % 2][4 * k + i / 2 * 2],
-                                              own[2 * block + i % 2][4 * k + i / 2 * 2 + 1]);
+            ownFragments(left, own, k);
 #pragma unroll
             for (int n = 0; n < W / 16; ++n) {
                 unsigned right[4];
@@ -128,6 +171,27 @@ struct Bf16Tiles {
                 multiplyPair(left, right, n, result);
             }
         }
+    }
+
+    /// sums += Σ_s own[row][s]: a product with ones, which gives every thread of a row the whole sum of what goes into
+    /// ownScoresByRows().
+    __device__ static void addRowSums(const float (&own)[kRows][kColumns], float (&sums)[kRows][kSums]) {
+        constexpr unsigned kOnes = 0x3F803F80;
+#pragma unroll
+        for (int k = 0; k < Columns / 16; ++k) {
+            unsigned left[Blocks][4];
+            ownFragments(left, own, k);
+#pragma unroll
+            for (int block = 0; block < Blocks; ++block) {
+                float(&upper)[kSums] = sums[2 * block];
+                float(&lower)[kSums] = sums[2 * block + 1];
+                multiplyBf16(left[block], kOnes, kOnes, upper[0], upper[1], lower[0], lower[1]);
+            }
+        }
+    }
+    /// Of a row, from what addRowSums() has left with this thread.
+    __device__ static float wholeSum(const float (&part)[kSums]) {
+        return part[0];
     }
 
     /// result[row][w] += Σ_r p[r][row]·x[r][w]; of square tiles.

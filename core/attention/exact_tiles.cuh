@@ -9,7 +9,8 @@ namespace linscope::cuda {
 /// 16×16 threads of 4×4 scores each.
 struct ExactTiles {
     using Number = float;
-    static constexpr int kThreads = 256, kTall = 64, kBroad = 64, kParts = 1, kStages = 1, kRows = 4, kColumns = 4;
+    static constexpr int kThreads = 256, kTall = 64, kBroad = 64, kParts = 1, kStages = 1, kRows = 4, kColumns = 4,
+                         kSums = 1;
     static constexpr int kScoreStride = kBroad + 4;
     static constexpr float kRounding = 0.0f;  ///< more than what a number in a tile is off, of itself
     static constexpr bool kPairs = false;     ///< places 2n and 2n + 1 of a row are neighbours
@@ -40,6 +41,23 @@ struct ExactTiles {
     __device__ static float rowSum(float value) {
         for (int offset = 8; offset > 0; offset /= 2) value += __shfl_xor_sync(kAllLanes, value, offset, 16);
         return value;
+    }
+
+    __device__ static void addRowSums(const float (&own)[kRows][kColumns], float (&sums)[kRows][kSums]) {
+#pragma unroll
+        for (int i = 0; i < kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < kColumns; ++j) sums[i][0] += own[i][j];
+    }
+    __device__ static float wholeSum(const float (&part)[kSums]) {
+        return rowSum(part[0]);
+    }
+
+    template <int W>
+    using Taken = const float*;
+    template <int W>
+    __device__ static const float* taken(const float* tile) {
+        return tile;
     }
 
     /// result[row][column] += Σ_d a[row][d]·b[column][d]; both W wide.

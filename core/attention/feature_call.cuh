@@ -160,7 +160,7 @@ void sumStates(DeviceContext& context, const FeatureCall<typename Tiles::Number>
     const auto heads = static_cast<unsigned>(s.batch * s.heads), chunks = static_cast<unsigned>(s.chunks()),
                tiles = blocksFor(s.features, kTile);
     // Where the sum of all is wanted, so few parts that every multiprocessor has some blocks.
-    const unsigned wanted = call.causal ? chunks : blocksFor(4 * context.processors(), heads * tiles),
+    const unsigned wanted = call.causal ? chunks : blocksFor(8 * context.processors(), heads * tiles),
                    ofBlock = blocksFor(chunks, std::min(wanted, chunks)), parts = blocksFor(chunks, ofBlock);
     startTiles<Tiles>(chunkStateKernel<Tiles, W>, "feature attention", dim3(parts, heads, tiles),
                       kStateSize<Tiles, W> * sizeof(typename Tiles::Number), context.stream(), call, summand,

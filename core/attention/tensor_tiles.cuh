@@ -10,7 +10,7 @@ namespace linscope::cuda {
 struct TensorTiles {
     using Number = float;
     static constexpr int kThreads = 128, kTall = 64, kBroad = 64, kParts = 1, kStages = 1, kRows = 2,
-                         kColumns = kBroad / 4;
+                         kColumns = kBroad / 4, kSums = 1;
     static constexpr int kScoreStride = kBroad + 4;
     static constexpr float kRounding = 0x1p-10f;  ///< more than what a number in a tile is off, of itself
     static constexpr bool kPairs = true;          ///< places 2n and 2n + 1 of a row are neighbours
@@ -19,10 +19,10 @@ struct TensorTiles {
     template <int W>
     static constexpr int kStride = W + 4;
 
-    __device__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
+    __device__ static int lane() { return static_cast<int>(threadIdx.x % 32); }
     __device__ static int group() { return lane() / 4; }
     __device__ static int inGroup() { return lane() % 4; }
-    __device__ static int firstRow() { return static_cast<int>(threadIdx.x) / 32 * 16; }
+    __device__ static int firstRow() { return static_cast<int>(threadIdx.x / 32 * 16); }
     __device__ static int row(int i) { return firstRow() + group() + 8 * i; }
     __device__ static int column(int j) { return j / 2 * 8 + inGroup() * 2 + j % 2; }
     template <int W>
@@ -39,8 +39,29 @@ struct TensorTiles {
         return value;
     }
 
-    __device__ static float rounded(float value) { return roundedToTf32(value); }
-    __device__ static Number number(float value) { return rounded(value); }
+    __device__ static void addRowSums(const float (&own)[kRows][kColumns], float (&sums)[kRows][kSums]) {
+#pragma unroll
+        for (int i = 0; i < kRows; ++i)
+#pragma unroll
+            for (int j = 0; j < kColumns; ++j) sums[i][0] += own[i][j];
+    }
+    __device__ static float wholeSum(const float (&part)[kSums]) {
+        return rowSum(part[0]);
+    }
+
+    template <int W>
+    using Taken = const float*;
+    template <int W>
+    __device__ static const float* taken(const float* tile) {
+        return tile;
+    }
+
+    __device__ static float rounded(float value) {
+        return roundedToTf32(value);
+    }
+    __device__ static Number number(float value) {
+        return rounded(value);
+    }
 
     /// result[·][2n], [·][2n+1] += a·b for N columns of eight; left(row, k) and right(k, column) read the factors.
     template <int K, int N, typename Left, typename Right>

@@ -10,7 +10,8 @@
 // banks. A product of a tall tile (kTall rows) with a broad one (kBroad rows) is a tile of scores [kTall,kBroad].
 // Each thread has some places of a result: place (i, j) of the scores is row(i), column(j); place (i, c) of a tile W
 // wide is row(i), wide<W>(c). Everything is summed in single precision by one thread in one order: the same bits every
-// time.
+// time. taken() is a tall tile as the left factor of many products; addRowSums() and then wholeSum() sum rows of
+// scores.
 
 namespace linscope::cuda {
 
@@ -61,35 +62,48 @@ __device__ float dotOfRow(const A* a, const B* b, int width) {
     return rowLanesSum(sum);
 }
 
+/// loadTile() number by number, for what is not aligned; not inlined, so that it takes no registers from the others.
+template <typename Tiles, int W, int Rows, typename Source>
+__device__ __noinline__ void loadNumbers(typename Tiles::Number* tile, const Source* x, int stride, int rows, int width,
+                                         const float* keep) {
+    for (int i = static_cast<int>(threadIdx.x); i < Rows * W; i += Tiles::kThreads) {
+        const int row = i / W, column = i % W;
+        const bool there = row < rows && column < width && (keep == nullptr || keep[row] != 0.0f);
+        tile[row * Tiles::template kStride<W> + column] =
+            Tiles::number(there ? toFloat(x[static_cast<std::int64_t>(row) * stride + column]) : 0.0f);
+    }
+}
+
 /// Rows [0, rows) of x, `stride` apart and `width` ≤ W wide, into a tile of `Rows`; zeros elsewhere, and in rows whose
 /// keep is 0. Of bfloat16 from bfloat16 it only begins: waitForCopies() and a barrier come before it is read.
 template <typename Tiles, int W, int Rows, typename Source>
-__device__ void loadTile(typename Tiles::Number* tile, const Source* x, std::int64_t stride, int rows, int width,
+__device__ void loadTile(typename Tiles::Number* tile, const Source* x, int stride, int rows, int width,
                          const float* keep = nullptr) {
-    constexpr int kTileStride = Tiles::template kStride<W>;
     constexpr bool kCopies = std::is_same_v<Source, Bf16> && std::is_same_v<typename Tiles::Number, Bf16>;
-    constexpr int kAtOnce = kCopies ? 8 : 4;
-    const auto there = [&](int row) { return row < rows && (keep == nullptr || keep[row] != 0.0f); };
-    if (width == W && stride % kAtOnce == 0 && reinterpret_cast<std::uintptr_t>(x) % (kAtOnce * sizeof(Source)) == 0) {
-#pragma unroll
-        for (int i = static_cast<int>(threadIdx.x); i < Rows * W / kAtOnce; i += Tiles::kThreads) {
-            const int row = i / (W / kAtOnce), column = i % (W / kAtOnce) * kAtOnce;
-            typename Tiles::Number* to = tile + row * kTileStride + column;
-            if constexpr (kCopies) {
-                startCopy16(to, there(row) ? x + row * stride + column : x, there(row));
-            } else {
-                float4 four{};
-                if (there(row)) four = readFour(x + row * stride + column);
-                writeFour(to, {Tiles::rounded(four.x), Tiles::rounded(four.y), Tiles::rounded(four.z),
-                               Tiles::rounded(four.w)});
-            }
-        }
+    constexpr int kAtOnce = kCopies ? 8 : 4, kOfRow = W / kAtOnce, kRowsAtOnce = Tiles::kThreads / kOfRow,
+                  kTileStride = Tiles::template kStride<W>;
+    if (width % kAtOnce != 0 || stride % kAtOnce != 0 ||
+        reinterpret_cast<std::uintptr_t>(x) % (kAtOnce * sizeof(Source)) != 0) {
+        loadNumbers<Tiles, W, Rows>(tile, x, stride, rows, width, keep);
         return;
     }
-    for (int i = static_cast<int>(threadIdx.x); i < Rows * W; i += Tiles::kThreads) {
-        const int row = i / W, column = i % W;
-        const float value = there(row) && column < width ? toFloat(x[row * stride + column]) : 0.0f;
-        tile[row * kTileStride + column] = Tiles::number(value);
+    const int first = static_cast<int>(threadIdx.x / kOfRow), column = static_cast<int>(threadIdx.x % kOfRow) * kAtOnce;
+    const Source* from = x + static_cast<std::int64_t>(first) * stride + column;
+    typename Tiles::Number* to = tile + first * kTileStride + column;
+    const bool inside = column < width, whole = rows >= Rows && keep == nullptr;
+#pragma unroll
+    for (int row = 0; row < Rows; row += kRowsAtOnce) {
+        if (Rows % kRowsAtOnce != 0 && first + row >= Rows) break;
+        const bool there = inside && (whole || (first + row < rows && (keep == nullptr || keep[first + row] != 0.0f)));
+        if constexpr (kCopies) {
+            startCopy16(to + row * kTileStride, from, there);
+        } else {
+            float4 four{};
+            if (there) four = readFour(from);
+            writeFour(to + row * kTileStride,
+                      {Tiles::rounded(four.x), Tiles::rounded(four.y), Tiles::rounded(four.z), Tiles::rounded(four.w)});
+        }
+        from += static_cast<std::int64_t>(kRowsAtOnce) * stride;
     }
 }
 
@@ -99,17 +113,21 @@ inline constexpr int kLoaded = Tiles::kBroad* Tiles::kParts;
 template <typename Tiles>
 inline constexpr int kHeld = Tiles::kStages* Tiles::kParts;
 
+/// Broad tiles that are computed side by side, so that products of one fill the waits of another.
+inline constexpr int kSideBySide = 4;
+
 /// For the broad tiles that begin at `first`, `first` + kBroad, … < `last`: load(at, place) of kLoaded rows into the
-/// tiles from `place` on, and compute(at, place) for each tile when all threads see what was loaded. With two stages
-/// the next rows are on their way while these are computed with.
-template <typename Tiles, typename Load, typename Compute>
-__device__ void overTiles(int first, int last, const Load& load, const Compute& compute) {
+/// tiles from `place` on, and compute(at, place, plain) for each tile when all threads see what was loaded. With two
+/// stages the next rows are on their way while these are computed with. Where plain(at) says so of all rows that were
+/// loaded, compute gets std::true_type, and kSideBySide tiles are computed at a time.
+template <typename Tiles, typename Load, typename Plain, typename Compute>
+__device__ void overTiles(int first, int last, const Load& load, const Plain& plain, const Compute& compute) {
     if constexpr (Tiles::kStages == 1) {
         for (int at = first; at < last; at += Tiles::kBroad) {
             __syncthreads();
             load(at, 0);
             __syncthreads();
-            compute(at, 0);
+            compute(at, 0, std::false_type());
         }
     } else {
         if (first < last) load(first, 0);
@@ -120,9 +138,16 @@ __device__ void overTiles(int first, int last, const Load& load, const Compute& 
             __syncthreads();
             if (begin + kLoaded<Tiles> < last) load(begin + kLoaded<Tiles>, place == 0 ? Tiles::kParts : 0);
             endCopyGroup();
-            const int end = min(last, begin + kLoaded<Tiles>);
+            if (begin + kLoaded<Tiles> <= last && plain(begin)) {
+#pragma unroll kSideBySide
+                for (int tile = 0; tile < Tiles::kParts; ++tile)
+                    compute(begin + tile * Tiles::kBroad, place + tile, std::true_type());
+            } else {
+                const int end = min(last, begin + kLoaded<Tiles>);
 #pragma unroll 1
-            for (int at = begin, tile = place; at < end; at += Tiles::kBroad, ++tile) compute(at, tile);
+                for (int at = begin, tile = place; at < end; at += Tiles::kBroad, ++tile)
+                    compute(at, tile, std::false_type());
+            }
         }
     }
 }
