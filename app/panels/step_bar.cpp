@@ -78,7 +78,7 @@ void StepBar::update() {
     if (!run)
         m_text->setText(tr("no run"));
     else if (step)
-        m_text->setText(tr("step %1 of %2 stored").arg(*step).arg(m_steps.size()));
+        m_text->setText(tr("step %1 · %2 stored").arg(*step).arg(m_steps.size()));
     else
         m_text->setText(tr("newest, step %1 · %2 stored").arg(run->record.lastStep).arg(m_steps.size()));
 }
