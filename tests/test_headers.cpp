@@ -1,0 +1,1 @@
+// Nothing: this source is there for the headers that are precompiled with it.
