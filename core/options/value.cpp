@@ -35,7 +35,7 @@ std::string realText(double value) {
     return text.find('.') == std::string::npos ? text + ".0" : text;
 }
 
-std::string quoted(std::string_view text) {
+std::string quotedText(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         switch (c) {
@@ -215,14 +215,14 @@ OptionValue parseValue(const OptionSpec& spec, std::string_view text, std::strin
             if (auto list = listFrom(text)) return checkedValue(spec, std::move(*list), where);
             break;
     }
-    refuse(spec, quoted(text), where);
+    refuse(spec, quotedText(text), where);
 }
 
 std::string toTomlText(const OptionValue& value) {
     return std::visit(
         Overloaded{[](bool flag) { return std::string(flag ? "true" : "false"); },
                    [](std::int64_t integer) { return std::to_string(integer); },
-                   [](double real) { return realText(real); }, [](const std::string& text) { return quoted(text); },
+                   [](double real) { return realText(real); }, [](const std::string& text) { return quotedText(text); },
                    [](const std::vector<std::int64_t>& list) { return listText(list); }},
         value);
 }
