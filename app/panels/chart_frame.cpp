@@ -4,6 +4,7 @@
 #include <QLabel>
 #include <QMenu>
 #include <QVBoxLayout>
+#include <algorithm>
 
 #include "app/shell/theme.h"
 
@@ -19,6 +20,7 @@ ChartFrame::ChartFrame(const QString& title, QWidget* parent)
     m_readOut->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
     m_readOut->setTextFormat(Qt::RichText);
     m_readOut->setMinimumWidth(20);
+    m_readOut->setWordWrap(true);
     m_readOut->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
 
     auto* layout = new QVBoxLayout(this);
@@ -40,13 +42,26 @@ void ChartFrame::setTitle(const QString& title) {
 }
 
 void ChartFrame::setReadOut(const QString& place, const std::vector<ReadOut>& values) {
+    // An entry stays on one line; there are as many lines as it takes to show them all.
+    const auto whole = [](QString text) { return text.toHtmlEscaped().replace(' ', "&nbsp;"); };
     QString html;
     for (const ReadOut& value : values)
-        html +=
-            QString("<span style='color:%1'>●</span> <span style='color:%2'>%3</span> %4&nbsp;&nbsp; ")
-                .arg(value.color.name(), mutedColor().name(), value.name.toHtmlEscaped(), value.value.toHtmlEscaped());
-    if (!place.isEmpty()) html += QString("<span style='color:%1'>%2</span>").arg(mutedColor().name(), place);
-    if (html != m_readOut->text()) m_readOut->setText(html);
+        html += QString("<span style='color:%1'>●</span>&nbsp;<span style='color:%2'>%3</span>&nbsp;%4&nbsp; ")
+                    .arg(value.color.name(), mutedColor().name(), whole(value.name), whole(value.value));
+    if (!place.isEmpty()) html += QString("<span style='color:%1'>%2</span>").arg(mutedColor().name(), whole(place));
+    if (html == m_readOut->text()) return;
+    m_readOut->setText(html);
+    // What points at the chart must not make it jump: lines that were needed once stay until there are other entries.
+    if (values.size() != m_entries) m_readOut->setMinimumHeight(0);
+    m_entries = values.size();
+    if (isVisible())
+        m_readOut->setMinimumHeight(
+            std::max(m_readOut->minimumHeight(), m_readOut->heightForWidth(m_readOut->width())));
+}
+
+void ChartFrame::resizeEvent(QResizeEvent* event) {
+    m_readOut->setMinimumHeight(0);  // lines are of another length now
+    QWidget::resizeEvent(event);
 }
 
 bool ChartFrame::savePng(const QString& path) {

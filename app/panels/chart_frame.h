@@ -37,12 +37,16 @@ Q_SIGNALS:
     void exportPngAsked();
     void exportCsvAsked();
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
     void showMenu(const QPoint& position);
 
     QString m_title;
     QLabel* m_heading;
     QLabel* m_readOut;
+    std::size_t m_entries = 0;  ///< of the read-out
     Chart* m_chart;
 };
 

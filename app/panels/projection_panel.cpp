@@ -91,6 +91,7 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     layout->addLayout(row);
     layout->addWidget(m_facts);
     layout->addWidget(m_splitter, 1);
+    layout->addStretch();  // where the charts are hidden
     m_splitter->setChildrenCollapsible(false);
     for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) m_splitter->addWidget(frame);
     m_drift->setToolTip(
@@ -191,17 +192,15 @@ void ProjectionPanel::update() {
     fillChoices();
     const ProjectionSeries* series = shown();
     const bool any = series && !series->steps.empty();
-    m_splitter->setEnabled(any);
+    m_splitter->setVisible(any);
     m_choice->setVisible(m_choice->count() > 0);
     if (!any) {
-        m_facts->setText(m_session.current() ? tr("No projection has been probed in this run yet")
-                                             : tr("No run is open"));
-        for (QCPGraph* graph : {m_now, m_start, m_kappa, m_frobenius, m_loss, m_angle}) graph->data()->clear();
-        for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) {
-            frame->chart().setBaselines({});
-            frame->setReadOut({}, {});
-            frame->chart().refresh();
-        }
+        const Run* run = m_session.current();
+        m_facts->setText(!run ? tr("No run is open")
+                         : run->record.lastStep == 0
+                             ? tr("No projection has been probed in this run yet")
+                             : tr("No lane of this run has a projection matrix, as Linformer's "
+                                  "E and F are: spectrum, conditioning and drift would be here"));
         return;
     }
     const std::size_t index = shownIndex(*series);
