@@ -1,4 +1,4 @@
-#include "core/attention/feature_call.cuh"
+#include "core/attention/feature_walk.cuh"
 
 namespace linscope::cuda {
 namespace {
@@ -112,6 +112,23 @@ __global__ void __launch_bounds__(Tiles::kThreads) outputKernel(FeatureCall<type
     storeRows<Tiles, W>(o, s.tokenAt(bh, t), s.stride(), rows, s.width, 1.0f, out);
 }
 
+/// How many parts a sequence is summed in: one for each chunk where every chunk needs what came before it from memory;
+/// else so few that every multiprocessor has some blocks.
+template <typename Number>
+void share(FeatureCall<Number>& call, bool walksOn, int processors) {
+    const FeatureSizes& s = call.s;
+    const auto chunks = static_cast<unsigned>(s.chunks()), heads = static_cast<unsigned>(s.batch * s.heads);
+    unsigned parts = chunks;
+    if (walksOn)  // two blocks a multiprocessor; the sums that a part begins with cost as much as half of a walk
+        parts = heads * blocksFor(s.width, kTile) >= static_cast<unsigned>(processors) / 2
+                    ? 1
+                    : blocksFor(2 * processors, heads * blocksFor(s.width, kTile));
+    else if (!call.causal)
+        parts = blocksFor(8 * processors, heads * blocksFor(s.features, kTile));
+    call.ofPart = static_cast<int>(blocksFor(chunks, std::min(parts, chunks)));
+    call.parts = static_cast<int>(blocksFor(chunks, static_cast<unsigned>(call.ofPart)));
+}
+
 template <typename Tiles, int W>
 void forward(const FeatureMap& map, const Variable& q, const Variable& k, const Variable& v, const Variable& o,
              const FeatureAttentionOptions& options) {
@@ -136,7 +153,9 @@ void forward(const FeatureMap& map, const Variable& q, const Variable& k, const 
         call.slopes[h] = keys.slopes[h] = static_cast<float>(options.slopes[h]);
     const FeatureSizes& s = call.s;
     const auto take = [&](const Shape& shape) { return arena.tensor(shape).onDeviceAs<float>(); };
-    const std::int64_t heads = static_cast<std::int64_t>(s.batch) * s.heads, chunks = s.chunks();
+    const std::int64_t heads = static_cast<std::int64_t>(s.batch) * s.heads;
+    kept->walks = std::is_same_v<Number, Bf16> && !call.rms && s.features <= kMostWalked && s.width <= kMostWalked;
+    share(call, kept->walks && call.causal, context.processors());
     Number *phiQ = takeNumbers<Number>(arena, {s.rows(), s.features}),
            *phiK = takeNumbers<Number>(arena, {s.rows(), s.features});
     call.phiQ = phiQ;
@@ -145,8 +164,8 @@ void forward(const FeatureMap& map, const Variable& q, const Variable& k, const 
     call.logWeights = keys.logWeights = take({s.rows()});
     call.top = take({s.rows()});
     call.divisor = take({s.rows()});
-    call.state = take({heads, chunks, s.features, s.width});
-    call.sum = take({heads, chunks, s.features});
+    call.state = take({heads, call.parts, s.features, s.width});
+    call.sum = take({heads, call.parts, s.features});
     mapForward(kept->recipe, s, q, phiQ, nullptr);
     mapForward(kept->recipe, s, k, phiK, &keys);
     if (call.causal)
@@ -154,10 +173,24 @@ void forward(const FeatureMap& map, const Variable& q, const Variable& k, const 
     else
         topKernel<<<static_cast<unsigned>(heads), kTopThreads, 0, context.stream()>>>(call);
     checkLaunch("feature attention");
-    sumStates<Tiles, W>(context, call, Summand<Number>{phiK, call.v, nullptr, false, call.state, call.sum}, false);
-    startTiles<Tiles>(outputKernel<Tiles, W>, "feature attention",
-                      dim3(static_cast<unsigned>(chunks), static_cast<unsigned>(heads)),
-                      kOutputSize<Tiles, W> * sizeof(Number), context.stream(), call, outOf(o.value()));
+    if (!kept->walks || !call.causal || call.parts > 1)
+        sumStates<Tiles, W>(context, call, Summand<Number>{phiK, call.v, nullptr, false, call.state, call.sum}, false);
+    if constexpr (std::is_same_v<Number, Bf16>)
+        if (kept->walks)
+            walkChunks(context, call, WalkOf::Output,
+                       {.left = {phiQ, false},
+                        .right = {phiK, false},
+                        .values = {call.v, true},
+                        .inner = s.features,
+                        .width = s.width,
+                        .state = call.state,
+                        .sum = call.sum,
+                        .out = outOf(o.value()),
+                        .tokens = true});
+    if (!kept->walks)
+        startTiles<Tiles>(outputKernel<Tiles, W>, "feature attention",
+                          dim3(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(heads)),
+                          kOutputSize<Tiles, W> * sizeof(Number), context.stream(), call, outOf(o.value()));
     q.tape().record(o, [kept] { featureBackward(*kept); });
 }
 

@@ -1,4 +1,4 @@
-#include "core/attention/feature_call.cuh"
+#include "core/attention/feature_walk.cuh"
 
 namespace linscope::cuda {
 namespace {
@@ -153,6 +153,41 @@ void startRowGradients(const KeptFeatures<Number>& kept, Number* g, float* delta
     checkLaunch("feature attention, backwards");
 }
 
+/// dL/dφ(q) or dL/dφ(k), and dv, by walks; numbers in bfloat16 alone have them.
+template <typename Number>
+void walkFeatures(DeviceContext& context, const KeptFeatures<Number>& kept, const Upstream<Number>& up, bool keys,
+                  Number* dPhi) {
+    const FeatureCall<Number>& call = kept.call;
+    if constexpr (std::is_same_v<Number, Bf16>)
+        walkChunks(context, call, keys ? WalkOf::KeyFeatures : WalkOf::QueryFeatures,
+                   {.left = {keys ? call.v : up.g, true},
+                    .right = {keys ? up.g : call.v, true},
+                    .values = {keys ? call.phiQ : call.phiK, false},
+                    .inner = call.s.width,
+                    .width = call.s.features,
+                    .delta = up.delta,
+                    .state = keys ? up.state : call.state,
+                    .sum = keys ? up.sum : call.sum,
+                    .keep = kept.keep,
+                    .out = outAt(dPhi),
+                    .tokens = false});
+}
+template <typename Number>
+void walkValues(DeviceContext& context, const KeptFeatures<Number>& kept, const Upstream<Number>& up, const Out& dv) {
+    const FeatureCall<Number>& call = kept.call;
+    if constexpr (std::is_same_v<Number, Bf16>)
+        walkChunks(context, call, WalkOf::Values,
+                   {.left = {call.phiK, false},
+                    .right = {call.phiQ, false},
+                    .values = {up.g, true},
+                    .inner = call.s.features,
+                    .width = call.s.width,
+                    .state = up.state,
+                    .sum = up.sum,
+                    .out = dv,
+                    .tokens = true});
+}
+
 template <typename Tiles, int W>
 void backward(const KeptFeatures<typename Tiles::Number>& kept) {
     using Number = typename Tiles::Number;
@@ -161,30 +196,37 @@ void backward(const KeptFeatures<typename Tiles::Number>& kept) {
     DeviceContext& context = contextOf(kept.o);
     Arena& arena = kept.o.tape().arena();
     const auto take = [&](const Shape& shape) { return arena.tensor(shape).onDeviceAs<float>(); };
-    const std::int64_t heads = static_cast<std::int64_t>(s.batch) * s.heads, chunks = s.chunks();
+    const std::int64_t heads = static_cast<std::int64_t>(s.batch) * s.heads;
     Number* g = takeNumbers<Number>(arena, kept.o.shape());
     float* delta = take({s.rows()});
     if (kept.o.type() == DType::BF16)
         startRowGradients<Number, Bf16>(kept, g, delta);
     else
         startRowGradients<Number, float>(kept, g, delta);
-    float *state = take({heads, chunks, s.features, s.width}), *sum = take({heads, chunks, s.features});
-    sumStates<Tiles, W>(context, call, Summand<Number>{call.phiQ, g, delta, true, state, sum}, true);
+    float *state = take({heads, call.parts, s.features, s.width}), *sum = take({heads, call.parts, s.features});
+    if (!kept.walks || !call.causal || call.parts > 1)
+        sumStates<Tiles, W>(context, call, Summand<Number>{call.phiQ, g, delta, true, state, sum}, true);
     const Upstream<Number> up{g, delta, state, sum};
-    const dim3 tiles(static_cast<unsigned>(chunks), static_cast<unsigned>(heads), blocksFor(s.features, kTile)),
-        rows(static_cast<unsigned>(chunks), static_cast<unsigned>(heads));
+    const dim3 tiles(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(heads), blocksFor(s.features, kTile)),
+        rows(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(heads));
     Number* dPhi = takeNumbers<Number>(arena, {s.rows(), s.features});
     for (const bool keys : {false, true}) {
-        startTiles<Tiles>(featuresBackKernel<Tiles, W>, "feature attention, backwards", tiles,
-                          kFeatureBackSize<Tiles, W> * sizeof(Number), context.stream(), call, up, keys, kept.keep,
-                          dPhi);
+        if (kept.walks)
+            walkFeatures(context, kept, up, keys, dPhi);
+        else
+            startTiles<Tiles>(featuresBackKernel<Tiles, W>, "feature attention, backwards", tiles,
+                              kFeatureBackSize<Tiles, W> * sizeof(Number), context.stream(), call, up, keys, kept.keep,
+                              dPhi);
         const Variable& x = keys ? kept.k : kept.q;
         mapBackward(kept.recipe, s, x, keys, keys ? call.phiK : call.phiQ, dPhi, outOf(x));
     }
     if (!kept.v.needsGradient()) return;
     const Out dv = outOf(kept.v);
-    startTiles<Tiles>(valuesBackKernel<Tiles, W>, "feature attention, backwards", rows,
-                      kOutputSize<Tiles, W> * sizeof(Number), context.stream(), call, up, dv);
+    if (kept.walks)
+        walkValues(context, kept, up, dv);
+    else
+        startTiles<Tiles>(valuesBackKernel<Tiles, W>, "feature attention, backwards", rows,
+                          kOutputSize<Tiles, W> * sizeof(Number), context.stream(), call, up, dv);
 }
 
 }  // namespace

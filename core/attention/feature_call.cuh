@@ -26,11 +26,12 @@ struct FeatureCall {
     float* logWeights;          // [B,H,T] log weight c of each key, with the decay counted from its chunk's start
     float* top;                 // [B,H,T] greatest log weight among the keys that a query sees
     float* divisor;             // [B,H,T] of each query's row
-    float *state, *sum;  // [B,H,N,M,D], [B,H,N,M]: of the keys before each chunk; of all keys, in the first place
+    int parts = 1, ofPart = 1;  // of a sequence, of so many chunks each
+    float *state, *sum;         // [B,H,parts,M,D], [B,H,parts,M]: of the keys before each; of all, in the first place
     float slopes[kMostFeatureHeads];
 
     __device__ std::int64_t stateAt(int bh, int chunk) const {
-        return static_cast<std::int64_t>(bh) * s.chunks() + (causal ? chunk : 0);
+        return static_cast<std::int64_t>(bh) * parts + (causal ? chunk / ofPart : 0);
     }
     /// The maximum with which the state comes into a chunk, counted from the chunk's start; and that of its last token.
     __device__ float topBefore(int bh, int chunk) const {
@@ -40,6 +41,8 @@ struct FeatureCall {
     __device__ float topAfter(int bh, int chunk) const {
         return top[s.rowAt(bh, min(s.length, (chunk + 1) * kTile) - 1)];
     }
+    /// By how much a state fades as it passes a chunk.
+    __device__ float decay(int bh, int chunk) const { return power(topBefore(bh, chunk) - topAfter(bh, chunk)); }
 };
 
 /// What is summed over the tokens of a chunk: phi_tᵀ·y_t·w_t and phi_t·w_t·u_t.
@@ -55,11 +58,10 @@ struct Summand {
 template <typename Tiles, int W>
 inline constexpr int kStateSize = kSquareSize<Tiles> + kTallSize<Tiles, W>;
 
-/// The sums of so many chunks, which are one where what came before each is wanted. Blocks: so many chunks, heads,
-/// tiles of M.
+/// The sums of a part's chunks. Blocks: parts, heads, tiles of M.
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
-    chunkStateKernel(FeatureCall<typename Tiles::Number> call, Summand<typename Tiles::Number> summand, int ofBlock) {
+    partStateKernel(FeatureCall<typename Tiles::Number> call, Summand<typename Tiles::Number> summand) {
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float weights[kTile];
@@ -69,7 +71,17 @@ __global__ void __launch_bounds__(Tiles::kThreads)
               first = static_cast<int>(blockIdx.z) * kTile, columns = min(kTile, s.features - first),
               m = static_cast<int>(threadIdx.x);
     float state[Tiles::kRows][Tiles::template kWide<W>] = {}, sum = 0;
-    for (int chunk = part * ofBlock; chunk < min(s.chunks(), (part + 1) * ofBlock); ++chunk) {
+    const int begin = part * call.ofPart, count = min(s.chunks() - begin, call.ofPart);
+    for (int n = 0; n < count; ++n) {
+        const int chunk = call.causal && summand.queries ? begin + count - 1 - n : begin + n;
+        if (call.causal && n > 0) {
+            const float decay = call.decay(bh, chunk);
+            sum *= decay;
+#pragma unroll
+            for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+                for (int c = 0; c < Tiles::template kWide<W>; ++c) state[i][c] *= decay;
+        }
         const int t = chunk * kTile, rows = min(kTile, s.length - t);
         const std::int64_t rowAt = s.rowAt(bh, t);
         __syncthreads();
@@ -104,32 +116,32 @@ __global__ void __launch_bounds__(Tiles::kThreads)
             sum += (parts[0] + parts[1]) + (parts[2] + parts[3]);
         }
     }
-    const std::int64_t at = static_cast<std::int64_t>(bh) * s.chunks() + part;
+    const std::int64_t at = static_cast<std::int64_t>(bh) * call.parts + part;
     storeRows<Tiles, W>({summand.state}, (at * s.features + first) * s.width, s.width, columns, s.width, 1.0f, state);
     if (m < columns) summand.sum[at * s.features + first + m] = sum;
 }
 
-/// From each chunk's own sums to those of all chunks before it (of all after it, with `backwards`), or from those of
-/// `parts` to all in the first one's place. One thread for each number of a head's state; `size` of them.
+/// From each part's own sums to those of all parts before it (of all after it, with `backwards`), or, if not causal, to
+/// those of all in the first one's place. One thread for each number of a head's state; `size` of them.
 template <typename Number>
-void scan(cudaStream_t stream, const FeatureCall<Number>& call, float* numbers, std::int64_t size, int parts,
-          bool backwards) {
-    const FeatureSizes s = call.s;
-    forEach(stream, static_cast<std::int64_t>(s.batch) * s.heads * size, "feature attention",
+void scan(cudaStream_t stream, const FeatureCall<Number>& call, float* numbers, std::int64_t size, bool backwards) {
+    forEach(stream, static_cast<std::int64_t>(call.s.batch) * call.s.heads * size, "feature attention",
             [=] __device__(std::int64_t i) {
-                const int bh = static_cast<int>(i / size), chunks = s.chunks();
-                float* own = numbers + static_cast<std::int64_t>(bh) * chunks * size + i % size;
+                const int bh = static_cast<int>(i / size), parts = call.parts;
+                float* own = numbers + static_cast<std::int64_t>(bh) * parts * size + i % size;
                 float running = 0;
                 if (!call.causal) {
                     for (int part = 0; part < parts; ++part) running += own[part * size];
                     own[0] = running;
                     return;
                 }
-                for (int n = 0; n < chunks; ++n) {
-                    const int chunk = backwards ? chunks - 1 - n : n;
-                    const float part = own[chunk * size];
-                    own[chunk * size] = running;
-                    running = running * power(call.topBefore(bh, chunk) - call.topAfter(bh, chunk)) + part;
+                for (int n = 0; n < parts; ++n) {
+                    const int part = backwards ? parts - 1 - n : n, begin = part * call.ofPart;
+                    const float sum = own[part * size];
+                    own[part * size] = running;
+                    for (int chunk = begin; chunk < min(call.s.chunks(), begin + call.ofPart); ++chunk)
+                        running *= call.decay(bh, chunk);
+                    running += sum;
                 }
             });
 }
@@ -152,28 +164,24 @@ __device__ void weighAndMask(const FeatureCall<typename Tiles::Number>& call, st
 template <typename Tiles, int W>
 inline constexpr int kOutputSize = 2 * kSquareSize<Tiles> + kTallSize<Tiles, W>;
 
-/// The sums over each chunk, then over chunks.
+/// The sums over each part, then over parts.
 template <typename Tiles, int W>
 void sumStates(DeviceContext& context, const FeatureCall<typename Tiles::Number>& call,
                const Summand<typename Tiles::Number>& summand, bool backwards) {
     const FeatureSizes& s = call.s;
-    const auto heads = static_cast<unsigned>(s.batch * s.heads), chunks = static_cast<unsigned>(s.chunks()),
-               tiles = blocksFor(s.features, kTile);
-    // Where the sum of all is wanted, so few parts that every multiprocessor has some blocks.
-    const unsigned wanted = call.causal ? chunks : blocksFor(8 * context.processors(), heads * tiles),
-                   ofBlock = blocksFor(chunks, std::min(wanted, chunks)), parts = blocksFor(chunks, ofBlock);
-    startTiles<Tiles>(chunkStateKernel<Tiles, W>, "feature attention", dim3(parts, heads, tiles),
-                      kStateSize<Tiles, W> * sizeof(typename Tiles::Number), context.stream(), call, summand,
-                      static_cast<int>(ofBlock));
-    const auto count = static_cast<int>(parts);
-    scan(context.stream(), call, summand.state, static_cast<std::int64_t>(s.features) * s.width, count, backwards);
-    scan(context.stream(), call, summand.sum, s.features, count, backwards);
+    startTiles<Tiles>(
+        partStateKernel<Tiles, W>, "feature attention",
+        dim3(static_cast<unsigned>(call.parts), static_cast<unsigned>(s.batch * s.heads), blocksFor(s.features, kTile)),
+        kStateSize<Tiles, W> * sizeof(typename Tiles::Number), context.stream(), call, summand);
+    scan(context.stream(), call, summand.state, static_cast<std::int64_t>(s.features) * s.width, backwards);
+    scan(context.stream(), call, summand.sum, s.features, backwards);
 }
 
 /// Everything that the backward pass needs; lives in the tape's arena.
 template <typename Number>
 struct KeptFeatures {
     FeatureCall<Number> call;
+    bool walks = false;  // over the chunks: feature_walk.cuh
     FeatureRecipe recipe;
     Variable q, k, v, o;
     const float* keep;

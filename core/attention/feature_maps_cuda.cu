@@ -121,6 +121,12 @@ template <typename Arithmetic>
 using ProjectTiles =
     std::conditional_t<std::is_same_v<typename Arithmetic::Number, Bf16>, Bf16Tiles<1, kTile>, ExactTiles>;
 
+/// Not inlined: the code for large arguments, as often as a tile is unrolled, would crowd that of the other features
+/// out of the instruction cache.
+__device__ __noinline__ float cosineOrSine(float value, bool cosine) {
+    return cosine ? cosf(value) : sinf(value);
+}
+
 /// Tiles of W that stay in shared memory where they are all.
 constexpr int kProjectTiles = 2;
 
@@ -191,7 +197,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
                             return Factor<Tiles, W>::kSplit ? power(sign * value - top[i])
                                                             : expf(sign * value - top[i]);
                         case Kind::Trigonometric:
-                            return sign > 0.0f ? cosf(value) : sinf(value);
+                            return cosineOrSine(value, sign > 0.0f);
                         default:
                             return fmaxf(value, 0.0f) + static_cast<float>(kReluFloor);
                     }
@@ -204,13 +210,20 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     if (keys.logWeights == nullptr) return;
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i) {
+        float squares = 0.0f;  // of this thread's columns
+        for (int first = 0; first < W; first += kTile)
+#pragma unroll
+            for (int j = 0; j < Tiles::kColumns; ++j) {
+                const int d = first + Tiles::column(j);
+                if (d >= s.width) continue;
+                const Number* place = rows + Tiles::row(i) * Tiles::template kStride<W> + d;
+                float value = toFloat(*place);
+                if constexpr (Factor<Tiles, W>::kSplit) value += toFloat(place[kTallSize<Tiles, W>]);
+                squares += value * value;
+            }
+        squares = Tiles::rowSum(squares);
         const int token = t + Tiles::row(i);
         if (!Tiles::leads() || token >= s.length) continue;
-        float squares = 0.0f;
-        for (int d = 0; d < s.width; ++d) {
-            const float value = toFloat(x[s.tokenAt(bh, token) + d]);
-            squares += value * value;
-        }
         const float own = kind == Kind::ProjectedRelu ? 0.0f : top[i] + norm * squares;
         const bool there = keys.keep == nullptr || keys.keep[bh / s.heads * s.length + token] != 0.0f;
         keys.logWeights[s.rowAt(bh, token)] =
@@ -246,9 +259,11 @@ __device__ float activateBack(Kind kind, float f, float d, float second, float d
     }
 }
 
-/// Of φ and dφ a tile each, and of their second halves, and of W.
+/// Of φ and dφ a tile each, and of W, and where there are second halves, of those.
 template <typename Tiles, int W>
-constexpr int kProjectBackSize = 4 * kTallSize<Tiles, kTile> + kTallSize<Tiles, W>;
+constexpr int projectBackSize(bool pairs) {
+    return (pairs ? 4 : 2) * kTallSize<Tiles, kTile> + kTallSize<Tiles, W>;
+}
 
 /// dx (+)= scale·du·W + along·x, where `along` is what x gets through its squared norm. Where the projections are
 /// learned, du takes the place of the first half of dφ. Blocks: tiles of T, heads.
@@ -260,8 +275,8 @@ __global__ void __launch_bounds__(Tiles::kThreads)
     extern __shared__ float shared[];
     __shared__ float flows[kTile];
     constexpr int kSize = kTallSize<Tiles, kTile>;
-    Number *d = reinterpret_cast<Number*>(shared), *f = d + kSize, *dSecond = f + kSize, *second = dSecond + kSize,
-           *w = second + kSize;
+    Number *d = reinterpret_cast<Number*>(shared), *f = d + kSize, *w = f + kSize, *dSecond = w + kTallSize<Tiles, W>,
+           *second = dSecond + kSize;
     const int t = static_cast<int>(blockIdx.x) * kTile, bh = static_cast<int>(blockIdx.y),
               rows = min(kTile, s.length - t), thread = static_cast<int>(threadIdx.x);
     const std::int64_t featuresAt = s.rowAt(bh, t) * s.features;
@@ -311,11 +326,18 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i)
 #pragma unroll
-        for (int c = 0; c < Tiles::template kWide<W>; ++c) {
+        for (int c = 0; c < Tiles::template kWide<W>; c += 2) {
             const int row = Tiles::row(i), column = Tiles::template wide<W>(c);
             if (row >= rows || column >= s.width) continue;
             const std::int64_t at = s.tokenAt(bh, t + row) + column;
-            dx.put(at, scale * gradient[i][c] + 2.0f * norm * flows[row] * toFloat(x[at]));
+            const float along = 2.0f * norm * flows[row];
+            if (s.width % 2 == 0) {
+                const float2 own = In{x, std::is_same_v<From, Bf16>}.two(at);
+                dx.putTwo(at, scale * gradient[i][c] + along * own.x, scale * gradient[i][c + 1] + along * own.y);
+            } else {
+                dx.put(at, scale * gradient[i][c] + along * toFloat(x[at]));
+                if (column + 1 < s.width) dx.put(at + 1, scale * gradient[i][c + 1] + along * toFloat(x[at + 1]));
+            }
         }
 }
 
@@ -397,15 +419,17 @@ void backwardFrom(const FeatureRecipe& recipe, const FeatureSizes& s, const Vari
     const std::int64_t size = static_cast<std::int64_t>(projections.count) * s.width;
     float* partial = learned ? arena.tensor({s.batch * s.heads, size}).onDeviceAs<float>() : nullptr;
     const auto start = [&]<typename Tiles, int W>() {
-        constexpr std::size_t kBytes = kProjectBackSize<Tiles, W> * sizeof(Number);
+        const bool pairs = projections.count < s.features;
         if (dx.data != nullptr || learned)
             startTiles<Tiles>(projectBackKernel<Tiles, W, From>, "features, backwards",
-                              dim3(static_cast<unsigned>(s.chunks()), heads), kBytes, stream, s, recipe.kind,
-                              projections, in, scale, norm, phi, dPhi, learned, dx);
+                              dim3(static_cast<unsigned>(s.chunks()), heads),
+                              projectBackSize<Tiles, W>(pairs) * sizeof(Number), stream, s, recipe.kind, projections,
+                              in, scale, norm, phi, dPhi, learned, dx);
         if (learned)
             startTiles<Tiles>(weightGradientKernel<Tiles, W, From>, "features, weights",
-                              dim3(blocksFor(projections.count, kTile), heads), kBytes, stream, s, projections.count,
-                              in, scale, dPhi, partial);
+                              dim3(blocksFor(projections.count, kTile), heads),
+                              (kTallSize<Tiles, kTile> + kTallSize<Tiles, W>)*sizeof(Number), stream, s,
+                              projections.count, in, scale, dPhi, partial);
     };
     withTiles(contextOf(x), s.width, [&]<typename Arithmetic, int W>() {
         if constexpr (std::is_same_v<typename Arithmetic::Number, Number>)

@@ -46,6 +46,17 @@ __device__ inline float toFloat(float value) {
     return value;
 }
 
+/// Each of two numbers in bfloat16 times its counterpart.
+__device__ inline unsigned multiplyPairs(unsigned a, unsigned b) {
+#if __CUDA_ARCH__ >= 800
+    unsigned bits;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(bits) : "r"(a), "r"(b), "r"(0x80008000u));
+    return bits;
+#else
+    return 0;
+#endif
+}
+
 // Products of fragments: c += a·b, of which each of a warp's threads has some numbers (PTX ISA, "Matrix fragments for
 // mma"). With g = lane / 4 and t = lane % 4, c holds rows g, g, g + 8, g + 8 and columns 2t, 2t + 1, 2t, 2t + 1.
 
