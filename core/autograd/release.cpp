@@ -2,7 +2,7 @@
 
 namespace linscope {
 namespace {
-constexpr std::int64_t kLarge = std::int64_t{16} << 20;  // bytes
+constexpr std::int64_t kLarge = std::int64_t{8} << 20;  // bytes
 }
 
 bool sparesMemory(const Variable& x) {

@@ -5,7 +5,7 @@
 namespace linscope {
 
 /// Whether a step spares memory at values as large as x, where that costs a little time: always on the processor, which
-/// is the faster for it; on a device where x has 16 MiB or more, since below that its kernels wait for one another less
+/// is the faster for it; on a device where x has 8 MiB or more, since below that its kernels wait for one another less
 /// when gradients of parameters may be computed beside those of the next block.
 bool sparesMemory(const Variable& x);
 
