@@ -3,7 +3,8 @@
     python cuda_peer.py --layers 2 --width 128 --heads 4 --length 512 --batch 8 --k 64 --precision bf16
 
 Each lane (full, linformer, linear with elu+1 features, performer with 128 positive features) is timed eager, with
-torch.compile, and with the whole step (forward, backward, clipping, AdamW) captured as a CUDA graph, compiled or not.
+torch.compile, with torch.compile's own CUDA graphs (reduce-overhead: forward and backward are graphs, clipping and AdamW
+are launched), and with the whole step captured as one CUDA graph by hand (graph), of a compiled model or not.
 bf16 is autocast with fp32 weights, tf32 and fp32 are without it. AdamW is the fused one. One JSON document.
 """
 
@@ -40,9 +41,14 @@ def measure(lane, mode, arguments):
         with torch.autocast("cuda", torch.bfloat16, enabled=arguments.precision == "bf16", cache_enabled=False):
             return F.cross_entropy(model(tokens, selected), targets)
 
-    forward = torch.compile(loss_of) if "compile" in mode else loss_of
+    forward = loss_of
+    if "compile" in mode:
+        forward = torch.compile(loss_of)
+    elif mode == "reduce-overhead":
+        forward = torch.compile(loss_of, mode=mode)
 
     def step():
+        torch.compiler.cudagraph_mark_step_begin()
         optimizer.zero_grad(set_to_none=True)
         loss = forward()
         loss.backward()
@@ -78,7 +84,7 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"), default="bf16")
     parser.add_argument("--lanes", default="full,linformer,linear,performer")
-    parser.add_argument("--modes", default="eager,compile,graph,compile+graph")
+    parser.add_argument("--modes", default="eager,compile,reduce-overhead,graph,compile+graph")
     arguments = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = arguments.precision != "fp32"
     results = []
