@@ -8,9 +8,11 @@
 #include "core/cuda/rounded.h"
 
 // What both passes of blocked softmax attention on a device share: attend_cuda.cu has the forward, attend_back_cuda.cu
-// the backward one.
+// the backward one, attend_fused_cuda.cu those by a library.
 
 namespace linscope::cuda {
+
+class FusedAttention;
 
 inline constexpr int kMostHeads = 256;
 inline constexpr int kFarthest = 128;  // distances beyond it share a bucket
@@ -133,6 +135,11 @@ AttendCall<Number> attendCallOf(const Variable& q, const Variable& k, const Vari
         call.buckets[d + kFarthest] = static_cast<std::int8_t>(relativeBucket(d, options.causal));
     return call;
 }
+
+/// What computes attend() of these by cuDNN's kernels; null where that has none for it, or is not there.
+const FusedAttention* fusedAttentionFor(const Variable& q, const Variable& k, const Variable& v,
+                                        const AttendOptions& options);
+Variable attendFused(const FusedAttention& fused, const Variable& q, const Variable& k, const Variable& v);
 
 /// The gradients of attend() from o's.
 void attendBackward(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options,

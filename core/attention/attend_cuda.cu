@@ -102,6 +102,7 @@ __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
 }  // namespace
 
 Variable attend(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options) {
+    if (const FusedAttention* fused = fusedAttentionFor(q, k, v, options)) return attendFused(*fused, q, k, v);
     Tape& tape = q.tape();
     const Variable o = options.bias ? tape.result(q.shape(), q.type(), q, k, v, options.bias)
                                     : tape.result(q.shape(), q.type(), q, k, v);

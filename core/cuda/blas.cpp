@@ -1,12 +1,12 @@
 #include "core/cuda/blas.h"
 
 #include <cublasLt.h>
-#include <dlfcn.h>
 
 #include <string>
 
 #include "core/base/error.h"
 #include "core/cuda/context.h"
+#include "core/cuda/shared_library.h"
 
 namespace linscope::cuda {
 namespace {
@@ -17,7 +17,6 @@ constexpr std::size_t kWorkspace = std::size_t{32} << 20;  // what NVIDIA recomm
 
 /// The functions of cuBLASLt that are used, found at run time.
 struct BlasLibrary {
-    void* library = nullptr;
     decltype(&cublasLtCreate) create = nullptr;
     decltype(&cublasLtDestroy) destroy = nullptr;
     decltype(&cublasLtMatmulDescCreate) createOperation = nullptr;
@@ -33,31 +32,21 @@ struct BlasLibrary {
     decltype(&cublasLtMatmul) matmul = nullptr;
 
     BlasLibrary() {
-        const std::string name = "libcublasLt.so." + std::to_string(CUBLAS_VER_MAJOR);
-        for (const char* candidate : {name.c_str(), LINSCOPE_CUBLASLT})
-            if (library == nullptr) library = dlopen(candidate, RTLD_NOW | RTLD_LOCAL);
-        require(library != nullptr, "cuda", "the library {} was required for matrix products, but: {}", name,
-                dlerror());
-        load(create, "cublasLtCreate");
-        load(destroy, "cublasLtDestroy");
-        load(createOperation, "cublasLtMatmulDescCreate");
-        load(destroyOperation, "cublasLtMatmulDescDestroy");
-        load(setOperation, "cublasLtMatmulDescSetAttribute");
-        load(createLayout, "cublasLtMatrixLayoutCreate");
-        load(destroyLayout, "cublasLtMatrixLayoutDestroy");
-        load(setLayout, "cublasLtMatrixLayoutSetAttribute");
-        load(createPreference, "cublasLtMatmulPreferenceCreate");
-        load(destroyPreference, "cublasLtMatmulPreferenceDestroy");
-        load(setPreference, "cublasLtMatmulPreferenceSetAttribute");
-        load(heuristic, "cublasLtMatmulAlgoGetHeuristic");
-        load(matmul, "cublasLtMatmul");
-    }
-
-private:
-    template <typename Function>
-    void load(Function& function, const char* name) {
-        function = reinterpret_cast<Function>(dlsym(library, name));
-        require(function != nullptr, "cuda", "{} in cuBLASLt was required, but it is missing", name);
+        const SharedLibrary library({"libcublasLt.so." + std::to_string(CUBLAS_VER_MAJOR), LINSCOPE_CUBLASLT},
+                                    "matrix products");
+        library.find(create, "cublasLtCreate");
+        library.find(destroy, "cublasLtDestroy");
+        library.find(createOperation, "cublasLtMatmulDescCreate");
+        library.find(destroyOperation, "cublasLtMatmulDescDestroy");
+        library.find(setOperation, "cublasLtMatmulDescSetAttribute");
+        library.find(createLayout, "cublasLtMatrixLayoutCreate");
+        library.find(destroyLayout, "cublasLtMatrixLayoutDestroy");
+        library.find(setLayout, "cublasLtMatrixLayoutSetAttribute");
+        library.find(createPreference, "cublasLtMatmulPreferenceCreate");
+        library.find(destroyPreference, "cublasLtMatmulPreferenceDestroy");
+        library.find(setPreference, "cublasLtMatmulPreferenceSetAttribute");
+        library.find(heuristic, "cublasLtMatmulAlgoGetHeuristic");
+        library.find(matmul, "cublasLtMatmul");
     }
 };
 

@@ -2,10 +2,13 @@
 
 #include <cuda_runtime_api.h>
 
+#include <utility>
+
 #include "core/base/error.h"
 #include "core/cuda/blas.h"
 #include "core/cuda/check.h"
 #include "core/cuda/device.h"
+#include "core/cuda/fused_attention.h"
 
 namespace linscope {
 
@@ -73,6 +76,7 @@ DeviceContext::~DeviceContext() {
     cudaStreamSynchronize(m_stream);
     cudaFree(m_counters);
     m_blas.reset();
+    m_fusedAttentions.reset();
     for (cudaEvent_t event : {m_start, m_stop, m_forked, m_joined}) cudaEventDestroy(event);
     cudaStreamDestroy(m_side);
     cudaStreamDestroy(m_stream);
@@ -197,6 +201,12 @@ unsigned* DeviceContext::counters(std::int64_t count) {
 cuda::Blas& DeviceContext::blas() {
     if (!m_blas) m_blas = std::make_unique<cuda::Blas>(*this);
     return *m_blas;
+}
+
+cuda::FusedAttentions* DeviceContext::fusedAttentions() {
+    if (m_deterministic) return nullptr;
+    if (!std::exchange(m_lookedForAttentions, true)) m_fusedAttentions = cuda::loadFusedAttentions();
+    return m_fusedAttentions.get();
 }
 
 }  // namespace linscope

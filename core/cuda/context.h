@@ -15,7 +15,8 @@ namespace linscope {
 
 namespace cuda {
 class Blas;
-}
+class FusedAttentions;
+}  // namespace cuda
 
 /// Work recorded once and then replayed with one call.
 class DeviceGraph {
@@ -90,6 +91,10 @@ public:
 
     /// Matrix products; the library is loaded at the first call.
     cuda::Blas& blas();
+    /// Exact attention by a library, loaded at the first call; null where it is not there or not wanted.
+    cuda::FusedAttentions* fusedAttentions();
+    /// Whether sums have to come in the same order every time.
+    void setDeterministic(bool deterministic) { m_deterministic = deterministic; }
     /// How matrix products are computed; their sums are in single precision always.
     Precision precision() const { return m_precision; }
     /// Throws Error where the device has no tensor cores for it. Before the first work.
@@ -103,6 +108,8 @@ private:
     CUevent_st *m_start = nullptr, *m_stop = nullptr, *m_forked = nullptr, *m_joined = nullptr;
     bool m_beside = false, m_pending = false;  ///< work goes beside now; some of it has not been waited for
     std::unique_ptr<cuda::Blas> m_blas;
+    std::unique_ptr<cuda::FusedAttentions> m_fusedAttentions;
+    bool m_lookedForAttentions = false, m_deterministic = false;
     int m_processors = 1;
     unsigned* m_counters = nullptr;
     Precision m_precision = Precision::Single;

@@ -23,6 +23,7 @@ struct ModelOptions {
     std::string precision = "fp32";     ///< of kPrecisionNames: what factors of matrix products are rounded to
     /// The backward pass computes each block again from its input in place of keeping it.
     bool activationCheckpointing = false;
+    bool deterministic = false;  ///< on a device too, the same bits every time
     bool causal() const { return kind == "decoder"; }
     void visit(OptionVisitor& visitor);
 };

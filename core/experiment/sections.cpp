@@ -61,6 +61,10 @@ void ModelOptions::visit(OptionVisitor& visitor) {
                   "Keep of each block its input alone and compute the block again in the backward pass: the same "
                   "numbers with less memory and about a third more time."},
                  activationCheckpointing);
+    visitor.flag({"deterministic", "",
+                  "On a CUDA device use no library whose sums come in another order every time (cuDNN's attention, of "
+                  "heads of width 64 and more in bf16): a run repeats to the bit, and exact attention is slower."},
+                 deterministic);
 }
 
 void OptimizerOptions::visit(OptionVisitor& visitor) {

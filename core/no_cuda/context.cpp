@@ -2,6 +2,7 @@
 
 #include "core/cuda/blas.h"
 #include "core/cuda/device.h"
+#include "core/cuda/fused_attention.h"
 #include "core/cuda/rounded.h"
 #include "core/no_cuda/absent.h"
 

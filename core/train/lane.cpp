@@ -113,7 +113,10 @@ Lane::Lane(const Experiment& experiment, std::size_t index, const Task& task, De
     require(m_context || m_precision != Precision::Tf32, "model.precision",
             "\"fp32\" or \"bf16\", which are all that the processor has, but it is \"{}\"; use --device cuda",
             model.precision);
-    if (m_context) m_context->setPrecision(m_precision);
+    if (m_context) {
+        m_context->setPrecision(m_precision);
+        m_context->setDeterministic(model.deterministic);
+    }
     const MechanismInfo& mechanism = findMechanism(m_config.mechanism);
     requireForm(mechanism, m_config.options, experiment.attentionSizes(), device);
     m_mechanism = mechanism.create(m_config.options, experiment.attentionSizes(), m_parameters);

@@ -145,6 +145,7 @@ TEST_F(CudaTrain, BlocksThatAreComputedAgainHaveTheSameBits) {
         }
         experiment.model.width = width;
         experiment.model.precision = precision;
+        experiment.model.deterministic = true;
         Experiment again = experiment;
         again.model.activationCheckpointing = true;
         const auto source = task();
