@@ -174,7 +174,8 @@ void forward(const FeatureMap& map, const Variable& q, const Variable& k, const 
         topKernel<<<static_cast<unsigned>(heads), kTopThreads, 0, context.stream()>>>(call);
     checkLaunch("feature attention");
     if (!kept->walks || !call.causal || call.parts > 1)
-        sumStates<Tiles, W>(context, call, Summand<Number>{phiK, call.v, nullptr, false, call.state, call.sum}, false);
+        sumStates<Tiles, W>(context, call, kept->walks,
+                            Summand<Number>{phiK, call.v, nullptr, false, call.state, call.sum}, false);
     if constexpr (std::is_same_v<Number, Bf16>)
         if (kept->walks)
             walkChunks(context, call, WalkOf::Output,

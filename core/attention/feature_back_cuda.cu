@@ -205,7 +205,7 @@ void backward(const KeptFeatures<typename Tiles::Number>& kept) {
         startRowGradients<Number, float>(kept, g, delta);
     float *state = take({heads, call.parts, s.features, s.width}), *sum = take({heads, call.parts, s.features});
     if (!kept.walks || !call.causal || call.parts > 1)
-        sumStates<Tiles, W>(context, call, Summand<Number>{call.phiQ, g, delta, true, state, sum}, true);
+        sumStates<Tiles, W>(context, call, kept.walks, Summand<Number>{call.phiQ, g, delta, true, state, sum}, true);
     const Upstream<Number> up{g, delta, state, sum};
     const dim3 tiles(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(heads), blocksFor(s.features, kTile)),
         rows(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(heads));

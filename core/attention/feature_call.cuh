@@ -164,15 +164,21 @@ __device__ void weighAndMask(const FeatureCall<typename Tiles::Number>& call, st
 template <typename Tiles, int W>
 inline constexpr int kOutputSize = 2 * kSquareSize<Tiles> + kTallSize<Tiles, W>;
 
+/// The sums over each part by walks (feature_walk.cuh), for as many features as those take.
+void sumParts(DeviceContext& context, const FeatureCall<Bf16>& call, const Summand<Bf16>& summand);
+
 /// The sums over each part, then over parts.
 template <typename Tiles, int W>
-void sumStates(DeviceContext& context, const FeatureCall<typename Tiles::Number>& call,
+void sumStates(DeviceContext& context, const FeatureCall<typename Tiles::Number>& call, bool walks,
                const Summand<typename Tiles::Number>& summand, bool backwards) {
     const FeatureSizes& s = call.s;
-    startTiles<Tiles>(
-        partStateKernel<Tiles, W>, "feature attention",
-        dim3(static_cast<unsigned>(call.parts), static_cast<unsigned>(s.batch * s.heads), blocksFor(s.features, kTile)),
-        kStateSize<Tiles, W> * sizeof(typename Tiles::Number), context.stream(), call, summand);
+    if constexpr (std::is_same_v<typename Tiles::Number, Bf16>)
+        if (walks) sumParts(context, call, summand);
+    if (!walks)
+        startTiles<Tiles>(partStateKernel<Tiles, W>, "feature attention",
+                          dim3(static_cast<unsigned>(call.parts), static_cast<unsigned>(s.batch * s.heads),
+                               blocksFor(s.features, kTile)),
+                          kStateSize<Tiles, W> * sizeof(typename Tiles::Number), context.stream(), call, summand);
     scan(context.stream(), call, summand.state, static_cast<std::int64_t>(s.features) * s.width, backwards);
     scan(context.stream(), call, summand.sum, s.features, backwards);
 }
