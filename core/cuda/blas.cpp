@@ -75,6 +75,7 @@ public:
         if (const cublasLtEpilogue_t epilogue = epilogueOf(p); epilogue != CUBLASLT_EPILOGUE_DEFAULT)
             set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
         if (p.bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
+        if (p.strideBias != 0) set(CUBLASLT_MATMUL_DESC_BIAS_BATCH_STRIDE, p.strideBias);
         if (p.pre != nullptr) {
             set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, p.pre);
             set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.ldc);
@@ -183,7 +184,8 @@ bool Blas::multiplyIfPossible(const Products& p, const void* a, const void* b, v
                     static_cast<std::int64_t>(p.result),
                     p.onto != nullptr,
                     static_cast<std::int64_t>(p.epilogue),
-                    p.pre != nullptr};
+                    p.pre != nullptr,
+                    p.strideBias};
     void* const layouts[3] = {description.layouts[0], description.layouts[1], description.layouts[2]};
     const Algorithm& algorithm = algorithmOf(form, description.operation, layouts);
     if (!algorithm.found) return false;

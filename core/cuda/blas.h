@@ -29,6 +29,7 @@ enum class Epilogue : std::uint8_t {
 struct Products : Product {
     std::int64_t batches = 1, strideA = 0, strideB = 0, strideC = 0;
     const void* bias = nullptr;  ///< [n] added to every row of the result, or none
+    std::int64_t strideBias = 0;
     DType factors = DType::F32, result = DType::F32;
     const void* onto = nullptr;  ///< [m,n] F32, laid out as c and added to it in c's place; null: c itself, times beta
     Epilogue epilogue = Epilogue::None;
@@ -52,7 +53,7 @@ public:
     bool multiplyIfPossible(const Products& products, const void* a, const void* b, void* c);
 
 private:
-    using Form = std::array<std::int64_t, 19>;
+    using Form = std::array<std::int64_t, 20>;
     struct Algorithm;
     const Algorithm& algorithmOf(const Form& form, void* operation, void* const layouts[3]);
 

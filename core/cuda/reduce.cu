@@ -9,11 +9,12 @@ constexpr int kThreadsOfLine = 32, kLines = 8;  // of a block; a thread has two 
 constexpr std::int64_t kRowsOfPart = 64;
 constexpr int kTogether = 8;  // loads of a thread that are on their way at once
 
-/// partial [parts,C/2,4]: sums of dy and of dy·(x − mean)·scale over the rows of a part. The block that comes last to
-/// its columns then sums the parts, in their order: who that is changes nothing. What is read is known when this is
-/// compiled, and parts are read before any is added, since a branch between two loads makes the second wait for the
-/// first: 16 parts cost a thread 16 trips to the second cache, and so two. The bound leaves registers for that (four
-/// blocks a multiprocessor, where 8192 rows of 256 columns have 512); without it the compiler keeps three on their way.
+/// partial [count,parts,C/2,4]: sums of dy and of dy·(x − mean)·scale over the rows of a part. The block that comes
+/// last to its columns then sums the parts, in their order: who that is changes nothing. What is read is known when
+/// this is compiled, and parts are read before any is added, since a branch between two loads makes the second wait for
+/// the first: 16 parts cost a thread 16 trips to the second cache, and so two. The bound leaves registers for that
+/// (four blocks a multiprocessor, where 8192 rows of 256 columns have 512); without it the compiler keeps three on
+/// their way.
 template <bool Norm, bool Rounded, bool Even>
 __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
     sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial, unsigned* arrived, Out dGain, Out dBias) {
@@ -23,7 +24,11 @@ __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
     const std::int64_t first = static_cast<std::int64_t>(blockIdx.y) * rowsOfPart;
     const std::int64_t end = min(s.rows, first + rowsOfPart);
     const bool there = column < s.columns, two = column + 1 < s.columns;
-    const In dy{s.dy, Rounded}, x{s.x, false};
+    const std::int64_t own = blockIdx.z;
+    const In dy{static_cast<const char*>(s.dy) + own * s.strideDy * (Rounded ? sizeof(Bf16) : sizeof(float)), Rounded},
+        x{s.x, false};
+    if (dBias.data != nullptr) dBias.data += own * s.strideBias;
+    unsigned* const count = arrived + own * gridDim.x + blockIdx.x;
     const auto read = [=](const In& from, std::int64_t at) {
         return Even ? from.two(at) : float2{from[at], two ? from[at + 1] : 0.0f};
     };
@@ -51,16 +56,16 @@ __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
         for (int line = 1; line < kLines; ++line) add(sum, lines[line][threadIdx.x]);
     };
     overLines();
-    auto* parts = reinterpret_cast<float4*>(partial);  // [parts, pairs of columns]
     const std::int64_t pairs = (s.columns + 1) / 2;
+    auto* parts = reinterpret_cast<float4*>(partial) + own * gridDim.y * pairs;  // [parts, pairs of columns]
     if (threadIdx.y == 0 && there) {
         parts[blockIdx.y * pairs + column / 2] = sum;
         __threadfence();
     }
     __syncthreads();
     if (threadIdx.x == 0 && threadIdx.y == 0) {
-        last = atomicAdd(arrived + blockIdx.x, 1u) == gridDim.y - 1;
-        if (last) arrived[blockIdx.x] = 0;  // for the next call
+        last = atomicAdd(count, 1u) == gridDim.y - 1;
+        if (last) *count = 0;  // for the next call
     }
     __syncthreads();
     if (!last) return;
@@ -98,13 +103,14 @@ void sumColumns(Arena& arena, const ColumnSums& sums, const Variable& gain, cons
     // At most 128 parts, so that the second sum stays short.
     const std::int64_t rowsOfPart = std::max(kRowsOfPart, (sums.rows + 127) / 128);
     const std::int64_t parts = (sums.rows + rowsOfPart - 1) / rowsOfPart;
-    float* partial = arena.tensor({parts, (sums.columns + 1) / 2, 4}).onDeviceAs<float>();
+    float* partial = arena.tensor({sums.count * parts, (sums.columns + 1) / 2, 4}).onDeviceAs<float>();
     DeviceContext& context = *arena.context();
-    const dim3 blocks(blocksFor(sums.columns, 2 * kThreadsOfLine), static_cast<unsigned>(parts));
+    const dim3 blocks(blocksFor(sums.columns, 2 * kThreadsOfLine), static_cast<unsigned>(parts),
+                      static_cast<unsigned>(sums.count));
     const bool even = sums.columns % 2 == 0;
     const auto kernel = sums.x != nullptr ? kernelOf<true>(sums.rounded, even) : kernelOf<false>(sums.rounded, even);
-    kernel<<<blocks, dim3(kThreadsOfLine, kLines), 0, context.stream()>>>(sums, rowsOfPart, partial,
-                                                                          context.counters(blocks.x), dGain, dBias);
+    kernel<<<blocks, dim3(kThreadsOfLine, kLines), 0, context.stream()>>>(
+        sums, rowsOfPart, partial, context.counters(blocks.x * blocks.z), dGain, dBias);
     checkLaunch("sums of columns");
 }
 

@@ -15,10 +15,12 @@ struct ColumnSums {
     bool rounded = false;
     const float *mean = nullptr, *scale = nullptr;  // [R]
     std::int64_t rows = 0, columns = 0;
+    /// Of several gradients at one distance, whose biases' gradients are at another; without x.
+    std::int64_t count = 1, strideDy = 0, strideBias = 0;
 };
 
-/// Adds the sums to the gradients of `gain` (absent without x) and `bias` where they ask for one. A fixed number of
-/// parts is summed first, and then the parts in order: the same bits every time.
+/// Adds the sums to the gradients of `gain` (absent without x) and `bias`, the first of `count`, where they ask for
+/// one. A fixed number of parts is summed first, and then the parts in order: the same bits every time.
 void sumColumns(Arena& arena, const ColumnSums& sums, const Variable& gain, const Variable& bias);
 
 }  // namespace linscope::cuda

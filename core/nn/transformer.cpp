@@ -106,12 +106,9 @@ Variable Transformer::block(const Block& b, const Variable& x, Attend&& attend) 
     const Shape heads{flat[0], flat[1], m_options.heads, m_options.width / m_options.heads};
     const Variable h = normed(b.norm1, x);
     const Readers readers = m_mechanism.takesBf16() ? Readers::Products : Readers::Any;
-    const auto headsOf = [&](const Linear& l) {
-        const Layer layer = layerOf(l);
-        return reshape(linear(h, layer.weight, layer.bias, Activation::None, readers), heads);
-    };
-    const Variable q = headsOf(b.query), k = headsOf(b.key), v = headsOf(b.value);
-    const Variable o = attend(q, k, v);
+    const Three qkv = linears(h, {layerOf(b.query), layerOf(b.key), layerOf(b.value)}, heads, readers);
+    const Variable o = attend(qkv[0], qkv[1], qkv[2]);
+    gradientsSideBySide(o, qkv);
     const Layer output = layerOf(b.output);
     const Variable middle = linearOnto(x, reshape(o, flat), output.weight, output.bias);
     return feedForward(middle, normed(b.norm2, middle), layerOf(b.up), layerOf(b.down));

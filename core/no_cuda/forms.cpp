@@ -58,6 +58,9 @@ Variable linear(const Variable&, const Variable&, const Variable&, Activation, R
 Variable linearOnto(const Variable&, const Variable&, const Variable&, const Variable&) {
     absent();
 }
+Three linears(const Variable&, const std::array<Layer, 3>&, const Shape&, Readers) {
+    absent();
+}
 Variable feedForward(const Variable&, const Variable&, const Layer&, const Layer&) {
     absent();
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+
 #include "core/autograd/variable.h"
 
 namespace linscope {
@@ -25,6 +27,14 @@ Variable linearOnto(const Variable& onto, const Variable& x, const Variable& wei
 struct Layer {
     Variable weight, bias;  // [O, I], [O]
 };
+/// Three layers of one size on the same x [..., I]: attention's q, k and v, each in `shape`, which is a result's or has
+/// more axes. On a device a batch of products, where the layers lie at one distance in memory.
+using Three = std::array<Variable, 3>;
+Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape& shape, Readers readers);
+/// Lays the gradients of results of linears() side by side, when the backward pass comes to `output`, which they all
+/// went into: then those of the layers are a batch of products as well.
+void gradientsSideBySide(const Variable& output, const Three& results);
+
 /// onto + down(gelu(up(x))): the two layers of a transformer's MLP with the residual. onto and x [..., C]
 Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down);
 
@@ -34,6 +44,7 @@ namespace cuda {
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation, Readers readers,
                 const Shape& shape);
 Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias);
+Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape& shape, Readers readers);
 Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down);
 }  // namespace cuda
 

@@ -117,6 +117,30 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
     return y;
 }
 
+Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape& shape, Readers readers) {
+    if (x.value().onDevice()) return cuda::linears(x, layers, shape, readers);
+    Three results;
+    for (std::size_t i = 0; i < results.size(); ++i)
+        results[i] = reshape(linear(x, layers[i].weight, layers[i].bias, Activation::None, readers), shape);
+    return results;
+}
+
+void gradientsSideBySide(const Variable& output, const Three& results) {
+    if (!output.value().onDevice()) return;
+    output.tape().record(output, [results] {
+        for (const Variable& y : results)
+            if (!y.needsGradient() || !y.state()->gradient.empty()) return;
+        const Variable& first = results[0];
+        if (first.value().bytes() % 16 != 0) return;  // so that each is aligned
+        const Tensor all = first.tape().arena().tensor({3, first.value().elements()}, first.type());
+        auto* at = static_cast<std::byte*>(all.raw());
+        for (const Variable& y : results) {
+            y.state()->gradient = Tensor(at, y.shape(), y.type(), Device::Cuda);
+            at += y.value().bytes();
+        }
+    });
+}
+
 Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias) {
     if (x.value().onDevice()) return cuda::linearOnto(onto, x, weight, bias);
     return add(onto, linear(x, weight, bias));

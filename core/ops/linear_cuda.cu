@@ -1,3 +1,4 @@
+#include <array>
 #include <optional>
 
 #include "core/autograd/release.h"
@@ -139,6 +140,52 @@ void inputBackward(const Tensor& dy, const Variable& x, const Variable& weight) 
     contextOf(x).blas().multiply(backwardForm(weight, dy, dx), dy.raw(), factorOf(weight).raw(), dx.data);
 }
 
+constexpr std::int64_t kAligned = 8;  // numbers in bfloat16: tensors that lie side by side begin at 16 bytes
+
+/// By how many numbers the tensors of layers lie apart where that is one distance; 0 where it is not.
+template <typename Address>
+std::int64_t distanceOf(const std::array<Layer, 3>& layers, std::size_t size, const Address& addressOf) {
+    const auto at = [&](std::size_t i) { return static_cast<const char*>(addressOf(layers[i])); };
+    const std::ptrdiff_t one = at(1) - at(0);
+    return one > 0 && at(2) - at(1) == one ? one / static_cast<std::ptrdiff_t>(size) : 0;
+}
+
+/// Adds the gradients of three layers from those of their results and x, as batches. False, and nothing is done, where
+/// not all of them lie at one distance.
+bool parametersBackward(const Three& results, const Variable& x, const std::array<Layer, 3>& layers) {
+    for (const Layer& layer : layers)
+        if (!layer.weight.state()->hasGradient || !layer.bias.state()->hasGradient) return false;
+    const Tensor dy = results[0].gradient();
+    const std::int64_t out = layers[0].weight.shape()[0], in = layers[0].weight.shape()[1], rows = dy.elements() / out;
+    for (std::size_t i = 1; i < results.size(); ++i)
+        if (static_cast<const char*>(results[i].gradient().raw()) !=
+            static_cast<const char*>(dy.raw()) + static_cast<std::ptrdiff_t>(i) * dy.bytes())
+            return false;
+    const auto weightOf = [](const Layer& l) { return l.weight.state()->gradient.raw(); };
+    const auto biasOf = [](const Layer& l) { return l.bias.state()->gradient.raw(); };
+    const std::int64_t ofWeights = distanceOf(layers, sizeof(float), weightOf),
+                       ofBiases = distanceOf(layers, sizeof(float), biasOf);
+    if (ofWeights == 0 || ofBiases == 0) return false;
+    DeviceContext& context = contextOf(x);
+    const DeviceContext::Beside beside(context);
+    Products form{{.m = out, .n = in, .k = rows, .transposeA = true, .lda = out, .ldb = in, .ldc = in, .beta = 1.0}};
+    form.factors = DType::BF16;
+    form.batches = 3;
+    form.strideA = rows * out;
+    form.strideC = ofWeights;
+    context.blas().multiply(form, dy.raw(), roundedOf(x).raw(), weightOf(layers[0]));
+    sumColumns(x.tape().arena(),
+               {.dy = dy.raw(),
+                .rounded = true,
+                .rows = rows,
+                .columns = out,
+                .count = 3,
+                .strideDy = rows * out,
+                .strideBias = ofBiases},
+               {}, layers[0].bias);
+    return true;
+}
+
 }  // namespace
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation, Readers readers,
@@ -168,6 +215,56 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
         parametersBackward(dy, factorOf(x), weight, bias);
     });
     return y;
+}
+
+Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape& shape, Readers readers) {
+    Tape& tape = x.tape();
+    Arena& arena = tape.arena();
+    const std::int64_t out = layers[0].weight.shape()[0], rows = shape.elements() / out;
+    std::int64_t ofWeights = 0, ofBiases = 0;
+    if (readers == Readers::Products && productType(arena) == DType::BF16 && rows * out % kAligned == 0) {
+        ofWeights = distanceOf(layers, sizeof(Bf16), [](const Layer& l) { return roundedOf(l.weight).raw(); });
+        ofBiases = distanceOf(layers, sizeof(Bf16), [](const Layer& l) { return roundedOf(l.bias).raw(); });
+    }
+    Three results;
+    if (ofWeights == 0 || ofBiases == 0) {
+        for (std::size_t i = 0; i < results.size(); ++i)
+            results[i] = reshape(
+                cuda::linear(x, layers[i].weight, layers[i].bias, Activation::None, readers, {rows, out}), shape);
+        return results;
+    }
+    const Tensor all = arena.tensor({3, rows * out}, DType::BF16);
+    bool learns = x.needsGradient();
+    for (const Layer& layer : layers) learns = learns || layer.weight.needsGradient() || layer.bias.needsGradient();
+    for (std::size_t i = 0; i < results.size(); ++i)
+        results[i] = tape.make(Tensor(all.onDeviceAs<Bf16>() + static_cast<std::int64_t>(i) * rows * out, shape,
+                                      DType::BF16, Device::Cuda),
+                               learns);
+    Products form = forwardForm(layers[0].weight, layers[0].bias, rows, results[0].value());
+    form.batches = 3;
+    form.strideB = ofWeights;
+    form.strideC = rows * out;
+    form.strideBias = ofBiases;
+    Blas& blas = contextOf(x).blas();
+    const void* in = roundedOf(x).raw();
+    if (!blas.multiplyIfPossible(form, in, roundedOf(layers[0].weight).raw(), all.raw()))
+        for (std::size_t i = 0; i < results.size(); ++i)
+            blas.multiply(forwardForm(layers[i].weight, layers[i].bias, rows, results[i].value()), in,
+                          roundedOf(layers[i].weight).raw(), results[i].value().raw());
+    // Gradients are complete when the first of these is called, and the first result's comes last.
+    for (std::size_t i = 0; i < results.size(); ++i)
+        tape.record(results[i], [results, x, layers, i] {
+            const Variable& y = results[i];
+            inputBackward(y.gradient(), x, layers[i].weight);
+            bool whole = true;
+            for (const Variable& result : results) whole = whole && !result.gradient().empty();
+            if (whole && i > 0) return;
+            if (whole && parametersBackward(results, x, layers)) return;
+            for (std::size_t j = 0; j < results.size(); ++j)
+                if (whole || j == i)
+                    parametersBackward(results[j].gradient(), roundedOf(x), layers[j].weight, layers[j].bias);
+        });
+    return results;
 }
 
 Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias) {
@@ -209,7 +306,8 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
     std::optional<Arena::Scratch> scratch;
     if (again) scratch.emplace(arena);
     const Tensor hidden = arena.tensor({rows, inner}, DType::BF16);
-    if (!blas.multiplyIfPossible(toHidden, in.raw(), upWeight.raw(), hidden.raw())) {
+    // As an epilogue GELU spares a kernel, but of values this large the product with it takes longer than both.
+    if (again || !blas.multiplyIfPossible(toHidden, in.raw(), upWeight.raw(), hidden.raw())) {
         blas.multiply(toPre, in.raw(), upWeight.raw(), pre.raw());
         applyRounded(streamOf(y), "gelu", Gelu{}, pre, hidden, false);
     }

@@ -1,14 +1,17 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "core/attention/attend.h"
 #include "core/attention/head_norm.h"
 #include "core/attention/linformer/pool.h"
+#include "core/attention/mechanism.h"
 #include "core/autograd/tape.h"
 #include "core/base/random.h"
 #include "core/cuda/context.h"
+#include "core/nn/parameters.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
@@ -183,6 +186,33 @@ TEST_F(CudaOps, AttentionOfProjectionsInBfloat16AgreesWithTheProcessor) {
                     },
                     Precision::Bf16, 4e-2, false);  // the bound of the proofs
             }
+}
+
+// With many heads a block walks over a whole sequence, with few over a part of it: five chunks, the last one short.
+TEST_F(CudaOps, LinearAttentionOfProjectionsInBfloat16AgreesWithTheProcessor) {
+    constexpr std::int64_t kLength = 300;
+    for (const auto& [heads, width] : {std::pair<std::int64_t, std::int64_t>{2, 64}, {40, 32}, {40, 64}, {34, 128}})
+        for (const bool causal : {false, true}) {
+            const std::int64_t inner = heads * width;
+            ParameterStore parameters(1);
+            const auto mechanism = findMechanism("linear").create(
+                {}, {.heads = heads, .headWidth = width, .length = kLength, .causal = causal}, parameters);
+            compare(
+                "linear attention",
+                {{2, kLength, 24}, {inner, 24}, {inner, 24}, {inner, 24}, {inner}, {16, inner}, {16}}, {},
+                [&](const auto& in, const auto&) {
+                    // Values differ by more than the bias that they share: what cancels in dL/dq is small beside them.
+                    const Variable x = scale(in[0], 0.4);
+                    const auto headsOf = [&](std::size_t weight) {
+                        return reshape(linear(x, in[weight], in[4], Activation::None, Readers::Products),
+                                       {2, kLength, heads, width});
+                    };
+                    const Variable o =
+                        mechanism->forward({.layer = 0, .q = headsOf(1), .k = headsOf(2), .v = headsOf(3)});
+                    return linear(reshape(o, {2, kLength, inner}), in[5], in[6]);
+                },
+                Precision::Bf16);
+        }
 }
 
 TEST_F(CudaOps, ShortConvolutionsAgreeWithTheProcessor) {
