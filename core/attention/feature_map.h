@@ -22,7 +22,7 @@ struct FeatureBlock {
     T* parameterGradient = nullptr;  // [parameter's shape] is added to; null: not wanted
 };
 
-/// A map in so many words, for its CUDA form (core/attention/feature_maps_cuda.cu).
+/// A map in so many words, for its CUDA form (core/attention/feature_maps_cuda.cu and feature_maps_back_cuda.cu).
 struct FeatureRecipe {
     enum class Kind {
         None,  ///< there is no CUDA form
