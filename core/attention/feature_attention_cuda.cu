@@ -115,14 +115,15 @@ __global__ void __launch_bounds__(Tiles::kThreads) outputKernel(FeatureCall<type
 /// How many parts a sequence is summed in: one for each chunk where every chunk needs what came before it from memory;
 /// else so few that every multiprocessor has some blocks.
 template <typename Number>
-void share(FeatureCall<Number>& call, bool walksOn, int processors) {
+void share(FeatureCall<Number>& call, bool walks, int processors) {
     const FeatureSizes& s = call.s;
     const auto chunks = static_cast<unsigned>(s.chunks()), heads = static_cast<unsigned>(s.batch * s.heads);
+    const unsigned slices = blocksFor(s.width, kTile);
     unsigned parts = chunks;
-    if (walksOn)  // two blocks a multiprocessor; the sums that a part begins with cost as much as half of a walk
-        parts = heads * blocksFor(s.width, kTile) >= static_cast<unsigned>(processors) / 2
-                    ? 1
-                    : blocksFor(2 * processors, heads * blocksFor(s.width, kTile));
+    if (walks && call.causal)  // two blocks a multiprocessor; what a part begins with costs as much as half of a walk
+        parts = heads * slices >= static_cast<unsigned>(processors) / 2 ? 1 : blocksFor(2 * processors, heads * slices);
+    else if (walks)  // as many blocks as are there at once: more would wait, and have states to be summed again
+        parts = blocksFor(3 * processors, heads * slices);
     else if (!call.causal)
         parts = blocksFor(8 * processors, heads * blocksFor(s.features, kTile));
     call.ofPart = static_cast<int>(blocksFor(chunks, std::min(parts, chunks)));
@@ -155,7 +156,7 @@ void forward(const FeatureMap& map, const Variable& q, const Variable& k, const 
     const auto take = [&](const Shape& shape) { return arena.tensor(shape).onDeviceAs<float>(); };
     const std::int64_t heads = static_cast<std::int64_t>(s.batch) * s.heads;
     kept->walks = std::is_same_v<Number, Bf16> && !call.rms && s.features <= kMostWalked && s.width <= kMostWalked;
-    share(call, kept->walks && call.causal, context.processors());
+    share(call, kept->walks, context.processors());
     Number *phiQ = takeNumbers<Number>(arena, {s.rows(), s.features}),
            *phiK = takeNumbers<Number>(arena, {s.rows(), s.features});
     call.phiQ = phiQ;

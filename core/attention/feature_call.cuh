@@ -122,13 +122,16 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 }
 
 /// From each part's own sums to those of all parts before it (of all after it, with `backwards`), or, if not causal, to
-/// those of all in the first one's place. One thread for each number of a head's state; `size` of them.
+/// those of all in the first one's place. One thread for each number of a head's state and of the sum beside it.
 template <typename Number>
-void scan(cudaStream_t stream, const FeatureCall<Number>& call, float* numbers, std::int64_t size, bool backwards) {
-    forEach(stream, static_cast<std::int64_t>(call.s.batch) * call.s.heads * size, "feature attention",
+void scan(cudaStream_t stream, const FeatureCall<Number>& call, float* state, float* sum, bool backwards) {
+    const int ofState = call.s.features * call.s.width, ofHead = ofState + call.s.features;
+    forEach(stream, static_cast<std::int64_t>(call.s.batch) * call.s.heads * ofHead, "feature attention",
             [=] __device__(std::int64_t i) {
-                const int bh = static_cast<int>(i / size), parts = call.parts;
-                float* own = numbers + static_cast<std::int64_t>(bh) * parts * size + i % size;
+                const int bh = static_cast<int>(i / ofHead), place = static_cast<int>(i % ofHead), parts = call.parts;
+                const bool inState = place < ofState;
+                const std::int64_t size = inState ? ofState : call.s.features;
+                float* own = (inState ? state + place : sum + place - ofState) + bh * parts * size;
                 float running = 0;
                 if (!call.causal) {
                     for (int part = 0; part < parts; ++part) running += own[part * size];
@@ -137,11 +140,11 @@ void scan(cudaStream_t stream, const FeatureCall<Number>& call, float* numbers, 
                 }
                 for (int n = 0; n < parts; ++n) {
                     const int part = backwards ? parts - 1 - n : n, begin = part * call.ofPart;
-                    const float sum = own[part * size];
+                    const float next = own[part * size];
                     own[part * size] = running;
                     for (int chunk = begin; chunk < min(call.s.chunks(), begin + call.ofPart); ++chunk)
                         running *= call.decay(bh, chunk);
-                    running += sum;
+                    running += next;
                 }
             });
 }
@@ -179,8 +182,7 @@ void sumStates(DeviceContext& context, const FeatureCall<typename Tiles::Number>
                           dim3(static_cast<unsigned>(call.parts), static_cast<unsigned>(s.batch * s.heads),
                                blocksFor(s.features, kTile)),
                           kStateSize<Tiles, W> * sizeof(typename Tiles::Number), context.stream(), call, summand);
-    scan(context.stream(), call, summand.state, static_cast<std::int64_t>(s.features) * s.width, backwards);
-    scan(context.stream(), call, summand.sum, s.features, backwards);
+    scan(context.stream(), call, summand.state, summand.sum, backwards);
 }
 
 /// Everything that the backward pass needs; lives in the tape's arena.
