@@ -5,8 +5,8 @@ namespace {
 constexpr std::int64_t kLarge = std::int64_t{8} << 20;  // bytes
 }
 
-bool sparesMemory(const Variable& x) {
-    return !x.value().onDevice() || x.value().bytes() >= kLarge;
+bool sparesMemory(const Variable& x, int times) {
+    return !x.value().onDevice() || x.value().bytes() >= times * kLarge;
 }
 
 }  // namespace linscope

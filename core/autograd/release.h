@@ -6,8 +6,9 @@ namespace linscope {
 
 /// Whether a step spares memory at values as large as x, where that costs a little time: always on the processor, which
 /// is the faster for it; on a device where x has 8 MiB or more, since below that its kernels wait for one another less
-/// when gradients of parameters may be computed beside those of the next block.
-bool sparesMemory(const Variable& x);
+/// when gradients of parameters may be computed beside those of the next block. `times`: as many times those 8 MiB, for
+/// what has to wait for the more.
+bool sparesMemory(const Variable& x, int times = 1);
 
 /// y = function(x), whose gradients' memory is given back when they have come past, but for x's: that of one function
 /// in place of all that are chained. Otherwise the same as function(x), to the bit.

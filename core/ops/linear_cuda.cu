@@ -134,10 +134,9 @@ void parametersBackward(const Tensor& dy, const Tensor& x, const Variable& weigh
                {.dy = dy.raw(), .rounded = dy.type() == DType::BF16, .rows = rows, .columns = out}, {}, bias);
 }
 
-void inputBackward(const Tensor& dy, const Variable& x, const Variable& weight) {
-    if (!x.needsGradient()) return;
-    const Out dx = outOf(x);
-    contextOf(x).blas().multiply(backwardForm(weight, dy, dx), dy.raw(), factorOf(weight).raw(), dx.data);
+void inputBackward(const Tensor& dy, const Out& dx, const Variable& weight) {
+    if (dx.data == nullptr) return;
+    contextOf(weight).blas().multiply(backwardForm(weight, dy, dx), dy.raw(), factorOf(weight).raw(), dx.data);
 }
 
 constexpr std::int64_t kAligned = 8;  // numbers in bfloat16: tensors that lie side by side begin at 16 bytes
@@ -211,7 +210,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
         } else if (inBf16(y)) {
             dy = roundedGradientOf(y);
         }
-        inputBackward(dy, x, weight);
+        inputBackward(dy, outOf(x), weight);
         parametersBackward(dy, factorOf(x), weight, bias);
     });
     return y;
@@ -255,7 +254,7 @@ Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape
     for (std::size_t i = 0; i < results.size(); ++i)
         tape.record(results[i], [results, x, layers, i] {
             const Variable& y = results[i];
-            inputBackward(y.gradient(), x, layers[i].weight);
+            inputBackward(y.gradient(), outOf(x), layers[i].weight);
             bool whole = true;
             for (const Variable& result : results) whole = whole && !result.gradient().empty();
             if (whole && i > 0) return;
@@ -276,7 +275,7 @@ Variable linearOnto(const Variable& onto, const Variable& x, const Variable& wei
     contextOf(y).blas().multiply(form, factorOf(x).raw(), factorOf(weight).raw(), y.value().raw());
     x.tape().record(y, [=] {
         const Tensor dy = roundedGradientOf(y);
-        inputBackward(dy, x, weight);
+        inputBackward(dy, outOf(x), weight);
         parametersBackward(dy, factorOf(x), weight, bias);
         // The products beside read the copy, so that onto may take the gradient itself over and add to it.
         if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);
@@ -314,12 +313,18 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
     blas.multiply(toY, hidden.raw(), downWeight.raw(), y.value().raw());
     scratch.reset();
     tape.record(y, [=] {
+        DeviceContext& context = contextOf(y);
         Arena& arena = y.tape().arena();
-        const Tensor dy = roundedGradientOf(y), dPre = arena.tensor(pre.shape(), DType::BF16),
+        const Tensor dy = roundedGradientOf(y);
+        const Out dx = outOf(x);  // before the scratch, which it outlives
+        const bool passing = sparesMemory(onto, 2);
+        std::optional<Arena::Scratch> scratch;
+        if (passing) scratch.emplace(arena);
+        const Tensor dPre = arena.tensor(pre.shape(), DType::BF16),
                      activated = again ? arena.tensor(pre.shape(), DType::BF16) : hidden;
         // By a kernel of its own: with GELU's gradient as an epilogue the product takes three times as long.
-        contextOf(y).blas().multiply(backwardForm(down.weight, dy, outOf(dPre)), dy.raw(), roundedOf(down.weight).raw(),
-                                     dPre.raw());
+        context.blas().multiply(backwardForm(down.weight, dy, outOf(dPre)), dy.raw(), roundedOf(down.weight).raw(),
+                                dPre.raw());
         if (again && pre.elements() % 8 == 0) {
             geluAgainAndBack(streamOf(y), pre, activated, dPre);
         } else {
@@ -327,8 +332,10 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
             applyRounded(streamOf(y), "gelu, backwards", GeluBack{}, pre, dPre, true);
         }
         parametersBackward(dy, activated, down.weight, down.bias);
-        inputBackward(dPre, x, up.weight);
+        inputBackward(dPre, dx, up.weight);
         parametersBackward(dPre, roundedOf(x), up.weight, up.bias);
+        if (passing) context.join();
+        scratch.reset();
         if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);
     });
     return y;
