@@ -24,21 +24,6 @@ inline constexpr int kTallSize = Tiles::kTall* Tiles::template kStride<W>;
 template <typename Tiles, int W>
 inline constexpr int kBroadSize = Tiles::kBroad* Tiles::template kStride<W>;
 
-__device__ inline float4 readFour(const float* x) {
-    return *reinterpret_cast<const float4*>(x);
-}
-__device__ inline float4 readFour(const Bf16* x) {
-    const uint2 bits = *reinterpret_cast<const uint2*>(x);
-    return {__uint_as_float(bits.x << 16), __uint_as_float(bits.x & 0xFFFF0000u), __uint_as_float(bits.y << 16),
-            __uint_as_float(bits.y & 0xFFFF0000u)};
-}
-__device__ inline void writeFour(float* x, const float4& four) {
-    *reinterpret_cast<float4*>(x) = four;
-}
-__device__ inline void writeFour(Bf16* x, const float4& four) {
-    *reinterpret_cast<uint2*>(x) = {packBf16(four.x, four.y), packBf16(four.z, four.w)};
-}
-
 // Short rows are shared by kRowLanes neighbouring threads, threadIdx.x, and a block has kRowsOfBlock of them,
 // threadIdx.y.
 inline constexpr int kRowLanes = 8, kRowsOfBlock = 32;

@@ -26,6 +26,22 @@ inline cudaStream_t streamOf(const Variable& x) {
     return contextOf(x).stream();
 }
 
+/// Four numbers that lie at a multiple of four.
+__device__ inline float4 readFour(const float* x) {
+    return *reinterpret_cast<const float4*>(x);
+}
+__device__ inline float4 readFour(const Bf16* x) {
+    const uint2 bits = *reinterpret_cast<const uint2*>(x);
+    return {__uint_as_float(bits.x << 16), __uint_as_float(bits.x & 0xFFFF0000u), __uint_as_float(bits.y << 16),
+            __uint_as_float(bits.y & 0xFFFF0000u)};
+}
+__device__ inline void writeFour(float* x, const float4& four) {
+    *reinterpret_cast<float4*>(x) = four;
+}
+__device__ inline void writeFour(Bf16* x, const float4& four) {
+    *reinterpret_cast<uint2*>(x) = {packBf16(four.x, four.y), packBf16(four.z, four.w)};
+}
+
 /// A tensor of either type as a kernel reads it.
 struct In {
     const void* data = nullptr;
@@ -38,6 +54,10 @@ struct In {
         if (!rounded) return *reinterpret_cast<const float2*>(static_cast<const float*>(data) + i);
         const unsigned both = *reinterpret_cast<const unsigned*>(static_cast<const Bf16*>(data) + i);
         return {__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000u)};
+    }
+    /// Places i to i + 3, i a multiple of four.
+    __device__ float4 four(std::int64_t i) const {
+        return rounded ? readFour(static_cast<const Bf16*>(data) + i) : readFour(static_cast<const float*>(data) + i);
     }
 };
 inline In inOf(const Tensor& tensor) {

@@ -6,43 +6,77 @@
 namespace linscope::cuda {
 namespace {
 
-constexpr int kTokens = 1024;  // looked through at a time
+constexpr int kLines = 8, kTokens = 1024;          // of a block: its warps; tokens that it looks through at a time
+constexpr int kOfLine = kTokens / kLines / kWarp;  // tokens that a thread looks at
 
-/// partial [P,V,C]: of each part of the tokens and each v, the sum of the rows of dy [N,C] whose token is v, in the
-/// tokens' order: one block for each, whose threads have a column each, so that the sum does not depend on who comes
-/// first.
+/// Lists which of tokens [0, count) are `word`, in their order, and tells how many.
+__device__ int listMatches(const std::int32_t* tokens, int count, std::int32_t word, int* found) {
+    __shared__ int ofLine[kLines];
+    const int lane = static_cast<int>(threadIdx.x), line = static_cast<int>(threadIdx.y);
+    unsigned matches[kOfLine];
+    int own = 0;
+#pragma unroll
+    for (int n = 0; n < kOfLine; ++n) {
+        const int at = (line * kOfLine + n) * static_cast<int>(kWarp) + lane;
+        matches[n] = __ballot_sync(kAllLanes, at < count && tokens[at] == word);
+        own += __popc(matches[n]);
+    }
+    if (lane == 0) ofLine[line] = own;
+    __syncthreads();
+    int place = 0, all = 0;
+    for (int l = 0; l < kLines; ++l) {
+        if (l < line) place += ofLine[l];
+        all += ofLine[l];
+    }
+#pragma unroll
+    for (int n = 0; n < kOfLine; ++n) {
+        const int at = (line * kOfLine + n) * static_cast<int>(kWarp) + lane;
+        if ((matches[n] >> lane & 1u) != 0) found[place + __popc(matches[n] & ((1u << lane) - 1))] = at;
+        place += __popc(matches[n]);
+    }
+    __syncthreads();
+    return all;
+}
+
+/// partial [P,V,C]: of each part of the tokens and each v, the sum of the rows of dy [N,C] whose token is v: one block
+/// for each and 128 columns, whose warps share those rows out by their numbers, so that the sum does not depend on who
+/// comes first.
+template <bool Fours>
 __global__ void tableGradientKernel(const std::int32_t* tokens, const float* dy, std::int64_t all, std::int64_t ofPart,
                                     int width, float* partial) {
-    __shared__ std::int32_t found[kTokens];
-    __shared__ int matches;
+    __shared__ int found[kTokens];
+    __shared__ float4 lines[kLines][kWarp];
     const auto word = static_cast<std::int32_t>(blockIdx.x);
+    const int line = static_cast<int>(threadIdx.y), column = 4 * static_cast<int>(blockIdx.z * kWarp + threadIdx.x);
     const std::int64_t start = static_cast<std::int64_t>(blockIdx.y) * ofPart, count = min(all - start, ofPart);
-    tokens += start;
-    dy += start * width;
-    for (int column = 0; column < width; column += static_cast<int>(blockDim.x)) {
-        const int c = column + static_cast<int>(threadIdx.x);
-        float sum = 0;
-        for (std::int64_t begin = 0; begin < count; begin += kTokens) {
-            const int part = static_cast<int>(min(static_cast<std::int64_t>(kTokens), count - begin));
-            // The first warp lists the matches in order.
-            if (threadIdx.x < kWarp) {
-                int listed = 0;
-                for (int i = 0; i < part; i += static_cast<int>(kWarp)) {
-                    const int at = i + static_cast<int>(threadIdx.x);
-                    const bool match = at < part && tokens[begin + at] == word;
-                    const unsigned all = __ballot_sync(kAllLanes, match);
-                    if (match) found[listed + __popc(all & ((1u << threadIdx.x) - 1))] = at;
-                    listed += __popc(all);
-                }
-                if (threadIdx.x == 0) matches = listed;
-            }
-            __syncthreads();
-            if (c < width)
-                for (int i = 0; i < matches; ++i) sum += dy[(begin + found[i]) * width + c];
-            __syncthreads();
-        }
-        if (c < width) partial[(static_cast<std::int64_t>(blockIdx.y) * gridDim.x + word) * width + c] = sum;
+    const auto read = [=](const float* row) {
+        if (Fours) return readFour(row + column);
+        const auto one = [=](int c) { return c < width ? row[c] : 0.0f; };
+        return float4{one(column), one(column + 1), one(column + 2), one(column + 3)};
+    };
+    const auto add = [](float4& to, const float4& more) {
+        to = {to.x + more.x, to.y + more.y, to.z + more.z, to.w + more.w};
+    };
+    float4 sum{};
+    for (std::int64_t begin = start; begin < start + count; begin += kTokens) {
+        const int matches =
+            listMatches(tokens + begin, static_cast<int>(min(kTokens * 1L, start + count - begin)), word, found);
+        if (column < width)
+#pragma unroll 4
+            for (int i = line; i < matches; i += kLines) add(sum, read(dy + (begin + found[i]) * width));
+        __syncthreads();
     }
+    lines[line][threadIdx.x] = sum;
+    __syncthreads();
+    if (line != 0 || column >= width) return;
+    for (int l = 1; l < kLines; ++l) add(sum, lines[l][threadIdx.x]);
+    float* to = partial + (static_cast<std::int64_t>(blockIdx.y) * gridDim.x + word) * width + column;
+    if (Fours) {
+        writeFour(to, sum);
+        return;
+    }
+    const float each[4] = {sum.x, sum.y, sum.z, sum.w};
+    for (int i = 0; i < 4 && column + i < width; ++i) to[i] = each[i];
 }
 
 void tableBackward(const Variable& table, const Variable& y, const std::int32_t* tokens) {
@@ -52,8 +86,9 @@ void tableBackward(const Variable& table, const Variable& y, const std::int32_t*
     // Texts repeat some tokens often; parts share their rows out. Large tables have rare tokens.
     const std::int64_t parts = size <= (1 << 18) ? std::min<std::int64_t>(16, (count + 255) / 256) : 1;
     float* partial = y.tape().arena().tensor({parts, words, width}).onDeviceAs<float>();
-    const unsigned threads = static_cast<unsigned>(width < 256 ? (width + 31) / 32 * 32 : 256);
-    tableGradientKernel<<<dim3(static_cast<unsigned>(words), static_cast<unsigned>(parts)), threads, 0, streamOf(y)>>>(
+    const dim3 blocks(static_cast<unsigned>(words), static_cast<unsigned>(parts), blocksFor(width, 4 * kWarp));
+    const auto kernel = width % 4 == 0 ? &tableGradientKernel<true> : &tableGradientKernel<false>;
+    kernel<<<blocks, dim3(kWarp, kLines), 0, streamOf(y)>>>(
         tokens, y.gradient().onDeviceAs<float>(), count, (count + parts - 1) / parts, static_cast<int>(width), partial);
     checkLaunch("embed, backwards");
     forEach(streamOf(y), size, "embed, backwards", [=] __device__(std::int64_t i) {
@@ -109,10 +144,20 @@ Variable embed(std::span<const std::int32_t> tokens, std::int64_t batch, std::in
     const float* rows = table.value().onDeviceAs<float>();
     const float* places = positions ? positions.value().onDeviceAs<float>() : nullptr;
     float* out = y.value().onDeviceAs<float>();
-    forEach(streamOf(y), y.value().elements(), "embed", [=] __device__(std::int64_t i) {
-        const float word = rows[words[i / width] * width + i % width];
-        out[i] = places != nullptr ? word + places[i % size] : word;
-    });
+    if (width % 4 == 0) {
+        const auto perRow = static_cast<unsigned>(width / 4), perSequence = static_cast<unsigned>(size / 4);
+        forEach(streamOf(y), y.value().elements() / 4, "embed", [=] __device__(std::int64_t i) {
+            const auto four = static_cast<unsigned>(i);  // a division by 64 bits takes longer than all the rest
+            const float4 word = readFour(rows + words[four / perRow] * width + four % perRow * 4),
+                         place = places != nullptr ? readFour(places + four % perSequence * 4) : float4{};
+            writeFour(out + 4 * i, {word.x + place.x, word.y + place.y, word.z + place.z, word.w + place.w});
+        });
+    } else {
+        forEach(streamOf(y), y.value().elements(), "embed", [=] __device__(std::int64_t i) {
+            const float word = rows[words[i / width] * width + i % width];
+            out[i] = places != nullptr ? word + places[i % size] : word;
+        });
+    }
     tape.record(y, [=] {
         if (table.needsGradient()) tableBackward(table, y, words);
         if (positions && positions.needsGradient()) positionsBackward(positions, y);

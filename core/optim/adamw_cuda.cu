@@ -7,12 +7,17 @@ namespace {
 
 constexpr int kParts = 256;  // sums of squares: a fixed number, so that the order is fixed
 
-__global__ void squaresKernel(const float* gradients, std::int64_t count, double* parts) {
+/// Of `fours` times four numbers.
+__global__ void squaresKernel(const float* gradients, std::int64_t fours, double* parts) {
     __shared__ double own[kThreads];
     double sum = 0;
     const std::int64_t step = static_cast<std::int64_t>(kParts) * kThreads;
-    for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < count; i += step)
-        sum += static_cast<double>(gradients[i]) * static_cast<double>(gradients[i]);
+#pragma unroll 4
+    for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < fours; i += step) {
+        const float4 g = readFour(gradients + 4 * i);
+        const auto square = [](double value) { return value * value; };
+        sum += square(g.x) + square(g.y) + square(g.z) + square(g.w);
+    }
     own[threadIdx.x] = sum;
     for (int half = kThreads / 2; half > 0; half /= 2) {
         __syncthreads();
@@ -41,23 +46,35 @@ struct Moments {
     float beta1, beta2, epsilon;
 };
 
-__global__ void stepKernel(float* w, Bf16* rounded, const float* gradients, float* m, float* v,
+/// One number's step: w, and its moments m and v, from its gradient g.
+__device__ void step(float& w, float& m, float& v, float g, const Moments& moments, float keep,
+                     const AdamwNumbers& numbers) {
+    m = moments.beta1 * m + (1.0f - moments.beta1) * g;
+    v = moments.beta2 * v + (1.0f - moments.beta2) * g * g;
+    w = keep * w - numbers.stepSize * m / (sqrtf(v) * numbers.root + moments.epsilon);
+}
+
+/// A thread has four numbers, which are of one chunk.
+__global__ void stepKernel(float* values, Bf16* rounded, const float* gradients, float* firsts, float* seconds,
                            const std::uint8_t* chunks, std::int64_t count, Moments moments, const AdamwNumbers* numbers,
                            const float* factor) {
-    const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const std::int64_t i = 4 * (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x);
     const float times = *factor;
     if (i >= count || isnan(times)) return;
     const std::uint8_t bits = chunks[i / DeviceParameters::kChunk];
     if ((bits & 1) == 0) return;
-    const float g = gradients[i] * times;
-    const float first = moments.beta1 * m[i] + (1.0f - moments.beta1) * g;
-    const float second = moments.beta2 * v[i] + (1.0f - moments.beta2) * g * g;
-    m[i] = first;
-    v[i] = second;
-    const float keep = (bits & 2) != 0 ? numbers->keep : 1.0f;
-    const float next = keep * w[i] - numbers->stepSize * first / (sqrtf(second) * numbers->root + moments.epsilon);
-    w[i] = next;
-    if (rounded != nullptr) rounded[i] = toBf16(next);
+    const AdamwNumbers now = *numbers;
+    const float keep = (bits & 2) != 0 ? now.keep : 1.0f;
+    const float4 g = readFour(gradients + i);
+    float4 w = readFour(values + i), m = readFour(firsts + i), v = readFour(seconds + i);
+    step(w.x, m.x, v.x, g.x * times, moments, keep, now);
+    step(w.y, m.y, v.y, g.y * times, moments, keep, now);
+    step(w.z, m.z, v.z, g.z * times, moments, keep, now);
+    step(w.w, m.w, v.w, g.w * times, moments, keep, now);
+    writeFour(firsts + i, m);
+    writeFour(seconds + i, v);
+    writeFour(values + i, w);
+    if (rounded != nullptr) writeFour(rounded + i, w);
 }
 
 }  // namespace
@@ -68,14 +85,14 @@ void adamwStep(Arena& arena, const DeviceParameters& parameters, const Optimizer
     double* parts = arena.tensor({kParts}, DType::F64).onDeviceAs<double>();
     float* factor = arena.tensor({1}).onDeviceAs<float>();
     const std::int64_t count = parameters.size();
-    squaresKernel<<<kParts, kThreads, 0, stream>>>(parameters.gradients(), count, parts);
+    squaresKernel<<<kParts, kThreads, 0, stream>>>(parameters.gradients(), count / 4, parts);
     checkLaunch("the gradient's norm");
     decideKernel<<<1, kParts, 0, stream>>>(parts, static_cast<float>(options.clip), loss.onDeviceAs<float>(),
                                            accuracy.onDeviceAs<float>(), factor, result);
     checkLaunch("the gradient's norm");
     const Moments moments{static_cast<float>(options.beta1), static_cast<float>(options.beta2),
                           static_cast<float>(options.epsilon)};
-    stepKernel<<<blocksFor(count, kThreads), kThreads, 0, stream>>>(
+    stepKernel<<<blocksFor(count, 4 * kThreads), kThreads, 0, stream>>>(
         parameters.values(), parameters.rounded(), parameters.gradients(), parameters.firstMoments(),
         parameters.secondMoments(), parameters.chunks(), count, moments, numbers, factor);
     checkLaunch("AdamW");
