@@ -9,13 +9,13 @@ constexpr int kThreadsOfLine = 32, kLines = 8;  // of a block; a thread has two 
 constexpr std::int64_t kRowsOfPart = 64;
 constexpr int kTogether = 8;  // loads of a thread that are on their way at once
 
-/// partial [count,parts,C/2,4]: sums of dy and of dy·(x − mean)·scale over the rows of a part. The block that comes
+/// partial [count,parts,C/2,4]: sums of dy and of what is beside it over the rows of a part. The block that comes
 /// last to its columns then sums the parts, in their order: who that is changes nothing. What is read is known when
 /// this is compiled, and parts are read before any is added, since a branch between two loads makes the second wait for
 /// the first: 16 parts cost a thread 16 trips to the second cache, and so two. The bound leaves registers for that
 /// (four blocks a multiprocessor, where 8192 rows of 256 columns have 512); without it the compiler keeps three on
 /// their way.
-template <bool Norm, bool Rounded, bool Even>
+template <bool Gain, bool Rounded, bool Even>
 __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
     sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial, unsigned* arrived, Out dGain, Out dBias) {
     __shared__ float4 lines[kLines][kThreadsOfLine];
@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
     const bool there = column < s.columns, two = column + 1 < s.columns;
     const std::int64_t own = blockIdx.z;
     const In dy{static_cast<const char*>(s.dy) + own * s.strideDy * (Rounded ? sizeof(Bf16) : sizeof(float)), Rounded},
-        x{s.x, false};
+        ofGain{s.ofGain, false};
     if (dBias.data != nullptr) dBias.data += own * s.strideBias;
     unsigned* const count = arrived + own * gridDim.x + blockIdx.x;
     const auto read = [=](const In& from, std::int64_t at) {
@@ -40,10 +40,10 @@ __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
             const float2 d = read(dy, at);
             sum.x += d.x;
             sum.y += d.y;
-            if constexpr (Norm) {
-                const float2 v = read(x, at);
-                sum.z += d.x * (v.x - s.mean[row]) * s.scale[row];
-                sum.w += d.y * (v.y - s.mean[row]) * s.scale[row];
+            if constexpr (Gain) {
+                const float2 g = read(ofGain, at);
+                sum.z += g.x;
+                sum.w += g.y;
             }
         }
     const auto add = [](float4& to, const float4& more) {
@@ -89,10 +89,10 @@ __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
     if (dGain.data != nullptr && two) dGain.put(column + 1, sum.w);
 }
 
-template <bool Norm>
+template <bool Gain>
 auto kernelOf(bool rounded, bool even) {
-    if (rounded) return even ? &sumKernel<Norm, true, true> : &sumKernel<Norm, true, false>;
-    return even ? &sumKernel<Norm, false, true> : &sumKernel<Norm, false, false>;
+    if (rounded) return even ? &sumKernel<Gain, true, true> : &sumKernel<Gain, true, false>;
+    return even ? &sumKernel<Gain, false, true> : &sumKernel<Gain, false, false>;
 }
 
 }  // namespace
@@ -108,7 +108,8 @@ void sumColumns(Arena& arena, const ColumnSums& sums, const Variable& gain, cons
     const dim3 blocks(blocksFor(sums.columns, 2 * kThreadsOfLine), static_cast<unsigned>(parts),
                       static_cast<unsigned>(sums.count));
     const bool even = sums.columns % 2 == 0;
-    const auto kernel = sums.x != nullptr ? kernelOf<true>(sums.rounded, even) : kernelOf<false>(sums.rounded, even);
+    const auto kernel =
+        sums.ofGain != nullptr ? kernelOf<true>(sums.rounded, even) : kernelOf<false>(sums.rounded, even);
     kernel<<<blocks, dim3(kThreadsOfLine, kLines), 0, context.stream()>>>(
         sums, rowsOfPart, partial, context.counters(blocks.x * blocks.z), dGain, dBias);
     checkLaunch("sums of columns");
