@@ -72,21 +72,25 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x) {
             }
             if (!all[part]->trained()) continue;
             const DeviceContext::Beside beside(contextOf(y));
-            float* partial = arena.tensor({s.batch, s.slots, s.length}).onDeviceAs<float>();
+            float* gradient = all[part]->onDevice.gradient.onDeviceAs<float>();
+            const bool one =
+                s.batch == 1;  // is added where it belongs; more come beside one another, to be added in order
+            float* partial = one ? gradient : arena.tensor({s.batch, s.slots, s.length}).onDeviceAs<float>();
             Products form{{.m = s.slots,
                            .n = s.length,
                            .k = s.columns,
                            .transposeB = true,
                            .lda = width,
                            .ldb = width,
-                           .ldc = s.length},
+                           .ldc = one ? s.trained : s.length,
+                           .beta = one ? 1.0 : 0.0},
                           s.batch,
                           s.slots * width,
                           s.length * width,
                           s.slots * s.length};
             form.factors = type;
             blas.multiply(form, from(dy, part), from(x.value(), part), partial);
-            sumSamples(streamOf(y), s, partial, all[part]->onDevice.gradient.onDeviceAs<float>());
+            if (!one) sumSamples(streamOf(y), s, partial, gradient);
         }
     });
     return y;
