@@ -13,7 +13,7 @@
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
 #include "core/ops/layer_norm.h"
-#include "core/ops/linear.h"
+#include "core/ops/residual.h"
 #include "core/ops/rotary.h"
 #include "core/ops/short_convolution.h"
 
@@ -98,20 +98,16 @@ template <typename Attend>
 Variable Transformer::block(const Block& b, const Variable& x, Attend&& attend) const {
     Tape& tape = x.tape();
     const auto layerOf = [&](const Linear& l) { return Layer{leafOf(tape, *l.weight), leafOf(tape, *l.bias)}; };
-    const auto normed = [&](const Linear& l, const Variable& in) {
-        const Layer norm = layerOf(l);
-        return layerNorm(in, norm.weight, norm.bias, Readers::Products);
-    };
     const Shape flat = x.shape();
     const Shape heads{flat[0], flat[1], m_options.heads, m_options.width / m_options.heads};
-    const Variable h = normed(b.norm1, x);
+    const Layer norm = layerOf(b.norm1);
+    const Variable h = layerNorm(x, norm.weight, norm.bias, Readers::Products);
     const Readers readers = m_mechanism.takesBf16() ? Readers::Products : Readers::Any;
     const Three qkv = linears(h, {layerOf(b.query), layerOf(b.key), layerOf(b.value)}, heads, readers);
     const Variable o = attend(qkv[0], qkv[1], qkv[2]);
     gradientsSideBySide(o, qkv);
-    const Layer output = layerOf(b.output);
-    const Variable middle = linearOnto(x, reshape(o, flat), output.weight, output.bias);
-    return feedForward(middle, normed(b.norm2, middle), layerOf(b.up), layerOf(b.down));
+    const Residual middle = residual(x, reshape(o, flat), layerOf(b.output), layerOf(b.norm2));
+    return feedForward(middle.sum, middle.normed, layerOf(b.up), layerOf(b.down));
 }
 
 Variable Transformer::head(const Variable& chosen) const {

@@ -20,6 +20,7 @@
 #include "core/ops/layer_norm.h"
 #include "core/ops/linear.h"
 #include "core/ops/pointwise.h"
+#include "core/ops/residual.h"
 #include "core/ops/rotary.h"
 #include "core/ops/short_convolution.h"
 #include "core/optim/adamw.h"
@@ -56,6 +57,9 @@ Variable linear(const Variable&, const Variable&, const Variable&, Activation, R
     absent();
 }
 Variable linearOnto(const Variable&, const Variable&, const Variable&, const Variable&) {
+    absent();
+}
+Residual residual(const Variable&, const Variable&, const Layer&, const Layer&) {
     absent();
 }
 Three linears(const Variable&, const std::array<Layer, 3>&, const Shape&, Readers) {

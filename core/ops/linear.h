@@ -20,9 +20,6 @@ enum class Readers { Any, Products };
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
                 Activation activation = Activation::None, Readers readers = Readers::Any);
 
-/// onto + x·Wᵀ + b. onto [..., O]
-Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias);
-
 /// The weight and bias of a linear layer.
 struct Layer {
     Variable weight, bias;  // [O, I], [O]
@@ -35,17 +32,12 @@ Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape
 /// went into: then those of the layers are a batch of products as well.
 void gradientsSideBySide(const Variable& output, const Three& results);
 
-/// onto + down(gelu(up(x))): the two layers of a transformer's MLP with the residual. onto and x [..., C]
-Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down);
-
 // The same on a CUDA device; the functions above come here with tensors of one, checked.
 namespace cuda {
 /// `shape` is the result's.
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias, Activation activation, Readers readers,
                 const Shape& shape);
-Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias);
 Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape& shape, Readers readers);
-Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down);
 }  // namespace cuda
 
 }  // namespace linscope

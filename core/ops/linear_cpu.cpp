@@ -141,14 +141,4 @@ void gradientsSideBySide(const Variable& output, const Three& results) {
     });
 }
 
-Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias) {
-    if (x.value().onDevice()) return cuda::linearOnto(onto, x, weight, bias);
-    return add(onto, linear(x, weight, bias));
-}
-
-Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down) {
-    if (x.value().onDevice()) return cuda::feedForward(onto, x, up, down);
-    return linearOnto(onto, linear(x, up.weight, up.bias, Activation::Gelu), down.weight, down.bias);
-}
-
 }  // namespace linscope

@@ -1,33 +1,12 @@
+#include <algorithm>
 #include <array>
-#include <optional>
 
-#include "core/autograd/release.h"
-#include "core/cuda/blas.h"
-#include "core/cuda/launch.cuh"
-#include "core/cuda/reduce.h"
-#include "core/cuda/rounded.h"
 #include "core/ops/elementwise.h"
-#include "core/ops/linear.h"
+#include "core/ops/gelu.cuh"
+#include "core/ops/linear_forms.cuh"
 
 namespace linscope::cuda {
 namespace {
-
-constexpr float kScale = 0.7978845608028654f, kCubic = 0.044715f;  // core/ops/gelu.h
-
-/// tanh(√(2/π)(x + 0.044715x³)). The form loses digits near 0, where GELU adds 1 to it.
-__device__ inline float tanhOf(float x) {
-    return 1.0f - __fdividef(2.0f, 1.0f + __expf(2.0f * kScale * x * (1.0f + kCubic * x * x)));
-}
-
-struct Gelu {
-    __device__ float operator()(float x, float) const { return 0.5f * x * (1.0f + tanhOf(x)); }
-};
-struct GeluBack {
-    __device__ float operator()(float x, float dy) const {
-        const float t = tanhOf(x);
-        return dy * 0.5f * ((1.0f + t) + x * (1.0f - t * t) * kScale * (1.0f + 3.0f * kCubic * x * x));
-    }
-};
 
 /// out = function(x, dy) by number, four at a time where they come in fours. dy null: 0.
 template <typename Function>
@@ -46,100 +25,48 @@ void apply(cudaStream_t stream, const char* name, Function function, const float
     });
 }
 
-/// Two numbers in bfloat16 of function(x, dy).
-template <typename Function>
-__device__ unsigned applyToPair(const Function& function, unsigned x, unsigned dy) {
-    return packBf16(function(__uint_as_float(x << 16), __uint_as_float(dy << 16)),
-                    function(__uint_as_float(x & 0xFFFF0000u), __uint_as_float(dy & 0xFFFF0000u)));
-}
+/// Numbers in bfloat16 that 16 bytes hold: where tensors that lie side by side and rows of factors begin at multiples
+/// of these, the library takes its kernels for the device at hand; else those for the first tensor cores.
+constexpr std::int64_t kAligned = 8;
 
-/// The same of numbers in bfloat16, eight at a time: to = function(x), or with `gradient` to = function(x, to).
-template <typename Function>
-void applyRounded(cudaStream_t stream, const char* name, Function function, const Tensor& x, const Tensor& to,
-                  bool gradient) {
-    const Bf16* in = x.onDeviceAs<Bf16>();
-    Bf16* out = to.onDeviceAs<Bf16>();
-    const std::int64_t count = x.elements(), eights = count / 8;
-    forEach(stream, eights, name, [=] __device__(std::int64_t i) {
-        const uint4 v = reinterpret_cast<const uint4*>(in)[i];
-        const uint4 d = gradient ? reinterpret_cast<const uint4*>(out)[i] : uint4{};
-        reinterpret_cast<uint4*>(out)[i] = {applyToPair(function, v.x, d.x), applyToPair(function, v.y, d.y),
-                                            applyToPair(function, v.z, d.z), applyToPair(function, v.w, d.w)};
-    });
-    forEach(stream, count - 8 * eights, name, [=] __device__(std::int64_t i) {
-        const std::int64_t at = 8 * eights + i;
-        out[at] = toBf16(function(toFloat(in[at]), gradient ? toFloat(out[at]) : 0.0f));
-    });
-}
-
-/// activated = gelu(x) and gradient = gelu'(x)·gradient, numbers in eights, by one pass over x.
-void geluAgainAndBack(cudaStream_t stream, const Tensor& x, const Tensor& activated, const Tensor& gradient) {
-    const Bf16* in = x.onDeviceAs<Bf16>();
-    Bf16 *again = activated.onDeviceAs<Bf16>(), *back = gradient.onDeviceAs<Bf16>();
-    forEach(stream, x.elements() / 8, "gelu, backwards", [=] __device__(std::int64_t i) {
-        const uint4 v = reinterpret_cast<const uint4*>(in)[i], d = reinterpret_cast<const uint4*>(back)[i];
-        reinterpret_cast<uint4*>(again)[i] = {applyToPair(Gelu{}, v.x, 0), applyToPair(Gelu{}, v.y, 0),
-                                              applyToPair(Gelu{}, v.z, 0), applyToPair(Gelu{}, v.w, 0)};
-        reinterpret_cast<uint4*>(back)[i] = {applyToPair(GeluBack{}, v.x, d.x), applyToPair(GeluBack{}, v.y, d.y),
-                                             applyToPair(GeluBack{}, v.z, d.z), applyToPair(GeluBack{}, v.w, d.w)};
-    });
-}
-
-bool inBf16(const Variable& x) {
-    return contextOf(x).precision() == Precision::Bf16;
-}
-/// A value as the factor of a product.
-Tensor factorOf(const Variable& x) {
-    return inBf16(x) ? roundedOf(x) : x.value();
-}
-
-/// y = x·Wᵀ + b, with more where `form` says so.
-Products forwardForm(const Variable& weight, const Variable& bias, std::int64_t rows, const Tensor& y) {
-    const std::int64_t out = weight.shape()[0], in = weight.shape()[1];
-    Products form{{.m = rows, .n = out, .k = in, .transposeB = true, .lda = in, .ldb = in, .ldc = out}};
-    form.factors = inBf16(weight) ? DType::BF16 : DType::F32;
-    form.result = y.type();
-    form.bias = (y.type() == DType::BF16 ? roundedOf(bias) : bias.value()).raw();
-    return form;
-}
-/// dx (+)= dy·W
-Products backwardForm(const Variable& weight, const Tensor& dy, const Out& dx) {
-    const std::int64_t out = weight.shape()[0], in = weight.shape()[1];
-    Products form{
-        {.m = dy.elements() / out, .n = in, .k = out, .lda = out, .ldb = in, .ldc = in, .beta = dx.add ? 1.0 : 0.0}};
-    form.factors = dy.type();
-    form.result = dx.rounded ? DType::BF16 : DType::F32;
-    return form;
-}
-
-/// The gradients of weight and bias from dy and x, factors both, which nobody may write to before the tape joins.
-void parametersBackward(const Tensor& dy, const Tensor& x, const Variable& weight, const Variable& bias) {
-    const std::int64_t out = weight.shape()[0], in = weight.shape()[1], rows = dy.elements() / out;
-    DeviceContext& context = contextOf(weight);
-    const DeviceContext::Beside beside(context);
-    if (weight.needsGradient()) {
-        const Out dw = outOf(weight);
-        Products form{{.m = out,
-                       .n = in,
-                       .k = rows,
-                       .transposeA = true,
-                       .lda = out,
-                       .ldb = in,
-                       .ldc = in,
-                       .beta = dw.add ? 1.0 : 0.0}};
-        form.factors = dy.type();
-        context.blas().multiply(form, dy.raw(), x.raw(), dw.data);
+/// y = x·Wᵀ + b in bfloat16 to y [R,O] F32, with as many rows of zeros in W as bring O to a multiple of kAligned: a
+/// vocabulary of 257 bytes.
+void paddedLinear(const Variable& y, const Variable& x, const Variable& weight, const Variable& bias) {
+    const std::int64_t out = weight.shape()[0], in = weight.shape()[1], rows = y.value().elements() / out,
+                       wide = (out + kAligned - 1) / kAligned * kAligned;
+    Arena& arena = y.tape().arena();
+    DeviceContext& context = contextOf(y);
+    const Tensor weights = arena.tensor({wide, in}, DType::BF16), factor = roundedOf(x);
+    const Bf16* narrow = roundedOf(weight).onDeviceAs<Bf16>();
+    Bf16* padded = weights.onDeviceAs<Bf16>();
+    forEach(context.stream(), wide * in, "linear, padding",
+            [=] __device__(std::int64_t i) { padded[i] = i < out * in ? narrow[i] : toBf16(0.0f); });
+    const auto from = static_cast<unsigned>(wide), to = static_cast<unsigned>(out);
+    {
+        const Arena::Scratch scratch(arena);
+        const Tensor product = arena.tensor({rows, wide});
+        Products form{{.m = rows, .n = wide, .k = in, .transposeB = true, .lda = in, .ldb = in, .ldc = wide}};
+        form.factors = DType::BF16;
+        context.blas().multiply(form, factor.raw(), weights.raw(), product.raw());
+        const float *numbers = product.onDeviceAs<float>(), *b = bias.value().onDeviceAs<float>();
+        float* result = y.value().onDeviceAs<float>();
+        forEach(context.stream(), rows * out, "linear, padding", [=] __device__(std::int64_t i) {
+            const unsigned row = static_cast<unsigned>(i) / to, column = static_cast<unsigned>(i) % to;
+            result[i] = numbers[static_cast<std::int64_t>(row) * from + column] + b[column];
+        });
     }
-    sumColumns(weight.tape().arena(),
-               {.dy = dy.raw(), .rounded = dy.type() == DType::BF16, .rows = rows, .columns = out}, {}, bias);
+    y.tape().record(y, [=] {
+        const Flow flow{y.tape().arena().tensor({rows, wide}, DType::BF16), rows, wide, y.gradient()};
+        const float* dy = y.gradient().onDeviceAs<float>();
+        Bf16* rounded = flow.dy.onDeviceAs<Bf16>();
+        forEach(streamOf(y), rows * wide, "linear, padding", [=] __device__(std::int64_t i) {
+            const unsigned row = static_cast<unsigned>(i) / from, column = static_cast<unsigned>(i) % from;
+            rounded[i] = toBf16(column < to ? dy[static_cast<std::int64_t>(row) * to + column] : 0.0f);
+        });
+        if (const Out dx = outOf(x); dx.data != nullptr) inputBackward(contextOf(y), flow, dx, weights);
+        parametersBackward(flow, roundedOf(x), weight, bias);
+    });
 }
-
-void inputBackward(const Tensor& dy, const Out& dx, const Variable& weight) {
-    if (dx.data == nullptr) return;
-    contextOf(weight).blas().multiply(backwardForm(weight, dy, dx), dy.raw(), factorOf(weight).raw(), dx.data);
-}
-
-constexpr std::int64_t kAligned = 8;  // numbers in bfloat16: tensors that lie side by side begin at 16 bytes
 
 /// By how many numbers the tensors of layers lie apart where that is one distance; 0 where it is not.
 template <typename Address>
@@ -196,6 +123,10 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
     const Variable y = tape.result(shape, type, x, weight, bias);
     const Tensor pre = active ? tape.arena().tensor(shape) : Tensor{};
     const Tensor& target = active ? pre : y.value();
+    if (inBf16(x) && type == DType::F32 && !active && out % kAligned != 0) {
+        paddedLinear(y, x, weight, bias);
+        return y;
+    }
     contextOf(y).blas().multiply(forwardForm(weight, bias, rows, target), factorOf(x).raw(), factorOf(weight).raw(),
                                  target.raw());
     if (active)
@@ -210,8 +141,9 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias,
         } else if (inBf16(y)) {
             dy = roundedGradientOf(y);
         }
-        inputBackward(dy, outOf(x), weight);
-        parametersBackward(dy, factorOf(x), weight, bias);
+        const Flow flow = flowOf(dy, weight);
+        inputBackward(flow, outOf(x), weight);
+        parametersBackward(flow, factorOf(x), weight, bias);
     });
     return y;
 }
@@ -254,91 +186,17 @@ Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape
     for (std::size_t i = 0; i < results.size(); ++i)
         tape.record(results[i], [results, x, layers, i] {
             const Variable& y = results[i];
-            inputBackward(y.gradient(), outOf(x), layers[i].weight);
+            inputBackward(flowOf(y.gradient(), layers[i].weight), outOf(x), layers[i].weight);
             bool whole = true;
             for (const Variable& result : results) whole = whole && !result.gradient().empty();
             if (whole && i > 0) return;
             if (whole && parametersBackward(results, x, layers)) return;
             for (std::size_t j = 0; j < results.size(); ++j)
                 if (whole || j == i)
-                    parametersBackward(results[j].gradient(), roundedOf(x), layers[j].weight, layers[j].bias);
+                    parametersBackward(flowOf(results[j].gradient(), layers[j].weight), roundedOf(x), layers[j].weight,
+                                       layers[j].bias);
         });
     return results;
-}
-
-Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias) {
-    if (!inBf16(x)) return cuda::add(onto, linscope::linear(x, weight, bias));
-    const std::int64_t rows = onto.value().elements() / weight.shape()[0];
-    const Variable y = x.tape().result(onto.shape(), DType::F32, onto, x, weight, bias);
-    Products form = forwardForm(weight, bias, rows, y.value());
-    form.onto = onto.value().onDeviceAs<float>();
-    contextOf(y).blas().multiply(form, factorOf(x).raw(), factorOf(weight).raw(), y.value().raw());
-    x.tape().record(y, [=] {
-        const Tensor dy = roundedGradientOf(y);
-        inputBackward(dy, outOf(x), weight);
-        parametersBackward(dy, factorOf(x), weight, bias);
-        // The products beside read the copy, so that onto may take the gradient itself over and add to it.
-        if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);
-    });
-    return y;
-}
-
-Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down) {
-    if (!inBf16(x))
-        return cuda::linearOnto(onto, linscope::linear(x, up.weight, up.bias, Activation::Gelu), down.weight,
-                                down.bias);
-    Tape& tape = x.tape();
-    Arena& arena = tape.arena();
-    const std::int64_t inner = up.weight.shape()[0], rows = x.value().elements() / up.weight.shape()[1];
-    const Variable y = tape.result(onto.shape(), DType::F32, onto, x, up.weight, up.bias, down.weight, down.bias);
-    const Tensor pre = arena.tensor({rows, inner}, DType::BF16);
-    Blas& blas = contextOf(y).blas();
-    // Copies in bfloat16 are made here, since those that a scratch holds do not outlive it.
-    const Tensor in = roundedOf(x), upWeight = roundedOf(up.weight), downWeight = roundedOf(down.weight);
-    const Products toPre = forwardForm(up.weight, up.bias, rows, pre);
-    Products toHidden = toPre, toY = forwardForm(down.weight, down.bias, rows, y.value());
-    toHidden.epilogue = Epilogue::Gelu;
-    toHidden.pre = pre.raw();
-    toY.onto = onto.value().onDeviceAs<float>();
-    // What is activated is the largest value of a block: where memory is spared, it is computed again when needed.
-    const bool again = sparesMemory(onto);
-    std::optional<Arena::Scratch> scratch;
-    if (again) scratch.emplace(arena);
-    const Tensor hidden = arena.tensor({rows, inner}, DType::BF16);
-    // As an epilogue GELU spares a kernel, but of values this large the product with it takes longer than both.
-    if (again || !blas.multiplyIfPossible(toHidden, in.raw(), upWeight.raw(), hidden.raw())) {
-        blas.multiply(toPre, in.raw(), upWeight.raw(), pre.raw());
-        applyRounded(streamOf(y), "gelu", Gelu{}, pre, hidden, false);
-    }
-    blas.multiply(toY, hidden.raw(), downWeight.raw(), y.value().raw());
-    scratch.reset();
-    tape.record(y, [=] {
-        DeviceContext& context = contextOf(y);
-        Arena& arena = y.tape().arena();
-        const Tensor dy = roundedGradientOf(y);
-        const Out dx = outOf(x);  // before the scratch, which it outlives
-        const bool passing = sparesMemory(onto, 2);
-        std::optional<Arena::Scratch> scratch;
-        if (passing) scratch.emplace(arena);
-        const Tensor dPre = arena.tensor(pre.shape(), DType::BF16),
-                     activated = again ? arena.tensor(pre.shape(), DType::BF16) : hidden;
-        // By a kernel of its own: with GELU's gradient as an epilogue the product takes three times as long.
-        context.blas().multiply(backwardForm(down.weight, dy, outOf(dPre)), dy.raw(), roundedOf(down.weight).raw(),
-                                dPre.raw());
-        if (again && pre.elements() % 8 == 0) {
-            geluAgainAndBack(streamOf(y), pre, activated, dPre);
-        } else {
-            if (again) applyRounded(streamOf(y), "gelu", Gelu{}, pre, activated, false);
-            applyRounded(streamOf(y), "gelu, backwards", GeluBack{}, pre, dPre, true);
-        }
-        parametersBackward(dy, activated, down.weight, down.bias);
-        inputBackward(dPre, dx, up.weight);
-        parametersBackward(dPre, roundedOf(x), up.weight, up.bias);
-        if (passing) context.join();
-        scratch.reset();
-        if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);
-    });
-    return y;
 }
 
 }  // namespace linscope::cuda

@@ -18,6 +18,7 @@
 #include "core/ops/layer_norm.h"
 #include "core/ops/linear.h"
 #include "core/ops/pointwise.h"
+#include "core/ops/residual.h"
 #include "core/ops/rotary.h"
 #include "core/ops/short_convolution.h"
 #include "tests/core/cuda/cuda_test.h"
@@ -126,9 +127,12 @@ TEST_F(CudaOps, AgreeWithTheProcessor) {
             [](const auto& in, const auto&) { return linear(in[0], in[1], in[2]); });
     compare("linear, gelu", {{3, 70, 32}, {130, 32}, {130}}, {},
             [](const auto& in, const auto&) { return linear(in[0], in[1], in[2], Activation::Gelu); });
-    for (const std::int64_t width : {6, 32, 128, 300})
+    for (const std::int64_t width : {6, 32, 128, 300, 1030})
         compare("layerNorm", {{5, 41, width}, {width}, {width}}, {},
                 [](const auto& in, const auto&) { return layerNorm(in[0], in[1], in[2]); });
+    // More rows than there are at once, and a warp with none left.
+    compare("layerNorm", {{3, 2003, 132}, {132}, {132}}, {},
+            [](const auto& in, const auto&) { return layerNorm(in[0], in[1], in[2]); });
     compare("add, reshape", {{4, 6, 8}, {24, 8}}, {}, [](const auto& in, const auto&) {
         return add(reshape(in[0], {24, 8}), reshape(reshape(in[1], {4, 48}), {24, 8}));
     });
@@ -149,7 +153,23 @@ TEST_F(CudaOps, LayersOntoAResidualAgreeWithTheProcessor) {
         compare(
             "linearOnto", {{3, 40, 48}, {3, 40, 24}, {48, 24}, {48}}, {},
             [](const auto& in, const auto&) { return linearOnto(in[0], in[1], in[2], in[3]); }, precision);
-        // A norm before and after, so that what only products read is kept for them.
+        for (const std::int64_t width : {48, 50})
+            compare(
+                "residual", {{3, 40, width}, {3, 40, 24}, {width, 24}, {width}, {width}, {width}, {24, width}, {24}},
+                {},
+                [](const auto& in, const auto&) {
+                    const Residual both = residual(in[0], in[1], {in[2], in[3]}, {in[4], in[5]});
+                    return feedForward(both.sum, both.normed, {in[6], in[7]}, {in[2], in[3]});
+                },
+                precision);
+        // A norm before and after, so that what only products read is kept for them; more rows than there are at once.
+        compare(
+            "feedForward", {{3, 3000, 32}, {136, 32}, {136}, {32, 136}, {32}, {32}, {32}}, {},
+            [](const auto& in, const auto&) {
+                const Variable x = scale(in[0], 1), h = layerNorm(x, in[5], in[6], Readers::Products);
+                return layerNorm(feedForward(x, h, {in[1], in[2]}, {in[3], in[4]}), in[5], in[6]);
+            },
+            precision);
         compare(
             "feedForward", {{3, 40, 32}, {128, 32}, {128}, {32, 128}, {32}, {32}, {32}}, {},
             [](const auto& in, const auto&) {
@@ -157,6 +177,10 @@ TEST_F(CudaOps, LayersOntoAResidualAgreeWithTheProcessor) {
                 return layerNorm(feedForward(x, h, {in[1], in[2]}, {in[3], in[4]}), in[5], in[6]);
             },
             precision);
+        for (const std::int64_t out : {257, 3})
+            compare(
+                "linear", {{2, 24, 16}, {out, 16}, {out}}, {},
+                [](const auto& in, const auto&) { return linear(in[0], in[1], in[2]); }, precision);
         for (const Readers readers : {Readers::Any, Readers::Products})
             compare(
                 "linear twice", {{2, 24, 16}, {32, 16}, {32}, {16, 32}, {16}}, {},
@@ -165,6 +189,18 @@ TEST_F(CudaOps, LayersOntoAResidualAgreeWithTheProcessor) {
                 },
                 precision);
     }
+}
+
+// The larger the values, the more memory is spared (core/autograd/release.h): from 8, 16 and 64 MiB on.
+TEST_F(CudaOps, LargeLayersOntoAResidualAgreeWithTheProcessor) {
+    for (const std::int64_t rows : {8192, 16'384, 65'536})
+        compare(
+            "feedForward", {{1, rows, 256}, {64, 256}, {64}, {256, 64}, {256}, {256}, {256}}, {},
+            [](const auto& in, const auto&) {
+                const Variable x = scale(in[0], 1), h = layerNorm(x, in[5], in[6], Readers::Products);
+                return layerNorm(feedForward(x, h, {in[1], in[2]}, {in[3], in[4]}), in[5], in[6]);
+            },
+            Precision::Bf16);
 }
 
 // Heads of width 64 and more, where cuDNN computes what depends on the dot products alone.
