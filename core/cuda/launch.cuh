@@ -41,6 +41,9 @@ __device__ inline void writeFour(float* x, const float4& four) {
 __device__ inline void writeFour(Bf16* x, const float4& four) {
     *reinterpret_cast<uint2*>(x) = {packBf16(four.x, four.y), packBf16(four.z, four.w)};
 }
+__device__ inline void addFour(float4& to, const float4& more) {
+    to = {to.x + more.x, to.y + more.y, to.z + more.z, to.w + more.w};
+}
 
 /// A tensor of either type as a kernel reads it.
 struct In {

@@ -46,14 +46,11 @@ __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
                 sum.w += g.y;
             }
         }
-    const auto add = [](float4& to, const float4& more) {
-        to = {to.x + more.x, to.y + more.y, to.z + more.z, to.w + more.w};
-    };
     const auto overLines = [&] {
         lines[threadIdx.y][threadIdx.x] = sum;
         __syncthreads();
         if (threadIdx.y != 0) return;
-        for (int line = 1; line < kLines; ++line) add(sum, lines[line][threadIdx.x]);
+        for (int line = 1; line < kLines; ++line) addFour(sum, lines[line][threadIdx.x]);
     };
     overLines();
     const std::int64_t pairs = (s.columns + 1) / 2;
@@ -79,7 +76,7 @@ __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
             some[i] = at < gridDim.y ? __ldcg(parts + at * pairs + column / 2) : float4{};
         }
 #pragma unroll
-        for (int i = 0; i < kTogether; ++i) add(sum, some[i]);
+        for (int i = 0; i < kTogether; ++i) addFour(sum, some[i]);
     }
     overLines();
     if (threadIdx.y != 0 || !there) return;

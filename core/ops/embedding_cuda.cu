@@ -54,22 +54,19 @@ __global__ void tableGradientKernel(const std::int32_t* tokens, const float* dy,
         const auto one = [=](int c) { return c < width ? row[c] : 0.0f; };
         return float4{one(column), one(column + 1), one(column + 2), one(column + 3)};
     };
-    const auto add = [](float4& to, const float4& more) {
-        to = {to.x + more.x, to.y + more.y, to.z + more.z, to.w + more.w};
-    };
     float4 sum{};
     for (std::int64_t begin = start; begin < start + count; begin += kTokens) {
         const int matches =
             listMatches(tokens + begin, static_cast<int>(min(kTokens * 1L, start + count - begin)), word, found);
         if (column < width)
 #pragma unroll 4
-            for (int i = line; i < matches; i += kLines) add(sum, read(dy + (begin + found[i]) * width));
+            for (int i = line; i < matches; i += kLines) addFour(sum, read(dy + (begin + found[i]) * width));
         __syncthreads();
     }
     lines[line][threadIdx.x] = sum;
     __syncthreads();
     if (line != 0 || column >= width) return;
-    for (int l = 1; l < kLines; ++l) add(sum, lines[l][threadIdx.x]);
+    for (int l = 1; l < kLines; ++l) addFour(sum, lines[l][threadIdx.x]);
     float* to = partial + (static_cast<std::int64_t>(blockIdx.y) * gridDim.x + word) * width + column;
     if (Fours) {
         writeFour(to, sum);

@@ -99,8 +99,9 @@ __global__ void forwardKernel(float* x, const float* onto, const float* gain, co
     biases.read(width, [=](int c) { return readFour(bias + c); });
     if (onto != nullptr) {
         in.read(width, [=](int c) {
-            const float4 a = readFour(onto + begin + c), b = readFour(y.rounded + begin + c);
-            return float4{a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w};
+            float4 sum = readFour(onto + begin + c);
+            addFour(sum, readFour(y.rounded + begin + c));
+            return sum;
         });
         Outputs{.numbers = x}.write<Fours>(begin, width, [&](int c, int i) {
             return in.at(c, i, [=](int column) { return onto[begin + column] + toFloat(y.rounded[begin + column]); });
@@ -189,10 +190,7 @@ __global__ void __launch_bounds__(kRows* kWarp, kBackwardBlocks<Fours>)
                 lines[threadIdx.y][threadIdx.x] = sum;
                 __syncthreads();
                 if (threadIdx.y != 0 || c >= width) continue;
-                for (int line = 1; line < kRows; ++line) {
-                    const float4 more = lines[line][threadIdx.x];
-                    sum = {sum.x + more.x, sum.y + more.y, sum.z + more.z, sum.w + more.w};
-                }
+                for (int line = 1; line < kRows; ++line) addFour(sum, lines[line][threadIdx.x]);
                 writeFour(to + static_cast<std::int64_t>(blockIdx.x) * width + c, sum);
             }
         };
