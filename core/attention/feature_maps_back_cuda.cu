@@ -1,19 +1,16 @@
 #include "core/attention/feature_maps_parts.cuh"
-#include "core/attention/projected_features.h"
 
 namespace linscope::cuda {
 namespace {
 
-using Kind = FeatureKind;
-
 template <typename From, typename Number>
 struct ElementwiseBack {
-    Kind kind;
+    FeatureKind kind;
     const From* x;
     const Number *phi, *dPhi;
     Out dx;
     __device__ float slope(float value, float feature) const {
-        return kind == Kind::Relu ? (value > 0.0f ? 1.0f : 0.0f) : fminf(feature, 1.0f);
+        return kind == FeatureKind::Relu ? (value > 0.0f ? 1.0f : 0.0f) : fminf(feature, 1.0f);
     }
     __device__ void operator()(std::int64_t at, std::int64_t from, unsigned, bool fours) const {
         if (fours) {
@@ -33,8 +30,8 @@ constexpr float kLeastRelu = static_cast<float>(kReluFloor) * (1.0f + Tiles::kRo
 /// dL/du from dL/dφ and φ, and from those of the second half where there is one, and what it adds to dL/d(log weight):
 /// by selection, since numbers of a tile go through it one by one.
 template <typename Tiles>
-__device__ float activateBack(Kind kind, float f, float d, float second, float dSecond, float& flow) {
-    const bool waves = kind == Kind::Trigonometric, relu = kind == Kind::ProjectedRelu;
+__device__ float activateBack(FeatureKind kind, float f, float d, float second, float dSecond, float& flow) {
+    const bool waves = kind == FeatureKind::Trigonometric, relu = kind == FeatureKind::ProjectedRelu;
     flow += relu ? 0.0f : d * f + dSecond * second;
     const float du = (waves ? dSecond : d) * f - (waves ? d : dSecond) * second;
     return relu ? (f > kLeastRelu<Tiles> ? d : 0.0f) : du;
@@ -54,7 +51,7 @@ constexpr int kProjectBackBlocks = std::is_same_v<typename Tiles::Number, Bf16>&
 /// learned, du takes the place of the first half of dφ. Blocks: tiles of T, heads.
 template <typename Tiles, int W, typename From>
 __global__ void __launch_bounds__(Tiles::kThreads, kProjectBackBlocks<Tiles, W>)
-    projectBackKernel(FeatureSizes s, Kind kind, Projections projections, const From* x, float scale, float norm,
+    projectBackKernel(FeatureSizes s, FeatureKind kind, Projections projections, const From* x, float scale, float norm,
                       const typename Tiles::Number* phi, typename Tiles::Number* dPhi, bool learned, Out dx) {
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];

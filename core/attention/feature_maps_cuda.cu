@@ -1,19 +1,16 @@
 #include "core/attention/feature_maps_parts.cuh"
-#include "core/attention/projected_features.h"
 
 namespace linscope::cuda {
 namespace {
 
-using Kind = FeatureKind;
-
 template <typename From, typename Number>
 struct Elementwise {
-    Kind kind;
+    FeatureKind kind;
     const From* x;
     const float* keep;
     Number* phi;
     __device__ float of(float value) const {
-        if (kind == Kind::Relu) return fmaxf(value, 0.0f) + static_cast<float>(kReluFloor);
+        if (kind == FeatureKind::Relu) return fmaxf(value, 0.0f) + static_cast<float>(kReluFloor);
         return value >= 0.0f ? value + 1.0f : expf(value);
     }
     __device__ void operator()(std::int64_t at, std::int64_t to, unsigned token, bool fours) const {
@@ -137,7 +134,7 @@ constexpr int kFeatureBlocks = std::is_same_v<typename Tiles::Number, Bf16>&& W 
 /// with it, since that costs less than to write them down. Blocks: so many tiles of T at once, heads.
 template <typename Tiles, int W, typename From>
 __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
-    featuresKernel(FeatureSizes s, Kind kind, Projections projections, const From* x, float scale, float norm,
+    featuresKernel(FeatureSizes s, FeatureKind kind, Projections projections, const From* x, float scale, float norm,
                    KeyWeights keys, typename Tiles::Number* phi) {
     using Number = typename Tiles::Number;
     using Factors = Factor<Tiles, W>;
@@ -152,7 +149,8 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
         Factors::load(to, directions + static_cast<std::int64_t>(first) * s.width, s.width, min(kTile, count - first),
                       s.width);
     };
-    const bool held = count <= kProjectTiles * kTile, exponential = kind == Kind::Positive || kind == Kind::Hyperbolic;
+    const bool held = count <= kProjectTiles * kTile,
+               exponential = kind == FeatureKind::Positive || kind == FeatureKind::Hyperbolic;
     for (int first = 0; held && first < count; first += kTile) loadTile(w + first / kTile * kDirections, first);
     for (int t = static_cast<int>(blockIdx.x) * kTile; t < s.length; t += static_cast<int>(gridDim.x) * kTile) {
         const int there = min(kTile, s.length - t);
@@ -186,7 +184,7 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
 #pragma unroll
                     for (int j = 0; j < Tiles::kColumns; ++j)
                         if (first + Tiles::column(j) < count)
-                            top[i] = fmaxf(top[i], scale * (kind == Kind::Positive ? u[i][j] : fabsf(u[i][j])));
+                            top[i] = fmaxf(top[i], scale * (kind == FeatureKind::Positive ? u[i][j] : fabsf(u[i][j])));
             });
 #pragma unroll
             for (int i = 0; i < Tiles::kRows; ++i) top[i] = Tiles::rowMax(top[i]);
@@ -206,7 +204,7 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
             if (exponential) {
                 store(0, exponentialOf(1.0f));
                 if (count < s.features) store(count, exponentialOf(-1.0f));
-            } else if (kind == Kind::Trigonometric) {
+            } else if (kind == FeatureKind::Trigonometric) {
                 store(0, [](int, float value) { return cosineOrSine(value, true); });
                 store(count, [](int, float value) { return cosineOrSine(value, false); });
             } else {
@@ -230,7 +228,7 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
             squares = Tiles::rowSum(squares);
             const int token = t + Tiles::row(i);
             if (!Tiles::leads() || token >= s.length) continue;
-            const float own = kind == Kind::ProjectedRelu ? 0.0f : top[i] + norm * squares;
+            const float own = kind == FeatureKind::ProjectedRelu ? 0.0f : top[i] + norm * squares;
             keys.logWeights[s.rowAt(bh, token)] =
                 kept[i] ? own + keys.slopes[bh % s.heads] * static_cast<float>(token % kTile) : kNothing;
         }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/attention/feature_maps.cuh"
+#include "core/attention/projected_features.h"
 
 // What the two passes of the maps on a device share: feature_maps_cuda.cu has the forward, feature_maps_back_cuda.cu
 // the backward one.

@@ -56,9 +56,6 @@ Variable layerNorm(const Variable&, const Variable&, const Variable&, Readers) {
 Variable linear(const Variable&, const Variable&, const Variable&, Activation, Readers, const Shape&) {
     absent();
 }
-Variable linearOnto(const Variable&, const Variable&, const Variable&, const Variable&) {
-    absent();
-}
 Residual residual(const Variable&, const Variable&, const Layer&, const Layer&) {
     absent();
 }

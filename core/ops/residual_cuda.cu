@@ -100,34 +100,11 @@ Flow geluBackward(DeviceContext& context, const Tensor& pre, const Tensor& gradi
     return flow;
 }
 
-/// y = onto + x·Wᵀ + b, backwards.
-void recordOnto(const Variable& y, const Variable& onto, const Variable& x, const Variable& weight,
-                const Variable& bias) {
-    y.tape().record(y, [=] {
-        const Flow flow = flowOf(roundedGradientOf(y), weight);
-        inputBackward(flow, outOf(x), weight);
-        parametersBackward(flow, factorOf(x), weight, bias);
-        // The products beside read the copy, so that onto may take the gradient itself over and add to it.
-        if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);
-    });
-}
-
 }  // namespace
-
-Variable linearOnto(const Variable& onto, const Variable& x, const Variable& weight, const Variable& bias) {
-    if (!inBf16(x)) return cuda::add(onto, linscope::linear(x, weight, bias));
-    const std::int64_t rows = onto.value().elements() / weight.shape()[0];
-    const Variable y = x.tape().result(onto.shape(), DType::F32, onto, x, weight, bias);
-    Products form = forwardForm(weight, bias, rows, y.value());
-    form.onto = onto.value().onDeviceAs<float>();
-    contextOf(y).blas().multiply(form, factorOf(x).raw(), factorOf(weight).raw(), y.value().raw());
-    recordOnto(y, onto, x, weight, bias);
-    return y;
-}
 
 Residual residual(const Variable& onto, const Variable& x, const Layer& layer, const Layer& norm) {
     if (!inBf16(x)) {
-        const Variable sum = cuda::linearOnto(onto, x, layer.weight, layer.bias);
+        const Variable sum = cuda::add(onto, linscope::linear(x, layer.weight, layer.bias));
         return {sum, cuda::layerNorm(sum, norm.weight, norm.bias, Readers::Products)};
     }
     const std::int64_t rows = onto.value().elements() / layer.weight.shape()[0];
@@ -138,15 +115,21 @@ Residual residual(const Variable& onto, const Variable& x, const Layer& layer, c
     const Tensor& place = both.normed.value();
     contextOf(x).blas().multiply(forwardForm(layer.weight, layer.bias, rows, place), factorOf(x).raw(),
                                  factorOf(layer.weight).raw(), place.raw());
-    recordOnto(both.sum, onto, x, layer.weight, layer.bias);
+    x.tape().record(both.sum, [=] {
+        const Flow flow = flowOf(roundedGradientOf(both.sum), layer.weight);
+        inputBackward(flow, outOf(x), layer.weight);
+        parametersBackward(flow, factorOf(x), layer.weight, layer.bias);
+        // The products beside read the copy, so that onto may take the gradient itself over and add to it.
+        if (onto.needsGradient() && !onto.adoptGradient(both.sum.gradient())) addGradient(onto, both.sum);
+    });
     layerNormInto(both.normed, both.sum, norm.weight, norm.bias, onto);
     return both;
 }
 
 Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, const Layer& down) {
     if (!inBf16(x))
-        return cuda::linearOnto(onto, linscope::linear(x, up.weight, up.bias, Activation::Gelu), down.weight,
-                                down.bias);
+        return cuda::add(
+            onto, linscope::linear(linscope::linear(x, up.weight, up.bias, Activation::Gelu), down.weight, down.bias));
     Tape& tape = x.tape();
     Arena& arena = tape.arena();
     const std::int64_t inner = up.weight.shape()[0], rows = x.value().elements() / up.weight.shape()[1];

@@ -98,6 +98,12 @@ protected:
         return outcome;
     }
 
+    /// A norm before and after, so that what only products read is kept for them.
+    static Variable feedForwardBetweenNorms(const std::vector<Variable>& in, const ListSpans&) {
+        const Variable x = scale(in[0], 1), h = layerNorm(x, in[5], in[6], Readers::Products);
+        return layerNorm(feedForward(x, h, {in[1], in[2]}, {in[3], in[4]}), in[5], in[6]);
+    }
+
     /// Forward and backward on the device against the processor, and, unless a library says otherwise, twice alike.
     void compare(const char* name, const std::vector<Shape>& shapes, const Lists& lists, const Function& function,
                  Precision precision = Precision::Single, double rounding = 2e-2, bool repeats = true) {
@@ -151,8 +157,11 @@ TEST_F(CudaOps, AgreeWithTheProcessor) {
 TEST_F(CudaOps, LayersOntoAResidualAgreeWithTheProcessor) {
     for (const Precision precision : {Precision::Single, Precision::Bf16}) {
         compare(
-            "linearOnto", {{3, 40, 48}, {3, 40, 24}, {48, 24}, {48}}, {},
-            [](const auto& in, const auto&) { return linearOnto(in[0], in[1], in[2], in[3]); }, precision);
+            "residual, the sum alone", {{3, 40, 48}, {3, 40, 24}, {48, 24}, {48}, {48}, {48}}, {},
+            [](const auto& in, const auto&) {
+                return residual(in[0], in[1], {in[2], in[3]}, {in[4], in[5]}).sum;
+            },
+            precision);
         for (const std::int64_t width : {48, 50})
             compare(
                 "residual", {{3, 40, width}, {3, 40, 24}, {width, 24}, {width}, {width}, {width}, {24, width}, {24}},
@@ -162,21 +171,10 @@ TEST_F(CudaOps, LayersOntoAResidualAgreeWithTheProcessor) {
                     return feedForward(both.sum, both.normed, {in[6], in[7]}, {in[2], in[3]});
                 },
                 precision);
-        // A norm before and after, so that what only products read is kept for them; more rows than there are at once.
-        compare(
-            "feedForward", {{3, 3000, 32}, {136, 32}, {136}, {32, 136}, {32}, {32}, {32}}, {},
-            [](const auto& in, const auto&) {
-                const Variable x = scale(in[0], 1), h = layerNorm(x, in[5], in[6], Readers::Products);
-                return layerNorm(feedForward(x, h, {in[1], in[2]}, {in[3], in[4]}), in[5], in[6]);
-            },
-            precision);
-        compare(
-            "feedForward", {{3, 40, 32}, {128, 32}, {128}, {32, 128}, {32}, {32}, {32}}, {},
-            [](const auto& in, const auto&) {
-                const Variable x = scale(in[0], 1), h = layerNorm(x, in[5], in[6], Readers::Products);
-                return layerNorm(feedForward(x, h, {in[1], in[2]}, {in[3], in[4]}), in[5], in[6]);
-            },
-            precision);
+        // More rows than there are at once, and few.
+        for (const auto& [rows, inner] : {std::pair<std::int64_t, std::int64_t>{3000, 136}, {40, 128}})
+            compare("feedForward", {{3, rows, 32}, {inner, 32}, {inner}, {32, inner}, {32}, {32}, {32}}, {},
+                    feedForwardBetweenNorms, precision);
         for (const std::int64_t out : {257, 3})
             compare(
                 "linear", {{2, 24, 16}, {out, 16}, {out}}, {},
@@ -194,13 +192,8 @@ TEST_F(CudaOps, LayersOntoAResidualAgreeWithTheProcessor) {
 // The larger the values, the more memory is spared (core/autograd/release.h): from 8, 16 and 64 MiB on.
 TEST_F(CudaOps, LargeLayersOntoAResidualAgreeWithTheProcessor) {
     for (const std::int64_t rows : {8192, 16'384, 65'536})
-        compare(
-            "feedForward", {{1, rows, 256}, {64, 256}, {64}, {256, 64}, {256}, {256}, {256}}, {},
-            [](const auto& in, const auto&) {
-                const Variable x = scale(in[0], 1), h = layerNorm(x, in[5], in[6], Readers::Products);
-                return layerNorm(feedForward(x, h, {in[1], in[2]}, {in[3], in[4]}), in[5], in[6]);
-            },
-            Precision::Bf16);
+        compare("feedForward", {{1, rows, 256}, {64, 256}, {64}, {256, 64}, {256}, {256}, {256}}, {},
+                feedForwardBetweenNorms, Precision::Bf16);
 }
 
 // Heads of width 64 and more, where cuDNN computes what depends on the dot products alone.
