@@ -2,14 +2,11 @@
 
 #include <algorithm>
 
-#include "core/attention/mechanism.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 
 namespace linscope {
-namespace {
 
-/// All heads of one sample, [S,H,T,D] of a snapshot to [1,T,H,D] of a mechanism.
 Tensor headsOf(Arena& arena, const Snapshot& s, const std::vector<float>& values, int sample) {
     const Tensor x = arena.tensor({1, s.length, s.heads, s.headWidth});
     for (std::int64_t h = 0; h < s.heads; ++h)
@@ -28,23 +25,23 @@ AttentionSizes sizesOf(const Snapshot& s) {
             .position = s.position};
 }
 
-}  // namespace
-
 std::string noTokenMap(const Snapshot& s) {
     const MechanismInfo& info = findMechanism(s.mechanism);
     return info.noTokenMap == nullptr ? std::string() : info.noTokenMap(s.options, sizesOf(s));
 }
 
-Matrix impliedMap(const Snapshot& s, int layer, int head, int sample) {
+SnapshotMechanism::SnapshotMechanism(const Snapshot& s) {
     require(s.length <= kLongestImplied, "map", "at most {} tokens for the map that {} implies, but got {}",
             kLongestImplied, s.mechanism, s.length);
     const std::string reason = noTokenMap(s);
     require(reason.empty(), "map", "a mechanism with a token map, but {} has none: {}", s.mechanism, reason);
-    ParameterStore parameters(0);
-    const auto mechanism = findMechanism(s.mechanism).create(s.options, sizesOf(s), parameters);
-    mechanism->setProjections(s.projections);
-    mechanism->setParameterValues(parameters, s.parameters);
+    m_mechanism = findMechanism(s.mechanism).create(s.options, sizesOf(s), m_parameters);
+    m_mechanism->setProjections(s.projections);
+    m_mechanism->setParameterValues(m_parameters, s.parameters);
+}
 
+Matrix impliedMap(const Snapshot& s, int layer, int head, int sample) {
+    const SnapshotMechanism mechanism(s);
     Matrix map{s.length, s.length, std::vector<float>(static_cast<std::size_t>(s.length * s.length))};
     const LayerSnapshot& heads = s.layers[static_cast<std::size_t>(layer)];
     Arena kept, arena;

@@ -24,38 +24,17 @@ class MapRows {
 public:
     /// With `lifted`, ready for the lifted and the difference map.
     MapRows(const Snapshot& snapshot, int layer, int head, int sample, bool lifted)
-        : m_info(findMechanism(snapshot.mechanism)), m_head(headView(snapshot, layer, head, sample)) {
-        m_exact.causal = snapshot.causal;
-        if (m_info.traits.sharedKeys) {
-            m_exact.others = true;
-            m_sharedKeys.assign(m_head.q.begin(), m_head.q.end());
-            MatrixMap keys(m_sharedKeys.data(), m_head.length, m_head.headWidth);
-            keys.rowwise().normalize();
-        }
-        if (snapshot.position == Position::Alibi)
-            m_exact.slope = static_cast<float>(alibiSlopes(snapshot.heads)[static_cast<std::size_t>(head)]);
-        const auto bias = [&](const std::vector<float>& table) {
-            const auto size = static_cast<std::size_t>(kRelativeBuckets), at = static_cast<std::size_t>(head) * size;
-            require(table.size() >= at + size, "map", "a table of biases of {} numbers, but it has {}", at + size,
-                    table.size());
-            m_exact.bias = std::span(table).subspan(at, size);
-        };
-        // A projection where it is the mechanism's only parameter.
-        if (const Projection* table = snapshot.projection("relative_bias", layer, head))
-            bias(table->values);
-        else if (const ParameterValues* other = snapshot.parameter("attention.relative_bias"))
-            bias(other->values);
+        : m_info(findMechanism(snapshot.mechanism)), m_exact(exactScores(snapshot, layer, head, sample)) {
         if (lifted && m_info.liftedMap == nullptr) m_implied = impliedMap(snapshot, layer, head, sample);
     }
 
-    const HeadView& head() const { return m_head; }
+    const HeadView& head() const { return m_exact.head; }
 
     Matrix exact(std::int64_t begin, std::int64_t end) const {
-        const std::span<const float> keys = m_info.traits.sharedKeys ? m_sharedKeys : m_head.k;
-        return softmaxRows(m_head, keys, m_head.length, begin, end, m_exact);
+        return softmaxRows(head(), m_exact.keys(), head().length, begin, end, m_exact.terms);
     }
     Matrix lifted(std::int64_t begin, std::int64_t end) const {
-        if (m_info.liftedMap != nullptr) return m_info.liftedMap(m_head, begin, end);
+        if (m_info.liftedMap != nullptr) return m_info.liftedMap(head(), begin, end);
         const auto first = m_implied.values.begin();
         return {end - begin, m_implied.cols, {first + begin * m_implied.cols, first + end * m_implied.cols}};
     }
@@ -64,7 +43,7 @@ public:
             case MapKind::Exact:
                 return exact(begin, end);
             case MapKind::Compressed:
-                return m_info.compressedMap(m_head, begin, end);
+                return m_info.compressedMap(head(), begin, end);
             case MapKind::Lifted:
                 return lifted(begin, end);
             case MapKind::Difference: {
@@ -79,11 +58,14 @@ public:
 
 private:
     const MechanismInfo& m_info;
-    HeadView m_head;
-    ScoreTerms m_exact;
-    std::vector<float> m_sharedKeys;  // [T,D]
+    ExactScores m_exact;
     Matrix m_implied;
 };
+
+/// Tokens, or slots, per cell.
+std::int64_t cellBlock(std::int64_t count, std::int64_t maxSide) {
+    return (count + maxSide - 1) / maxSide;
+}
 
 // What wins in a block of cells: the greatest, or the one farthest from 0; a NaN stays visible.
 float pooled(float a, float b, bool isSigned) {
@@ -92,30 +74,6 @@ float pooled(float a, float b, bool isSigned) {
 }
 
 }  // namespace
-
-HeadView headView(const Snapshot& snapshot, int layer, int head, int sample) {
-    const auto inRange = [](std::int64_t value, std::int64_t count, const char* what) {
-        require(value >= 0 && value < count, "map", "{} below {}, but got {}", what, count, value);
-    };
-    inRange(layer, static_cast<std::int64_t>(snapshot.layers.size()), "layer");
-    inRange(head, snapshot.heads, "head");
-    inRange(sample, snapshot.samples, "sample");
-    const auto size = static_cast<std::size_t>(snapshot.length * snapshot.headWidth);
-    const std::size_t offset = static_cast<std::size_t>(sample * snapshot.heads + head) * size;
-    const LayerSnapshot& values = snapshot.layers[static_cast<std::size_t>(layer)];
-    const auto part = [&](const std::vector<float>& all) {
-        require(all.size() >= offset + size, "map", "{} values of a snapshot, but it holds {}", offset + size,
-                all.size());
-        return std::span(all).subspan(offset, size);
-    };
-    return {snapshot.length,
-            snapshot.headWidth,
-            part(values.q),
-            part(values.k),
-            part(values.v),
-            snapshot.projection("E", layer, head),
-            snapshot.projection("F", layer, head)};
-}
 
 std::string_view mapName(MapKind kind) {
     switch (kind) {
@@ -129,35 +87,6 @@ std::string_view mapName(MapKind kind) {
             return "difference";
     }
     return "";
-}
-
-Matrix softmaxRows(const HeadView& head, std::span<const float> keys, std::int64_t count, std::int64_t rowBegin,
-                   std::int64_t rowEnd, const ScoreTerms& terms) {
-    Matrix map{rowEnd - rowBegin, count, {}};
-    map.values.resize(static_cast<std::size_t>(map.rows * map.cols));
-    MatrixMap p(map.values.data(), map.rows, map.cols);
-    const ConstMatrixMap q(head.q.data() + rowBegin * head.headWidth, map.rows, head.headWidth);
-    p.noalias() = q * ConstMatrixMap(keys.data(), count, head.headWidth).transpose();
-    const float scale = 1.0f / std::sqrt(static_cast<float>(head.headWidth));
-    for (std::int64_t i = 0; i < map.rows; ++i) {
-        const std::int64_t query = rowBegin + i;
-        for (std::int64_t j = 0; j < count && terms.any(); ++j) {
-            const std::int64_t distance = j - query;
-            float extra = -terms.slope * static_cast<float>(std::abs(distance));
-            if (!terms.bias.empty())
-                extra += terms.bias[static_cast<std::size_t>(relativeBucket(distance, terms.causal))];
-            p(i, j) += extra / scale;
-        }
-        const std::int64_t seen = terms.causal ? query + 1 : count;
-        auto row = p.row(i).array().head(seen);
-        const bool withoutOwn = terms.others && seen > 1;
-        if (withoutOwn) row[query] = -std::numeric_limits<float>::infinity();
-        row = ((row - row.maxCoeff()) * scale).exp();
-        if (withoutOwn) row[query] = 0;  // Eigen's exponential of −∞ is not quite
-        row /= row.sum();
-        p.row(i).tail(count - seen).setZero();
-    }
-    return map;
 }
 
 bool hasMap(const Snapshot& snapshot, MapKind kind) {
@@ -195,19 +124,25 @@ AttentionMap mapOutline(const Snapshot& snapshot, const MapRequest& request) {
     return map;
 }
 
+void setSides(AttentionMap& map, std::int64_t rows, std::int64_t cols, std::int64_t maxSide) {
+    map.rowBlock = cellBlock(rows, maxSide);
+    map.colBlock = cellBlock(cols, maxSide);
+    map.matrix.rows = (rows + map.rowBlock - 1) / map.rowBlock;
+    map.matrix.cols = (cols + map.colBlock - 1) / map.colBlock;
+    if (map.rowBlock > 1 || map.colBlock > 1) map.pooling = map.isSigned ? "abs-max" : "max";
+}
+
 AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     AttentionMap map = mapOutline(snapshot, request);
     const bool lifted = request.kind == MapKind::Lifted || request.kind == MapKind::Difference;
     const MapRows source(snapshot, request.layer, request.head, request.sample, lifted);
     const HeadView& head = source.head();
-    map.rowBlock = (head.length + request.maxSide - 1) / request.maxSide;
-    const std::int64_t band = std::max(kBand / map.rowBlock, std::int64_t{1}) * map.rowBlock;
+    const std::int64_t block = cellBlock(head.length, request.maxSide);
+    const std::int64_t band = std::max(kBand / block, std::int64_t{1}) * block;
     for (std::int64_t row = 0; row < head.length; row += band) {
         const Matrix rows = source.rows(request.kind, row, std::min(row + band, head.length));
         if (row == 0) {
-            map.colBlock = (rows.cols + request.maxSide - 1) / request.maxSide;
-            map.matrix.rows = (head.length + map.rowBlock - 1) / map.rowBlock;
-            map.matrix.cols = (rows.cols + map.colBlock - 1) / map.colBlock;
+            setSides(map, head.length, rows.cols, request.maxSide);
             map.matrix.values.resize(static_cast<std::size_t>(map.matrix.rows * map.matrix.cols));
         }
         for (std::int64_t i = 0; i < rows.rows; ++i) {
@@ -220,7 +155,6 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
             }
         }
     }
-    if (map.rowBlock > 1 || map.colBlock > 1) map.pooling = map.isSigned ? "abs-max" : "max";
     return map;
 }
 

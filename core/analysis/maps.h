@@ -45,6 +45,8 @@ struct AttentionMap {
 AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request);
 /// The answer of attentionMap() without values, sides and pooling: what its numbers and axes are.
 AttentionMap mapOutline(const Snapshot& snapshot, const MapRequest& request);
+/// Sides, blocks and pooling of an outline whose map has `rows` and `cols` before it is pooled.
+void setSides(AttentionMap& map, std::int64_t rows, std::int64_t cols, std::int64_t maxSide);
 bool hasMap(const Snapshot& snapshot, MapKind kind);
 /// Why it has none, a sentence; empty where it has one.
 std::string mapAbsence(const Snapshot& snapshot, MapKind kind);

@@ -2,6 +2,7 @@
 
 #include <Eigen/Core>
 #include <span>
+#include <vector>
 
 #include "core/analysis/maps.h"
 #include "core/attention/mechanism.h"
@@ -22,7 +23,19 @@ struct ScoreTerms {
     float slope = 0;                   ///< of ALiBi
     std::span<const float> bias = {};  ///< [kRelativeBuckets] or empty
     bool any() const { return slope != 0 || !bias.empty(); }
+    /// What slope and bias add to the score of key j for query i, distance = j − i.
+    float ofDistance(std::int64_t distance) const;
 };
+
+/// All that the exact map of one head is made of.
+struct ExactScores {
+    HeadView head;
+    ScoreTerms terms = {};
+    std::vector<float> sharedKeys = {};  ///< [T,D] queries at unit length, where the keys are those; else empty
+    std::span<const float> keys() const { return sharedKeys.empty() ? head.k : std::span<const float>(sharedKeys); }
+};
+/// Throws Error as headView() does, or where a table of biases is too short. The snapshot must outlive the answer.
+ExactScores exactScores(const Snapshot& snapshot, int layer, int head, int sample);
 
 /// Rows [rowBegin, rowEnd) of softmax(Q·keysᵀ/√D + what the terms add), keys [count, D].
 Matrix softmaxRows(const HeadView& head, std::span<const float> keys, std::int64_t count, std::int64_t rowBegin,

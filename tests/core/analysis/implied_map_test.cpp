@@ -10,24 +10,23 @@
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
 #include "core/base/parallel.h"
-#include "core/base/random.h"
 #include "core/data/task.h"
 #include "core/io/run_file.h"
 #include "core/train/lane.h"
+#include "tests/support/mechanism_snapshots.h"
 #include "tests/support/small_experiment.h"
 
 namespace linscope {
 namespace {
 
-constexpr std::int64_t kSamples = 2;
+using test::allMechanisms;
+using test::choicesOf;
+using test::disturb;
+using test::formsOf;
+using test::snapshotOf;
+using test::textOf;
 
-/// Far from first values, buffers too.
-void disturb(ParameterStore& store) {
-    for (Parameter& p : store.all()) {
-        Random random(23, "disturbed " + p.name);
-        for (float& x : p.value.span<float>()) x += 0.4f * static_cast<float>(random.normal());
-    }
-}
+constexpr std::int64_t kSamples = 2;
 
 /// What the mechanism makes of the snapshot's own q, k and v, laid out as they are: [S,H,T,D].
 std::vector<float> outputsOf(const Mechanism& mechanism, const Snapshot& s, int layer) {
@@ -77,69 +76,7 @@ double worstHead(const Snapshot& s, int layer, const std::vector<float>& outputs
     return worst;
 }
 
-/// A snapshot of random q, k and v and of what the mechanism holds.
-Snapshot snapshotOf(const MechanismInfo& info, const OptionValues& options, const AttentionSizes& sizes,
-                    const Mechanism& mechanism, const ParameterStore& store) {
-    Random random(5, "heads");
-    Snapshot s;
-    s.mechanism = info.name;
-    s.options = options;
-    s.causal = sizes.causal;
-    s.position = sizes.position;
-    s.samples = kSamples;
-    s.heads = sizes.heads;
-    s.length = sizes.length;
-    s.headWidth = sizes.headWidth;
-    s.layers.resize(static_cast<std::size_t>(sizes.layers));
-    for (LayerSnapshot& layer : s.layers)
-        for (auto* values : {&layer.q, &layer.k, &layer.v}) {
-            values->resize(static_cast<std::size_t>(kSamples * sizes.heads * sizes.length * sizes.headWidth));
-            for (float& x : *values) x = static_cast<float>(random.normal());
-        }
-    s.projections = mechanism.projections();
-    s.parameters = mechanism.parameterValues(store);
-    return s;
-}
-
-std::string textOf(const Snapshot& s) {
-    std::string text = s.mechanism + (s.causal ? " causal " : " ") + std::string(nameOf(s.position));
-    for (const auto& [name, value] : s.options) text += fmt::format(" {}={}", name, toTomlText(value));
-    return text;
-}
-
-std::vector<const MechanismInfo*> allMechanisms() {
-    std::vector<const MechanismInfo*> all;
-    for (const MechanismInfo& info : mechanisms()) all.push_back(&info);
-    return all;
-}
-
-std::vector<AttentionSizes> formsOf(const MechanismInfo& info) {
-    std::vector<AttentionSizes> forms;
-    for (const bool causal : {false, true}) {
-        if (causal ? !info.traits.causal : !info.traits.bidirectional) continue;
-        for (const Position position : {Position::None, Position::Rotary, Position::Alibi, Position::RelativeBias})
-            if (position == Position::None || positionFit(info, position, causal).fit != Fit::Refused)
-                forms.push_back(
-                    {.layers = 2, .heads = 2, .headWidth = 8, .length = 43, .causal = causal, .position = position});
-    }
-    return forms;
-}
-
-/// The variants of the proofs; of a hybrid also parts that have parameters of every kind.
-std::vector<OptionValues> choicesOf(const MechanismInfo& info, const AttentionSizes& sizes) {
-    std::vector<OptionValues> choices = info.variants(sizes);
-    if (info.name != "hybrid") return choices;
-    for (const char* plan : {"linformer(k=4,kind=convolution)*1 + full", "reformer(chunk=8)*1 + window(window=6)",
-                             "gated_delta(normalise=false)*1 + linear(features=hedgehog) | performer(m=8)"}) {
-        const OptionValues options{{"plan", std::string(plan)}};
-        try {
-            checkAttention(info, options, sizes);
-            choices.push_back(options);
-        } catch (const Error&) {  // not in this form, or not with this position scheme
-        }
-    }
-    return choices;
-}
+constexpr AttentionSizes kSizes{.layers = 2, .heads = 2, .headWidth = 8, .length = 43};
 
 class ImpliedMaps : public testing::TestWithParam<const MechanismInfo*> {};
 
@@ -149,7 +86,7 @@ TEST_P(ImpliedMaps, AreOfTheParametersAsTheyAre) {
     // ctest runs programs side by side, whose threads would wait for each other.
     setThreadCount(1);
     int compared = 0;
-    for (const AttentionSizes& sizes : formsOf(info))
+    for (const AttentionSizes& sizes : formsOf(info, kSizes))
         for (const OptionValues& options : choicesOf(info, sizes)) {
             ParameterStore store(11);
             const auto mechanism = info.create(options, sizes, store);
