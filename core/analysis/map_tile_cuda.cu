@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "core/analysis/map_tile.h"
+#include "core/cuda/blas.h"
 #include "core/cuda/launch.cuh"
 
 namespace linscope::cuda {
@@ -21,39 +22,62 @@ __device__ float overBlock(float value, float* parts, Combine combine) {
     return value;
 }
 
-// One block a row: its scores lie in the map itself until they are normalised.
-__global__ void mapTileKernel(MapTile tile, float scale, float* map) {
+// One block a row. Products of the row with the tile's keys become weights in their place; with `sums` nothing but
+// what a softmax divides by is wanted.
+__global__ void softmaxKernel(MapTile tile, float* scores, float2* sums) {
     __shared__ float parts[kWarps];
-    const std::int64_t row = blockIdx.x, D = tile.headWidth;
-    const std::int64_t seen = tile.causal ? min(tile.firstQuery + row + 1, tile.count) : tile.count;
-    const float* q = tile.q + row * D;
-    float* out = map + row * tile.count;
+    const std::int64_t row = blockIdx.x, query = tile.firstQuery + row;
+    float* out = scores + row * tile.count;
+    const bool withoutOwn = tile.others && (!tile.causal || query > 0);
+    const auto sees = [&](std::int64_t j) {
+        const std::int64_t key = tile.firstKey + j;
+        return (!tile.causal || key <= query) && !(withoutOwn && key == query);
+    };
+    const auto score = [&](std::int64_t j) {
+        return tile.ofDistance != nullptr ? out[j] + tile.ofDistance[tile.firstKey + j - query] : out[j];
+    };
+    float2 of{};  // the greatest score, and the sum of exponentials
+    if (tile.sums != nullptr) {
+        of = {tile.sums[2 * row], tile.sums[2 * row + 1]};
+    } else {
+        float largest = -INFINITY, sum = 0;
+        for (std::int64_t j = threadIdx.x; j < tile.count; j += kThreads)
+            if (sees(j)) largest = fmaxf(largest, score(j));
+        largest = overBlock(largest, parts, [](float a, float b) { return fmaxf(a, b); });
+        for (std::int64_t j = threadIdx.x; j < tile.count; j += kThreads)
+            if (sees(j)) sum += expf(score(j) - largest);
+        of = {largest, overBlock(sum, parts, [](float a, float b) { return a + b; })};
+    }
+    if (sums != nullptr) {
+        if (threadIdx.x == 0) sums[row] = of;
+        return;
+    }
+    for (std::int64_t j = threadIdx.x; j < tile.count; j += kThreads)
+        out[j] = sees(j) ? expf(score(j) - of.x) / of.y : 0.0f;
+}
 
-    float largest = -INFINITY;
-    for (std::int64_t j = threadIdx.x; j < seen; j += kThreads) {
-        const float* key = tile.keys + j * D;
-        float score = 0;
-        for (std::int64_t d = 0; d < D; ++d) score = fmaf(q[d], key[d], score);
-        out[j] = score * scale;
-        largest = fmaxf(largest, out[j]);
-    }
-    largest = overBlock(largest, parts, [](float a, float b) { return fmaxf(a, b); });
-    float sum = 0;
-    for (std::int64_t j = threadIdx.x; j < seen; j += kThreads) {
-        out[j] = expf(out[j] - largest);
-        sum += out[j];
-    }
-    sum = overBlock(sum, parts, [](float a, float b) { return a + b; });
-    for (std::int64_t j = threadIdx.x; j < tile.count; j += kThreads) out[j] = j < seen ? out[j] / sum : 0;
+void start(DeviceContext& context, const MapTile& tile, float* scores, float2* sums) {
+    if (tile.rows <= 0 || tile.count <= 0) return;
+    Products products;
+    products.m = tile.rows;
+    products.n = tile.count;
+    products.k = products.lda = products.ldb = tile.headWidth;
+    products.ldc = tile.count;
+    products.transposeB = true;
+    products.alpha = 1.0 / std::sqrt(static_cast<double>(tile.headWidth));
+    context.blas().multiply(products, tile.q, tile.keys, scores);
+    softmaxKernel<<<static_cast<unsigned>(tile.rows), kThreads, 0, context.stream()>>>(tile, scores, sums);
+    checkLaunch("a tile of a map");
 }
 
 }  // namespace
 
 void mapTile(DeviceContext& context, const MapTile& tile, float* map) {
-    if (tile.rows <= 0 || tile.count <= 0) return;
-    const float scale = 1.0f / std::sqrt(static_cast<float>(tile.headWidth));
-    mapTileKernel<<<static_cast<unsigned>(tile.rows), kThreads, 0, context.stream()>>>(tile, scale, map);
-    checkLaunch("a tile of a map");
+    start(context, tile, map, nullptr);
+}
+
+void rowSums(DeviceContext& context, const MapTile& tile, float* scores, float* sums) {
+    start(context, tile, scores, reinterpret_cast<float2*>(sums));
 }
 
 }  // namespace linscope::cuda

@@ -1,4 +1,5 @@
 #include "core/analysis/device_maps.h"
+#include "core/analysis/map_panels.h"
 #include "core/analysis/map_tile.h"
 #include "core/attention/attend.h"
 #include "core/attention/decay_scan.h"
@@ -149,10 +150,22 @@ void adamwStep(Arena&, const DeviceParameters&, const OptimizerOptions&, const A
                const Tensor&, StepResult*) {
     absent();
 }
-void attentionMap(Arena&, const Snapshot&, const MapRequest&, float*) {
+void attentionMap(Arena&, const Snapshot&, const MapRequest&, float*, std::int64_t) {
     absent();
 }
 void mapTile(DeviceContext&, const MapTile&, float*) {
+    absent();
+}
+void rowSums(DeviceContext&, const MapTile&, float*, float*) {
+    absent();
+}
+void setUnitValues(DeviceContext&, const MapPanel&, const Tensor&) {
+    absent();
+}
+void takeColumns(DeviceContext&, const MapPanel&, const Tensor&, bool, float*, std::int64_t) {
+    absent();
+}
+void poolTile(DeviceContext&, const PooledTile&, float*) {
     absent();
 }
 

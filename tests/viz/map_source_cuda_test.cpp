@@ -1,5 +1,6 @@
 #include "core/cuda/device.h"
 #include "tests/app/canvas/canvas_pictures.h"
+#include "tests/support/mechanism_snapshots.h"
 #include "tests/viz/interop_pictures.h"
 #include "viz/offscreen/render.h"
 #include "viz/offscreen/typesetter.h"
@@ -83,18 +84,63 @@ TEST_F(MapSourceCudaTest, EveryViewIsTheProcessorsFigure) {
     }
 }
 
+// Any mechanism's maps, whole and pooled, come from the device, and are described as the processor describes them.
+TEST_F(MapSourceCudaTest, MapsOfEveryMechanismAreComputedThere) {
+    MapSource source(device());
+    for (const char* name : {"full", "performer", "linear", "reformer"}) {
+        const MechanismInfo& info = findMechanism(name);
+        const AttentionSizes sizes{.layers = 2, .heads = 2, .headWidth = 32, .length = 64, .causal = true};
+        const Snapshot snapshot = test::disturbedSnapshot(info, info.variants(sizes).front(), sizes);
+        for (const MapKind kind : {MapKind::Exact, MapKind::Lifted, MapKind::Difference})
+            for (const std::int64_t side : {64, 15}) {
+                if (!hasMap(snapshot, kind)) continue;
+                const MapRequest request{.kind = kind, .layer = 1, .head = 1, .sample = 1, .maxSide = side};
+                const AttentionMap here = attentionMap(snapshot, request);
+                const ComputedMap there = source.map(snapshot, request);
+                EXPECT_EQ(there.route.sentence(), ownRoute().sentence());
+                ASSERT_NE(there.cells, nullptr) << name;
+                EXPECT_EQ(there.cells->rows(), here.matrix.rows);
+                EXPECT_EQ(there.cells->cols(), here.matrix.cols);
+                EXPECT_EQ(there.map.rowBlock, here.rowBlock);
+                EXPECT_EQ(there.map.colBlock, here.colBlock);
+                EXPECT_EQ(there.map.pooling, here.pooling);
+                ASSERT_EQ(there.map.matrix.values.size(), here.matrix.values.size());
+                // Of two values that are as far from 0, rounding decides which a pooled difference shows.
+                const auto shown = [&](const AttentionMap& map, std::size_t i) {
+                    return map.pooling == "abs-max" ? std::abs(map.matrix.values[i]) : map.matrix.values[i];
+                };
+                for (std::size_t i = 0; i < here.matrix.values.size(); ++i)
+                    ASSERT_NEAR(shown(there.map, i), shown(here, i), 1e-5F)
+                        << name << ", " << mapName(kind) << ", cell " << i;
+            }
+    }
+}
+
+TEST_F(MapSourceCudaTest, APooledMapIsTheProcessorsPicture) {
+    const auto snapshot = test::syntheticSnapshot({.length = 200, .slots = 0, .heads = 2, .headWidth = 32});
+    MapSource source(device());
+    const ViewInfo& exact = findView("exact");
+    const ViewPicture here = exact.make(*snapshot, {.layer = 1, .head = 1, .sample = 1, .maxSide = 64});
+    const ViewPicture there =
+        exact.make(*snapshot, {.layer = 1, .head = 1, .sample = 1, .maxSide = 64, .source = &source});
+    ASSERT_NE(there.cells, nullptr);
+    EXPECT_EQ(there.pooled, "max");
+    EXPECT_EQ(there.matrix->rows, 50);
+    EXPECT_LE(greatestDifference(pixelsOf(there), pixelsOf(here)), 1);
+}
+
 // What has no form on the device is computed by the processor, and says so.
 TEST_F(MapSourceCudaTest, OtherMapsFallBackWithTheReason) {
-    Snapshot snapshot = *test::syntheticSnapshot({.length = 64, .slots = 0, .heads = 2, .headWidth = 32});
+    Snapshot snapshot = *test::syntheticSnapshot({.length = 64, .slots = 0, .heads = 2, .headWidth = 136});
+    snapshot.mechanism = "window";
     MapSource source(device());
     EXPECT_EQ(source.map(snapshot, {.kind = MapKind::Exact}).route.path, ownRoute().path);
-    snapshot.position = Position::Alibi;
-    const ComputedMap biased = source.map(snapshot, {.kind = MapKind::Exact});
-    EXPECT_EQ(biased.route.sentence(), "computed on the processor: scores with a bias have no form on the device");
-    EXPECT_EQ(biased.cells, nullptr);
-    snapshot.position = Position::None;
-    const ComputedMap pooled = source.map(snapshot, {.kind = MapKind::Exact, .maxSide = 16});
-    EXPECT_EQ(pooled.route.sentence(), "computed on the processor: more than 16 tokens are pooled");
+    const ComputedMap wide = source.map(snapshot, {.kind = MapKind::Lifted});
+    EXPECT_EQ(wide.route.sentence(),
+              "computed on the processor: \"window\" has no form on the device with these options: head widths up to "
+              "128 have one");
+    EXPECT_EQ(wide.cells, nullptr);
+    EXPECT_EQ(wide.map.matrix.rows, 64);
     source.setCuda(false);
     EXPECT_EQ(source.map(snapshot, {.kind = MapKind::Exact}).route.sentence(), "computed on the processor");
 }

@@ -69,12 +69,8 @@ ComputedMap MapSource::map(const Snapshot& snapshot, const MapRequest& request) 
         if (route.path == MapPath::Processor) {
             reason = route.reason;
         } else if (reason.empty()) {
-            AttentionMap map = mapOutline(snapshot, request);
             m_arena->reset();
-            const bool slots = request.kind == MapKind::Compressed;
-            map.matrix.rows = snapshot.length;
-            map.matrix.cols = slots ? snapshot.projection("E", request.layer, request.head)->slots : snapshot.length;
-            return written(std::move(map), [&](float* out, std::vector<float>& values) {
+            return written(deviceMapOutline(snapshot, request), [&](float* out, std::vector<float>& values) {
                 cuda::attentionMap(*m_arena, snapshot, request, out);
                 m_context->toHost(values.data(), out, values.size() * sizeof(float));
             });

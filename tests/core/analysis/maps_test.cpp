@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "core/analysis/device_maps.h"
 #include "core/analysis/implied_map.h"
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
@@ -213,25 +212,6 @@ TEST(Maps, TheExactMapKnowsTheBiasOfAWindow) {
     s.parameters = {table};
     const AttentionMap difference = attentionMap(s, {.kind = MapKind::Difference, .head = 1});
     for (const float d : difference.matrix.values) ASSERT_NEAR(d, 0, 1e-5);
-}
-
-TEST(DeviceMapAbsence, NamesWhatKeepsAMapOffTheDevice) {
-    Snapshot s = randomSnapshot("linformer");
-    for (const MapKind kind : {MapKind::Exact, MapKind::Compressed, MapKind::Lifted, MapKind::Difference}) {
-        EXPECT_EQ(deviceMapAbsence(s, {.kind = kind}), "");
-        EXPECT_EQ(deviceMapAbsence(s, {.kind = kind, .maxSide = kLength - 1}),
-                  fmt::format("more than {} tokens are pooled", kLength - 1));
-    }
-    s.position = Position::Alibi;
-    for (const MapKind kind : {MapKind::Exact, MapKind::Difference})
-        EXPECT_EQ(deviceMapAbsence(s, {.kind = kind}), "scores with a bias have no form on the device");
-    EXPECT_EQ(deviceMapAbsence(s, {.kind = MapKind::Lifted}), "");
-    s.projections.clear();
-    EXPECT_EQ(deviceMapAbsence(s, {.kind = MapKind::Lifted}),
-              "the lifted map of \"linformer\" has no form on the device");
-    const Snapshot other = randomSnapshot("full");
-    EXPECT_EQ(deviceMapAbsence(other, {.kind = MapKind::Exact}), "");
-    EXPECT_NE(deviceMapAbsence(other, {.kind = MapKind::Lifted}), "");
 }
 
 // With as many slots as tokens and E = F = identity, Linformer is exact.
