@@ -6,6 +6,18 @@
 #include "core/cuda/context.h"
 
 namespace linscope::detail {
+namespace {
+
+constexpr std::int64_t kMostSums = 1024;  // rows: more than a device has blocks for a norm
+
+void makeRoom(const Variable& x, GradientRoom& room) {
+    const DeviceContext* context = x.tape().arena().context();
+    if (context == nullptr || context->precision() != Precision::Bf16 || !room.rounded.empty()) return;
+    Arena& arena = x.tape().arena();
+    room = {.rounded = arena.tensor(x.shape(), DType::BF16), .sums = arena.tensor({kMostSums, x.shape()[-1]})};
+}
+
+}  // namespace
 
 void copyNumbers(const Arena& arena, const Tensor& from, const Tensor& to) {
     require(from.shape() == to.shape() && from.type() == to.type(), "recomputed",
@@ -15,6 +27,27 @@ void copyNumbers(const Arena& arena, const Tensor& from, const Tensor& to) {
         arena.context()->copy(to.raw(), from.raw(), bytes);
     else
         std::memcpy(to.raw(), from.raw(), bytes);
+}
+
+void makeRooms(const Variable& y) {
+    makeRoom(y, y.state()->room);
+    makeRoom(y, y.state()->spare);
+}
+
+void handIn(const Variable& y, const Variable& out, const Variable& in) {
+    const VariableState& from = *y.state();
+    out.state()->roundedGradient = from.roundedGradient;
+    out.state()->gradientSums = from.gradientSums;
+    out.state()->room = from.room;
+    in.state()->room = from.spare;
+}
+
+void handOut(const Variable& out, const Variable& in, const Variable& x) {
+    VariableState& to = *x.state();
+    to.roundedGradient = in.state()->roundedGradient;
+    to.gradientSums = in.state()->gradientSums;
+    to.room = in.state()->room;
+    to.spare = out.state()->room;
 }
 
 Variable sameOn(Tape& inner, const Variable& x) {

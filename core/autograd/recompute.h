@@ -7,6 +7,12 @@ namespace linscope {
 namespace detail {
 /// Copies the numbers of a tensor to another of the same shape, both in the memory of the arena's device.
 void copyNumbers(const Arena& arena, const Tensor& from, const Tensor& to);
+/// What is known of a gradient beside it (GradientRoom) outlives the memory of one function: makeRooms() before that is
+/// on loan, handIn() to the function's own result and argument, handOut() to x when its gradient is there. Two rooms
+/// serve all functions that are chained, in turn.
+void makeRooms(const Variable& y);
+void handIn(const Variable& y, const Variable& out, const Variable& in);
+void handOut(const Variable& out, const Variable& in, const Variable& x);
 /// x on the tape `inner`. Where x has a gradient already, this one's is summed in the same memory.
 Variable sameOn(Tape& inner, const Variable& x);
 }  // namespace detail
@@ -36,14 +42,17 @@ Variable recomputed(const Variable& x, Function function) {
         const Tensor dy = y.gradient();
         const bool fresh = x.gradient().empty();
         Tensor dx;
+        detail::makeRooms(y);
         {
             const Arena::Scratch scratch(outer.arena());
             Tape inner(outer.arena(), true, outer.precision());
-            const Variable again = detail::sameOn(inner, x);
-            inner.backward(function(again), dy);
+            const Variable again = detail::sameOn(inner, x), out = function(again);
+            detail::handIn(y, out, again);
+            inner.backwardFrom(out, dy);
             dx = again.gradient();
             // Out of the scratch memory, to where nothing is read any more.
-            if (fresh && !dx.empty()) detail::copyNumbers(outer.arena(), dx, dy);
+            if (fresh && !dx.empty() && dx.raw() != dy.raw()) detail::copyNumbers(outer.arena(), dx, dy);
+            detail::handOut(out, again, x);
         }
         if (fresh && !dx.empty()) x.adoptGradient(dy);
     });

@@ -28,13 +28,16 @@ Variable released(const Variable& x, const Function& function) {
     tape.record(y, [x, y, in, out, inner] {
         const Tensor dy = y.gradient();
         const bool fresh = x.gradient().empty();
+        detail::makeRooms(y);
         {
             const Arena::Scratch scratch(inner->arena());
             if (!fresh) in.adoptGradient(x.gradient());
+            detail::handIn(y, out, in);
             inner->backwardFrom(out, dy);
             // Out of the scratch memory, to where nothing is read any more.
             if (const Tensor dx = in.gradient(); fresh && !dx.empty() && dx.raw() != dy.raw())
                 detail::copyNumbers(inner->arena(), dx, dy);
+            detail::handOut(out, in, x);
         }
         if (fresh && in.state()->hasGradient) x.adoptGradient(dy);
     });

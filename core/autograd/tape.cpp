@@ -11,7 +11,7 @@ Variable::Sink Variable::gradientSink() const {
     VariableState& state = *m_state;
     if (state.gradient.empty()) state.gradient = state.tape->arena().tensor(state.value.shape(), state.value.type());
     const bool accumulate = state.hasGradient;
-    state.roundedGradient = {};
+    state.roundedGradient = state.gradientSums = {};
     state.hasGradient = true;
     return {state.gradient, accumulate};
 }

@@ -6,14 +6,22 @@ namespace linscope {
 
 class Tape;
 
+/// Memory for what is known of a gradient beside it, given by whoever lets the memory around it go
+/// (core/autograd/recompute.h).
+struct GradientRoom {
+    Tensor rounded, sums;
+};
+
 /// What the tape keeps of one value; lives in the tape's arena.
 struct VariableState {
     Tape* tape = nullptr;
     Tensor value;
     Tensor gradient;  ///< of the value's shape and type; made when first asked for
-    // Both in bfloat16, where they have been made (core/cuda/rounded.h). Whoever writes the gradient takes its copy
-    // away.
+    // Both in bfloat16, where they have been made (core/cuda/rounded.h). Whoever writes the gradient takes its copy and
+    // sums away.
     Tensor rounded, roundedGradient;
+    Tensor gradientSums;       ///< rows [·,C] whose sum is that of the gradient's, where its writer had them at hand
+    GradientRoom room, spare;  ///< for this gradient's, and for those of the next one that comes; empty: anywhere
     bool needsGradient = false;
     bool hasGradient = false;  ///< something has been written to `gradient`
 };

@@ -19,10 +19,16 @@ void roundInto(DeviceContext& context, const float* from, Bf16* to, std::int64_t
             [=] __device__(std::int64_t i) { to[done + i] = toBf16(from[done + i]); });
 }
 
+namespace {
+void copyRounded(DeviceContext& context, const Tensor& from, const Tensor& to) {
+    roundInto(context, from.onDeviceAs<float>(), to.onDeviceAs<Bf16>(), from.elements());
+}
+}  // namespace
+
 Tensor rounded(Arena& arena, const Tensor& x) {
     if (x.type() == DType::BF16) return x;
     const Tensor copy = arena.tensor(x.shape(), DType::BF16);
-    roundInto(*arena.context(), x.onDeviceAs<float>(), copy.onDeviceAs<Bf16>(), x.elements());
+    copyRounded(*arena.context(), x, copy);
     return copy;
 }
 
@@ -34,8 +40,25 @@ Tensor roundedOf(const Variable& x) {
 
 Tensor roundedGradientOf(const Variable& y) {
     VariableState& state = *y.state();
-    if (state.roundedGradient.empty()) state.roundedGradient = rounded(state.tape->arena(), state.gradient);
+    if (state.gradient.type() == DType::BF16) return state.gradient;
+    if (state.roundedGradient.empty()) {
+        const Tensor copy = roundedRoomOf(y);
+        copyRounded(*state.tape->arena().context(), state.gradient, copy);
+        state.roundedGradient = copy;
+    }
     return state.roundedGradient;
+}
+
+Tensor roundedRoomOf(const Variable& x) {
+    const Tensor& room = x.state()->room.rounded;
+    return room.empty() ? x.tape().arena().tensor(x.shape(), DType::BF16) : room;
+}
+
+Tensor sumsRoomOf(const Variable& x, std::int64_t rows) {
+    const Tensor& room = x.state()->room.sums;
+    const Shape shape{rows, x.shape()[-1]};
+    if (room.empty()) return x.tape().arena().tensor(shape);
+    return rows <= room.shape()[0] ? Tensor(room.raw(), shape, DType::F32, Device::Cuda) : Tensor{};
 }
 
 DType productType(Arena& arena) {

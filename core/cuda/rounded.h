@@ -28,6 +28,10 @@ const Number* numbersOf(const Variable& x) {
 }
 /// y's gradient in bfloat16: itself, the copy that whoever computed it has left, or a new one.
 Tensor roundedGradientOf(const Variable& y);
+/// Memory for x's gradient in bfloat16, and for so many rows that have its sum; the latter empty where there is no
+/// room.
+Tensor roundedRoomOf(const Variable& x);
+Tensor sumsRoomOf(const Variable& x, std::int64_t rows);
 /// `count` numbers of the device, as they are when the context comes to it.
 void roundInto(DeviceContext& context, const float* from, Bf16* to, std::int64_t count);
 /// The type of a value that only products read: BF16 with that precision, else F32.

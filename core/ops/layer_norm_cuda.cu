@@ -131,6 +131,7 @@ __global__ void forwardKernel(float* x, const float* onto, const float* gain, co
 /// What each block, or with rows of any width each warp, has summed of its rows: [parts,C] each.
 struct Parts {
     float *gain, *bias;
+    float* dx;  ///< of all that dx is then; null: not asked for, nor there for rows of any width
 };
 
 /// Blocks of a multiprocessor whose rows its registers hold.
@@ -141,12 +142,12 @@ constexpr int kBackwardBlocks = Fours == 0   ? 4
                                              : 1;
 
 /// dx (null: nobody asks for it; `add`: onto what is there), the same in bfloat16 where `copy` asks for it, and sums of
-/// dy and dy·x̂, while they are here, for the gradients of bias and gain.
+/// dy and dy·x̂, while they are here, for the gradients of bias and gain, and of dx for those of layers that x is from.
 template <int Fours>
 __global__ void __launch_bounds__(kRows* kWarp, kBackwardBlocks<Fours>)
     backwardKernel(const float* x, const float* gain, In dy, const float* mean, const float* scale, std::int64_t rows,
                    int width, Outputs dx, bool add, Parts parts) {
-    Row<Fours> ofGain, ofBias, gains;
+    Row<Fours> ofGain, ofBias, ofDx, gains;
     gains.read(width, [=](int c) { return readFour(gain + c); });
     const auto gainOf = [&](int c, int i) { return gains.at(c, i, [=](int d) { return gain[d]; }); };
     const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kRows + threadIdx.y;
@@ -175,8 +176,10 @@ __global__ void __launch_bounds__(kRows* kWarp, kBackwardBlocks<Fours>)
         const float meanD = warpSum(sumD) / static_cast<float>(width),
                     meanDx = warpSum(sumDx) / static_cast<float>(width);
         dx.write<Fours>(begin, width, [&](int c, int i) {
-            const float own = s * (dyOf(c, i) * gainOf(c, i) - meanD - awayOf(c, i) * meanDx);
-            return add ? own + before.at(c, i, [=](int d) { return dx.numbers[begin + d]; }) : own;
+            float all = s * (dyOf(c, i) * gainOf(c, i) - meanD - awayOf(c, i) * meanDx);
+            if (add) all += before.at(c, i, [=](int d) { return dx.numbers[begin + d]; });
+            if constexpr (Fours > 0) ofDx.kept[i] += all;
+            return all;
         });
     }
     if constexpr (Fours > 0) {
@@ -196,6 +199,7 @@ __global__ void __launch_bounds__(kRows* kWarp, kBackwardBlocks<Fours>)
         };
         overLines(ofGain, parts.gain);
         overLines(ofBias, parts.bias);
+        if (parts.dx != nullptr) overLines(ofDx, parts.dx);
     }
 }
 
@@ -219,26 +223,30 @@ void backward(const Variable& x, const Variable& gain, const Variable& bias, con
     const std::int64_t width = x.shape()[-1], rows = x.value().elements() / width;
     Arena& arena = x.tape().arena();
     DeviceContext& context = contextOf(y);
-    // x is a sum that residuals have come from: their products want its gradient in bfloat16.
-    const bool copies = x.needsGradient() && productType(arena) == DType::BF16;
+    // x is a sum that residuals have come from: their products want its gradient in bfloat16, their biases its sum.
+    const bool noted = x.needsGradient() && productType(arena) == DType::BF16;
     const Out dx = outOf(x);
-    const Tensor copy = copies ? arena.tensor(x.shape(), DType::BF16) : Tensor{};
+    const Tensor copy = noted ? roundedRoomOf(x) : Tensor{};
+    Tensor sums;
     withFours(width, [&]<int Fours>() {
         // As many blocks as a device has room for, each of which sums what it has for the gradients of parameters.
         const unsigned room = static_cast<unsigned>(kBackwardBlocks<Fours> * context.processors()),
                        blocks = std::min(blocksFor(rows, kRows), room);
         const std::int64_t count = Fours == 0 ? static_cast<std::int64_t>(blocks) * kRows : blocks;
+        if (noted && Fours > 0) sums = sumsRoomOf(x, count);
         const Parts parts{arena.tensor({count, width}).onDeviceAs<float>(),
-                          arena.tensor({count, width}).onDeviceAs<float>()};
+                          arena.tensor({count, width}).onDeviceAs<float>(),
+                          sums.empty() ? nullptr : sums.onDeviceAs<float>()};
         backwardKernel<Fours><<<blocks, dim3(kWarp, kRows), 0, context.stream()>>>(
             x.value().onDeviceAs<float>(), gain.value().onDeviceAs<float>(), inOf(y.gradient()),
             mean.onDeviceAs<float>(), scale.onDeviceAs<float>(), rows, static_cast<int>(width),
-            {dx.data, copies ? copy.onDeviceAs<Bf16>() : nullptr}, dx.add, parts);
+            {dx.data, noted ? copy.onDeviceAs<Bf16>() : nullptr}, dx.add, parts);
         checkLaunch("layerNorm, backwards");
         const DeviceContext::Beside beside(context);
         sumColumns(arena, {.dy = parts.bias, .ofGain = parts.gain, .rows = count, .columns = width}, gain, bias);
     });
     x.state()->roundedGradient = copy;
+    x.state()->gradientSums = sums;
 }
 
 }  // namespace
