@@ -26,6 +26,11 @@ using cuda::check;
 
 namespace {
 constexpr std::int64_t kCounters = 1 << 14;
+#ifdef LINSCOPE_HOPPER
+constexpr bool kBuiltForHopper = true;
+#else
+constexpr bool kBuiltForHopper = false;
+#endif
 }  // namespace
 
 bool cudaAvailable() {
@@ -67,6 +72,10 @@ DeviceContext::DeviceContext() {
     for (cudaEvent_t* event : {&m_forked, &m_joined})
         check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "making an event");
     check(cudaDeviceGetAttribute(&m_processors, cudaDevAttrMultiProcessorCount, 0), "reading the multiprocessors");
+    int major = 0, minor = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "reading the compute capability");
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "reading the compute capability");
+    m_hasWarpgroups = kBuiltForHopper && major == 9 && minor == 0;
     m_counters = static_cast<unsigned*>(allocate(kCounters * sizeof(unsigned)));
     fill(m_counters, 0, kCounters * sizeof(unsigned));
 }

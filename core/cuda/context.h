@@ -102,6 +102,8 @@ public:
     bool tensorCores() const { return m_precision != Precision::Single; }
     /// Multiprocessors of the device, for kernels that choose their own number of blocks.
     int processors() const { return m_processors; }
+    /// Whether kernels of warpgroups run here (core/cuda/wgmma.cuh).
+    bool hasWarpgroups() const { return m_hasWarpgroups; }
 
 private:
     CUstream_st *m_stream = nullptr, *m_side = nullptr;
@@ -111,6 +113,7 @@ private:
     std::unique_ptr<cuda::FusedAttentions> m_fusedAttentions;
     bool m_lookedForAttentions = false, m_deterministic = false;
     int m_processors = 1;
+    bool m_hasWarpgroups = false;
     unsigned* m_counters = nullptr;
     Precision m_precision = Precision::Single;
 };

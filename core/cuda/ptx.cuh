@@ -15,6 +15,13 @@ __device__ inline float powerOfTwo(float x) {
     return result;
 }
 
+/// 1/x by the hardware, to the last bit but one.
+__device__ inline float reciprocal(float x) {
+    float result;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+    return result;
+}
+
 /// To 10 bits of fraction.
 __device__ inline float roundedToTf32(float value) {
 #if __CUDA_ARCH__ >= 800

@@ -6,21 +6,25 @@
 
 namespace linscope::cuda {
 
-inline constexpr float kGeluScale = 0.7978845608028654f, kGeluCubic = 0.044715f;
+struct GeluParts {
+    float value, slope;
+};
 
-/// tanh(√(2/π)(x + 0.044715x³)). The form loses digits near 0, where GELU adds 1 to it.
-__device__ inline float tanhOf(float x) {
-    return 1.0f - __fdividef(2.0f, 1.0f + __expf(2.0f * kGeluScale * x * (1.0f + kGeluCubic * x * x)));
+/// gelu(x) and gelu'(x). ½(1 + tanh u) is 1/(1 + e^(−2u)), u = √(2/π)(x + 0.044715x³), which keeps its digits where
+/// tanh is nearly −1, and takes two instructions of the units for such functions.
+__device__ inline GeluParts geluParts(float x) {
+    constexpr float kScale = 2 * 0.7978845608028654f, kCubic = 0.044715f, kLog2e = 1.4426950408889634f;
+    const float square = x * x;
+    const float share = reciprocal(1.0f + powerOfTwo(-kScale * kLog2e * x * (1.0f + kCubic * square)));
+    const float value = x * share;
+    return {value, share + (value - value * share) * kScale * (1.0f + 3 * kCubic * square)};
 }
 
 struct Gelu {
-    __device__ float operator()(float x, float) const { return 0.5f * x * (1.0f + tanhOf(x)); }
+    __device__ float operator()(float x, float) const { return geluParts(x).value; }
 };
 struct GeluBack {
-    __device__ float operator()(float x, float dy) const {
-        const float t = tanhOf(x);
-        return dy * 0.5f * ((1.0f + t) + x * (1.0f - t * t) * kGeluScale * (1.0f + 3.0f * kGeluCubic * x * x));
-    }
+    __device__ float operator()(float x, float dy) const { return dy * geluParts(x).slope; }
 };
 
 }  // namespace linscope::cuda

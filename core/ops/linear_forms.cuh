@@ -38,6 +38,13 @@ inline Flow flowOf(const Tensor& dy, const Variable& weight) {
     return {dy, dy.elements() / out, out, dy};
 }
 
+/// The same of a result whose gradient has been written, in bfloat16.
+inline Flow roundedFlowOf(const Variable& y, const Variable& weight) {
+    Flow flow = flowOf(roundedGradientOf(y), weight);
+    if (const Tensor& sums = y.state()->gradientSums; !sums.empty()) flow.sums = sums;
+    return flow;
+}
+
 /// dx (+)= dy·W, W [C,I] a factor.
 inline void inputBackward(DeviceContext& context, const Flow& flow, const Out& dx, const Tensor& weights) {
     const std::int64_t in = weights.shape()[1];
@@ -56,30 +63,37 @@ inline void inputBackward(const Flow& flow, const Out& dx, const Variable& weigh
     if (dx.data != nullptr) inputBackward(contextOf(weight), flow, dx, factorOf(weight));
 }
 
-/// The gradients of weight and bias from dy and x, factors both, which nobody may write to before the tape joins.
-inline void parametersBackward(const Flow& flow, const Tensor& x, const Variable& weight, const Variable& bias) {
+// Gradients of parameters are computed beside the rest: what they are from, nobody may write to before the tape joins.
+
+/// The gradient of the bias from rows whose sum is that of dy's.
+inline void biasBackward(const Tensor& sums, const Variable& bias) {
+    const std::int64_t out = bias.shape()[0];
+    const DeviceContext::Beside beside(contextOf(bias));
+    sumColumns(bias.tape().arena(),
+               {.dy = sums.raw(), .rounded = sums.type() == DType::BF16, .rows = sums.elements() / out, .columns = out},
+               {}, bias);
+}
+/// The gradient of the weight from dy and x, factors both.
+inline void weightBackward(const Flow& flow, const Tensor& x, const Variable& weight) {
+    if (!weight.needsGradient()) return;
     const std::int64_t out = weight.shape()[0], in = weight.shape()[1];
     DeviceContext& context = contextOf(weight);
     const DeviceContext::Beside beside(context);
-    if (weight.needsGradient()) {
-        const Out dw = outOf(weight);
-        Products form{{.m = out,
-                       .n = in,
-                       .k = flow.rows,
-                       .transposeA = true,
-                       .lda = flow.columns,
-                       .ldb = in,
-                       .ldc = in,
-                       .beta = dw.add ? 1.0 : 0.0}};
-        form.factors = flow.dy.type();
-        context.blas().multiply(form, flow.dy.raw(), x.raw(), dw.data);
-    }
-    sumColumns(weight.tape().arena(),
-               {.dy = flow.sums.raw(),
-                .rounded = flow.sums.type() == DType::BF16,
-                .rows = flow.sums.elements() / out,
-                .columns = out},
-               {}, bias);
+    const Out dw = outOf(weight);
+    Products form{{.m = out,
+                   .n = in,
+                   .k = flow.rows,
+                   .transposeA = true,
+                   .lda = flow.columns,
+                   .ldb = in,
+                   .ldc = in,
+                   .beta = dw.add ? 1.0 : 0.0}};
+    form.factors = flow.dy.type();
+    context.blas().multiply(form, flow.dy.raw(), x.raw(), dw.data);
+}
+inline void parametersBackward(const Flow& flow, const Tensor& x, const Variable& weight, const Variable& bias) {
+    weightBackward(flow, x, weight);
+    biasBackward(flow.sums, bias);
 }
 
 }  // namespace linscope::cuda

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "core/autograd/tape.h"
 #include "core/base/random.h"
 #include "core/cuda/context.h"
+#include "core/cuda/rounded.h"
 #include "core/nn/parameters.h"
 #include "core/ops/cross_entropy.h"
 #include "core/ops/elementwise.h"
@@ -194,6 +196,53 @@ TEST_F(CudaOps, LargeLayersOntoAResidualAgreeWithTheProcessor) {
     for (const std::int64_t rows : {8192, 16'384, 65'536})
         compare("feedForward", {{1, rows, 256}, {64, 256}, {64}, {256, 64}, {256}, {256}, {256}}, {},
                 feedForwardBetweenNorms, Precision::Bf16);
+}
+
+// Where GELU is computed as the products end: fewer rows than there are blocks, rows that end within a tile, and so
+// many that what is activated is computed again, by parts too.
+TEST_F(CudaOps, FeedForwardWithGeluInItsProductsAgreesWithTheProcessor) {
+    for (const auto& [rows, width, inner] : {std::array<std::int64_t, 3>{7, 128, 128},
+                                             {1000, 128, 512},
+                                             {777, 256, 1024},
+                                             {8200, 256, 128},
+                                             {65'600, 256, 128}})
+        compare("feedForward", {{1, rows, width}, {inner, width}, {inner}, {width, inner}, {width}, {width}, {width}},
+                {}, feedForwardBetweenNorms, Precision::Bf16);
+}
+
+// Queries, keys and values as a model has them, of which the gradients lie side by side.
+TEST_F(CudaOps, LayersOfANormAgreeWithTheProcessor) {
+    for (const auto& [batch, length, width] :
+         {std::array<std::int64_t, 3>{1, 40, 128}, {2, 333, 256}, {70, 130, 128}, {160, 60, 256}})
+        compare(
+            "linears of a norm",
+            {{batch, length, width},
+             {width},
+             {width},
+             {width, width},
+             {width, width},
+             {width, width},
+             {width},
+             {width},
+             {width}},
+            {},
+            [&](const auto& in, const auto&) {
+                const Variable x = scale(in[0], 1), h = layerNorm(x, in[1], in[2], Readers::Products);
+                std::array<Layer, 3> layers;
+                for (std::size_t i = 0; i < layers.size(); ++i) {
+                    layers[i] = {in[3 + i], in[6 + i]};
+                    if (!x.value().onDevice()) continue;
+                    // One behind the other, as a model's parameters are.
+                    for (const Variable& parameter : {in[3 + i], in[6 + i]}) cuda::roundedOf(parameter);
+                }
+                const Three qkv = linears(h, layers, {batch, length, width / 32, 32}, Readers::Products);
+                // Scores of a model's size, and places, without which a bias of keys changes nothing.
+                const auto placed = [&](const Variable& y) { return rotary(scale(y, 1 / static_cast<double>(width))); };
+                const Variable o = attend(placed(qkv[0]), placed(qkv[1]), qkv[2], {});
+                gradientsSideBySide(o, qkv);
+                return add(x, linear(reshape(o, x.shape()), in[3], in[6]));
+            },
+            Precision::Bf16, 4e-2);  // the bound of the proofs
 }
 
 // Heads of width 64 and more, where cuDNN computes what depends on the dot products alone.
