@@ -52,6 +52,8 @@ void packTransposed(const T* from, std::int64_t stride, std::int64_t rows, std::
 /// are kept transposed. Lanes are the rows, rounded up to whole panels; what is in those beyond is never written out.
 template <typename T>
 class Block {
+    static_assert(kQueries % kPanel<T> == 0, "the memory is for as many lanes as there are queries");
+
 public:
     /// Numbers that the block needs as its memory, for heads of this width.
     static std::int64_t size(std::int64_t width) {

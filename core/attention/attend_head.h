@@ -5,14 +5,16 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/attention/lane_product.h"
 #include "core/attention/position.h"
 #include "core/base/precision.h"
 
 namespace linscope::blocks {
 
 // Two blocks of scores, kQueries×kKeys in single precision, stay in the second-level cache. A row of queries is an odd
-// number of cache lines, so that a column of rows is spread over all of the first-level cache.
-inline constexpr std::int64_t kQueries = 176;
+// number of cache lines, so that a column of rows is spread over all of the first-level cache, but where panels are two
+// lines wide: they must be whole.
+inline constexpr std::int64_t kQueries = wholePanels<float>(176);
 inline constexpr std::int64_t kKeys = 192;
 
 /// One head of one sample: rows of q, k, v and o are `stride` apart.
