@@ -10,11 +10,11 @@ namespace {
 
 constexpr std::int64_t kMostSums = 1024;  // rows: more than a device has blocks for a norm
 
-void makeRoom(const Variable& x, GradientRoom& room) {
-    const DeviceContext* context = x.tape().arena().context();
-    if (context == nullptr || context->precision() != Precision::Bf16 || !room.rounded.empty()) return;
+void makeRoom(const Variable& x, const GradientRoom*& room) {
     Arena& arena = x.tape().arena();
-    room = {.rounded = arena.tensor(x.shape(), DType::BF16), .sums = arena.tensor({kMostSums, x.shape()[-1]})};
+    const DeviceContext* context = arena.context();
+    if (context == nullptr || context->precision() != Precision::Bf16 || room != nullptr) return;
+    room = arena.make<GradientRoom>(arena.tensor(x.shape(), DType::BF16), arena.tensor({kMostSums, x.shape()[-1]}));
 }
 
 }  // namespace

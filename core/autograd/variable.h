@@ -20,8 +20,9 @@ struct VariableState {
     // Both in bfloat16, where they have been made (core/cuda/rounded.h). Whoever writes the gradient takes its copy and
     // sums away.
     Tensor rounded, roundedGradient;
-    Tensor gradientSums;       ///< rows [·,C] whose sum is that of the gradient's, where its writer had them at hand
-    GradientRoom room, spare;  ///< for this gradient's, and for those of the next one that comes; empty: anywhere
+    Tensor gradientSums;  ///< rows [·,C] whose sum is that of the gradient's, where its writer had them at hand
+    /// For this gradient's, and for those of the next one that comes; null: anywhere.
+    const GradientRoom *room = nullptr, *spare = nullptr;
     bool needsGradient = false;
     bool hasGradient = false;  ///< something has been written to `gradient`
 };

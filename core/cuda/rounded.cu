@@ -50,15 +50,15 @@ Tensor roundedGradientOf(const Variable& y) {
 }
 
 Tensor roundedRoomOf(const Variable& x) {
-    const Tensor& room = x.state()->room.rounded;
-    return room.empty() ? x.tape().arena().tensor(x.shape(), DType::BF16) : room;
+    const GradientRoom* room = x.state()->room;
+    return room == nullptr ? x.tape().arena().tensor(x.shape(), DType::BF16) : room->rounded;
 }
 
 Tensor sumsRoomOf(const Variable& x, std::int64_t rows) {
-    const Tensor& room = x.state()->room.sums;
+    const GradientRoom* room = x.state()->room;
     const Shape shape{rows, x.shape()[-1]};
-    if (room.empty()) return x.tape().arena().tensor(shape);
-    return rows <= room.shape()[0] ? Tensor(room.raw(), shape, DType::F32, Device::Cuda) : Tensor{};
+    if (room == nullptr) return x.tape().arena().tensor(shape);
+    return rows <= room->sums.shape()[0] ? Tensor(room->sums.raw(), shape, DType::F32, Device::Cuda) : Tensor{};
 }
 
 DType productType(Arena& arena) {
