@@ -71,6 +71,15 @@ void CanvasWidget::setLanes(const QStringList& laneNames) {
     m_window->requestFrame(2);
 }
 
+void CanvasWidget::chooseLane(int lane) {
+    if (!m_window) return;
+    viz::CanvasModel& model = m_window->scene().model();
+    viz::HeadChoice choice = model.choice();
+    choice.lane = lane;
+    model.choose(choice);
+    m_window->requestFrame(2);
+}
+
 void CanvasWidget::setSnapshot(std::shared_ptr<const linscope::Snapshot> snapshot) {
     if (!m_window) return;
     m_window->scene().model().setSnapshot(std::move(snapshot));

@@ -31,6 +31,8 @@ public:
     void setCuda(bool wanted);
     /// Names of the run's lanes; forgets all snapshots.
     void setLanes(const QStringList& laneNames);
+    /// Shows a lane's maps, as if it had been chosen in the canvas.
+    void chooseLane(int lane);
     /// Any lane; the newest of each is kept.
     void setSnapshot(std::shared_ptr<const linscope::Snapshot> snapshot);
     void setTokenText(std::function<std::string(std::int32_t)> text);

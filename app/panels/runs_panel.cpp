@@ -47,7 +47,9 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
 
     connect(m_folder, &QLabel::linkActivated, this, &RunsPanel::folderChangeAsked);
     connect(m_view, &QTreeView::clicked, this, &RunsPanel::select);
-    connect(m_view, &QTreeView::activated, this, &RunsPanel::select);
+    connect(m_view->selectionModel(), &QItemSelectionModel::currentChanged, this, [this](const QModelIndex& index) {
+        if (!m_following) select(index);
+    });
     connect(m_view, &QTreeView::customContextMenuRequested, this, &RunsPanel::showMenu);
     connect(m_model, &QAbstractItemModel::rowsInserted, this, [this] { m_view->expandAll(); });
     connect(&session, &Session::selectionChanged, this, [this] {
@@ -57,8 +59,10 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
             (current.data(RunTreeModel::LaneRole).toInt() < 0 ||
              current.data(RunTreeModel::LaneRole).toInt() == selection.lane))
             return;
+        m_following = true;
         m_view->setCurrentIndex(m_model->indexOf(
             selection.run, current.data(RunTreeModel::RunIdRole).toInt() == selection.run ? selection.lane : -1));
+        m_following = false;
     });
 }
 
@@ -74,7 +78,9 @@ void RunsPanel::select(const QModelIndex& index) {
     if (!index.isValid()) return;
     const int lane = index.data(RunTreeModel::LaneRole).toInt();
     m_session.selectRun(index.data(RunTreeModel::RunIdRole).toInt());
-    if (lane >= 0) m_session.selectHead(lane, m_session.selection().layer, m_session.selection().head);
+    if (lane < 0) return;
+    m_session.selectHead(lane, m_session.selection().layer, m_session.selection().head);
+    Q_EMIT laneChosen(lane);
 }
 
 void RunsPanel::showMenu(const QPoint& position) {

@@ -19,6 +19,8 @@ public:
 
 Q_SIGNALS:
     void folderChangeAsked();
+    /// A person has chosen a lane of the selected run.
+    void laneChosen(int lane);
 
 private:
     void select(const QModelIndex& index);
@@ -28,6 +30,7 @@ private:
     RunTreeModel* m_model;
     QTreeView* m_view;
     QLabel* m_folder;
+    bool m_following = false;  ///< the current row follows the session's selection
 };
 
 }  // namespace linscope::app

@@ -56,6 +56,10 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     connect(&session, &Session::runStateChanged, this, &MainWindow::updateActions);
     connect(&session, &Session::runRemoved, this, &MainWindow::updateActions);
     connect(&session, &Session::selectionChanged, this, &MainWindow::updateActions);
+    connect(&session, &Session::selectionChanged, this, [this] {
+        // What was said of another run, or of a file that could not be opened, is no longer the matter.
+        if (std::exchange(m_shownRun, m_session.selection().run) != m_session.selection().run) showMessage({}, false);
+    });
     // The charts of the projection come up with its page.
     connect(m_central, &CentralWidget::pageChanged, this, [this] {
         if (m_central->page() == CanvasWidget::Page::Projection) m_docks["projection"]->raise();
@@ -85,6 +89,7 @@ void MainWindow::makeDocks() {
     addDock("metrics", tr("Metrics"), m_metrics, Qt::RightDockWidgetArea);
     addDock("projection", tr("Projection"), m_projection, Qt::RightDockWidgetArea);
     connect(m_runs, &RunsPanel::folderChangeAsked, this, &MainWindow::askRunsFolder);
+    connect(m_runs, &RunsPanel::laneChosen, &m_central->canvas(), &CanvasWidget::chooseLane);
 }
 
 QDockWidget* MainWindow::addDock(const QString& name, const QString& title, QWidget* panel, Qt::DockWidgetArea area) {

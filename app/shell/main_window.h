@@ -89,6 +89,7 @@ private:
     QList<QAction*> m_actionOrder;
     QMenu* m_recent = nullptr;
     QLabel* m_message = nullptr;
+    int m_shownRun = -1;
     int m_opened = -1;  ///< the run whose experiment comes into the editor when its file has been read
 };
 

@@ -170,6 +170,11 @@ TEST_F(CanvasWidgetTest, WheelAndKeysReachTheCanvas) {
     QTest::keyClick(&window, Qt::Key_BracketRight);
     ASSERT_EQ(chosen.count(), 1);
     EXPECT_EQ(chosen.at(0).at(2).toInt(), 1);
+    const int other = 1 - window.scene().model().choice().lane;
+    canvas->chooseLane(other);  // as the list of runs does
+    EXPECT_EQ(window.scene().model().choice().lane, other);
+    ASSERT_EQ(chosen.count(), 2);
+    EXPECT_EQ(chosen.at(1).at(0).toInt(), other);
 }
 
 TEST_F(CanvasWidgetTest, AKeyThatMeansNothingHereReachesTheMainWindowsShortcuts) {

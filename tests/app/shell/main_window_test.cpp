@@ -6,8 +6,10 @@
 #include <QDockWidget>
 #include <QElapsedTimer>
 #include <QSettings>
+#include <QTreeView>
 
 #include "app/panels/experiment_panel.h"
+#include "app/panels/runs_panel.h"
 #include "app/shell/central_widget.h"
 #include "tests/app/app_test.h"
 
@@ -44,6 +46,32 @@ TEST(MainWindow, ClosesWithinTwoSecondsWhileTraining) {
     EXPECT_LT(timer.elapsed(), 2000);
     EXPECT_FALSE(session.run(id)->live());
     EXPECT_EQ(RunFileReader(session.run(id)->file).state(), RunState::Stopped);
+}
+
+TEST(MainWindow, ALaneIsChosenInTheListByTheArrowKeysToo) {
+    testApplication();
+    QTemporaryDir folder;
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Fresh);
+    Session::StartOptions options;
+    options.folder = folder.path();
+    const int id = session.start(tinyExperiment(folder), options);
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep >= 3; })) << session.run(id)->error;
+    auto* panel = window.findChild<RunsPanel*>();
+    auto* list = panel->findChild<QTreeView*>();
+    const QModelIndex run = list->model()->index(0, 0);
+    ASSERT_EQ(list->model()->rowCount(run), 2);
+    std::vector<int> chosen;
+    QObject::connect(panel, &RunsPanel::laneChosen, panel, [&](int lane) { chosen.push_back(lane); });
+    for (const int lane : {0, 1, 0}) {
+        list->setCurrentIndex(list->model()->index(lane, 0, run));
+        EXPECT_EQ(session.selection().lane, lane);
+    }
+    EXPECT_EQ(chosen, (std::vector<int>{0, 1, 0}));
+    session.selectHead(1, 0, 0);  // chosen elsewhere: the list follows, and asks for nothing
+    EXPECT_EQ(list->currentIndex(), list->model()->index(1, 0, run));
+    EXPECT_EQ(chosen.size(), 3U);
+    session.shutdown();
 }
 
 TEST(MainWindow, RemembersItsLayoutUnlessItIsFresh) {
