@@ -40,9 +40,27 @@ Run& Session::add(const std::filesystem::path& file) {
     return *m_runs.back();
 }
 
+void Session::stopTraining() {
+    for (const auto& run : m_runs) {
+        if (!run->live() || !run->worker) continue;
+        run->worker->requestStop();
+        const QString title = QString::fromStdString(run->record.experiment.title);
+        // Behind what the choice of another run says.
+        QMetaObject::invokeMethod(
+            this,
+            [this, title, step = run->record.lastStep] {
+                Q_EMIT message(tr("One run trains at a time: “%1” stopped at step %2 with a checkpoint, from which it "
+                                  "can go on.")
+                                   .arg(title)
+                                   .arg(step),
+                               false);
+            },
+            Qt::QueuedConnection);
+    }
+}
+
 int Session::start(const Experiment& experiment, const StartOptions& options) {
-    for (const auto& other : m_runs)
-        if (other->worker) other->worker->requestStop();
+    stopTraining();
     Run& run = add({});
     run.record = RunRecord::fromExperiment(experiment);
     run.untilStep = options.untilStep;
@@ -99,12 +117,11 @@ int Session::open(const QString& file) {
         if (opened.error.empty()) {
             target->record = std::move(opened.record);
             target->tokenTexts = std::move(opened.tokenTexts);
-        } else {
-            Q_EMIT message(QString::fromStdString(opened.error), true);
         }
         Q_EMIT runChanged(id);
         Q_EMIT runStateChanged(id);
         selectRun(id);
+        if (!target->error.empty()) Q_EMIT message(QString::fromStdString(target->error), true);
         const auto steps = target->record.snapshotSteps();
         if (!steps.empty()) selectStep(steps.back());
     });
@@ -120,8 +137,7 @@ void Session::resume(int id) {
                        true);
         return;
     }
-    for (const auto& other : m_runs)
-        if (other->worker) other->worker->requestStop();
+    stopTraining();
     run->untilStep.reset();
     launch(*run, {.experiment = run->record.experiment, .file = run->file, .untilStep = {}, .checkpoint = checkpoint});
     selectStep(std::nullopt);

@@ -78,6 +78,8 @@ Q_SIGNALS:
 private:
     Run* find(int id);
     Run& add(const std::filesystem::path& file);
+    /// Asks the run that trains to stop, and says so.
+    void stopTraining();
     void launch(Run& run, RunRequest request);
     void wake(int id);
     void drain();

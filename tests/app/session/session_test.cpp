@@ -77,6 +77,17 @@ TEST_F(SessionTest, StopKeepsFileAndCheckpointAndCanGoOn) {
     EXPECT_GE(RunFileReader(session.run(id)->file).lastStep(), stopped + 3);
 }
 
+TEST_F(SessionTest, SaysThatANewRunStopsTheOneThatTrains) {
+    Session session;
+    const int first = start(session);
+    ASSERT_TRUE(waitFor([&] { return session.run(first)->record.lastStep >= 3; })) << session.run(first)->error;
+    QString said;
+    QObject::connect(&session, &Session::message, &session, [&](const QString& text, bool) { said = text; });
+    start(session);
+    ASSERT_TRUE(waitFor([&] { return !session.run(first)->live() && !said.isEmpty(); }));
+    EXPECT_TRUE(said.contains("stopped at step")) << said.toStdString();
+}
+
 TEST_F(SessionTest, OpensAStoredStepOfAFinishedRun) {
     Session session;
     const int id = start(session, 12);
