@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "core/io/run_file.h"
@@ -66,6 +67,10 @@ ProjectionSeries readProjection(const RunInput& input, const std::string& group,
     series.steps = input.integers(group + "/" + schema::kStep.name, 1, rows);
     series.spectrum = readRows(input, spectrum, rows);
     series.angles = readRows(input, angles, rows);
+    // A matrix has as many values as its shorter side; behind them its rows in the file are filled with NaN.
+    for (auto* values : {&series.spectrum, &series.angles})
+        for (auto& row : *values)
+            while (!row.empty() && std::isnan(row.back())) row.pop_back();
     for (const schema::Column& column : schema::kHealth)
         series.measures[column.name] = input.reals(group + "/" + column.name, 1, rows);
     return series;

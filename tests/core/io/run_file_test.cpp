@@ -88,6 +88,19 @@ TEST_F(RunFile, GivesBackWhatWasLogged) {
     EXPECT_EQ(series.measures.at("cosine")[7], 1.0 - 1e-3 * 40);
 }
 
+// A matrix that is higher than wide has fewer singular values than rows.
+TEST_F(RunFile, GivesBackAsManySingularValuesAsThereAre) {
+    auto writer = make();
+    ProbeEvent event = synthetic::probeEvent(sizes, 5);
+    event.projections[0].health.spectrum = {3, 2, 1};
+    event.projections[0].health.principalAngles = {0.5F, 1};
+    writer->onEvent(event);
+    writer.reset();
+    const ProjectionSeries series = RunFileReader(path).lanes()[1].projections[0];
+    EXPECT_EQ(series.spectrum, (std::vector<std::vector<float>>{{3, 2, 1}}));
+    EXPECT_EQ(series.angles, (std::vector<std::vector<float>>{{0.5F, 1}}));
+}
+
 TEST_F(RunFile, GivesBackSnapshotsExactly) {
     auto writer = make();
     feed(*writer, 1, 45);
