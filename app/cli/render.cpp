@@ -55,6 +55,8 @@ void printFidelity(const HeadFidelity& fidelity) {
     fmt::print("output error {:.3g}, map error {:.3g}, negative mass {:.3g}, row-sum error {:.3g}",
                fidelity.outputError, fidelity.mapError, fidelity.negativeMass, fidelity.rowSumError);
     if (std::isfinite(fidelity.rankBound)) fmt::print(", best rank-K map {:.3g}", fidelity.rankBound);
+    if (!std::isnan(fidelity.jsDivergence))
+        fmt::print(", KL {:.3g} bits, JS {:.3g} bits", fidelity.klDivergence, fidelity.jsDivergence);
     if (std::isfinite(fidelity.topKeyRecall)) fmt::print(", top-16 recall {:.3g}", fidelity.topKeyRecall);
     fmt::print("\n");
 }

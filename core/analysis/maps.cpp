@@ -67,6 +67,11 @@ std::int64_t cellBlock(std::int64_t count, std::int64_t maxSide) {
     return (count + maxSide - 1) / maxSide;
 }
 
+/// A term of the divergence of one distribution from another, in bits.
+double divergence(double p, double from) {
+    return p > 0 ? p * std::log2(p / from) : 0;
+}
+
 // What wins in a block of cells: the greatest, or the one farthest from 0; a NaN stays visible.
 float pooled(float a, float b, bool isSigned) {
     if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<float>::quiet_NaN();
@@ -164,6 +169,7 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     const MapRows source(snapshot, layer, head, sample, true);
     const HeadView& view = source.head();
     const std::int64_t n = view.length, d = view.headWidth;
+    const bool isSigned = mapOutline(snapshot, {.kind = MapKind::Lifted}).isSigned;
     const ConstMatrixMap v(view.v.data(), n, d);
     HeadFidelity result;
     TopKeyRecall recall(snapshot.causal);
@@ -180,6 +186,11 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
         result.negativeMass += static_cast<double>((-l.array()).max(0.0f).sum());
         result.rowSumError += static_cast<double>((l.rowwise().sum().array() - 1.0f).abs().sum());
         gram.noalias() += p.cast<double>().transpose() * p.cast<double>();
+        for (std::size_t i = 0; i < exact.values.size() && !isSigned; ++i) {
+            const double a = static_cast<double>(exact.values[i]), b = static_cast<double>(lifted.values[i]);
+            result.klDivergence += divergence(a, b);
+            result.jsDivergence += (divergence(a, (a + b) / 2) + divergence(b, (a + b) / 2)) / 2;
+        }
         for (std::int64_t i = 0; i < exact.rows; ++i) {
             const auto rowOf = [&](const Matrix& rows) {
                 return std::span(rows.values).subspan(static_cast<std::size_t>(i * n), static_cast<std::size_t>(n));
@@ -192,6 +203,10 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     result.mapError = std::sqrt(mapError / exactNorm);
     result.negativeMass /= static_cast<double>(n);
     result.rowSumError /= static_cast<double>(n);
+    // As probabilities within what single precision leaves of their sum.
+    const bool probabilities = !isSigned && result.negativeMass == 0 && result.rowSumError < 1e-4;
+    for (double* mean : {&result.klDivergence, &result.jsDivergence})
+        *mean = probabilities ? *mean / static_cast<double>(n) : std::numeric_limits<double>::quiet_NaN();
     if (view.f == nullptr || view.f->length < n) {  // no slots of the whole sequence, and so no rank to compare with
         result.rankBound = std::numeric_limits<double>::quiet_NaN();
         return result;

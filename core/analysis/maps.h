@@ -59,6 +59,9 @@ struct HeadFidelity {
                               ///< NaN where the mechanism has no slots
     double negativeMass = 0;  ///< mean over rows of Σⱼ|min(L_ij, 0)|
     double rowSumError = 0;   ///< mean over rows of |Σⱼ L_ij − 1|
+    /// Mean over rows of the divergences KL(P‖L), infinite where L leaves out a key that P sees, and of Jensen and
+    /// Shannon, at most 1, in bits. NaN where L is signed or its rows do not sum to 1: there is none.
+    double klDivergence = 0, jsDivergence = 0;
     double topKeyRecall = 0;  ///< share of each query's 16 strongest keys that the map sees (core/analysis/recall.h);
                               ///< NaN where it sees all
 };

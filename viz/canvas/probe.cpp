@@ -143,9 +143,14 @@ void drawProbe(const ImGuiHost& host, const CanvasModel& model, float width) {
 void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) {
     const Theme& theme = host.theme();
     const auto set = model.maps();
-    sectionTitle(host, "Fidelity of this head",
-                 "How close the mechanism is to exact attention from the same Q, K and V at this step.\n\nThe lifted "
-                 "map is signed and its rows do not sum to 1, so a KL divergence is undefined here and none is shown.");
+    const bool probabilities = set && set->fidelity && !std::isnan(set->fidelity->jsDivergence);
+    sectionTitle(
+        host, "Fidelity of this head",
+        probabilities
+            ? "How close the mechanism is to exact attention from the same Q, K and V at this step."
+            : "How close the mechanism is to exact attention from the same Q, K and V at this step.\n\nA map that "
+              "is signed, or whose rows do not sum to 1, has no KL divergence from the exact one, and none is "
+              "shown.");
     if (!set || !set->maps[2]) {
         const std::string absence = model.absence(MapKind::Lifted);
         label(host, absence.empty() ? "–" : absence);
@@ -185,6 +190,12 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
     table.row("negative mass", numberText(fidelity.negativeMass, 3), 0,
               "Mean over rows of the sum of |L| where L is negative. Exact attention has none.");
     table.row("row-sum error", numberText(fidelity.rowSumError, 3), 0, "Mean over rows of |Σ L − 1|.");
+    if (probabilities) {
+        table.row("KL divergence", std::isinf(fidelity.klDivergence) ? "∞" : numberText(fidelity.klDivergence, 3), 0,
+                  "KL(P‖L), mean over rows, in bits: infinite where the mechanism leaves out a key that P sees.");
+        table.row("JS divergence", numberText(fidelity.jsDivergence, 3), 0,
+                  "Jensen–Shannon, mean over rows, in bits: 0 for equal maps, at most 1.");
+    }
     if (std::isfinite(fidelity.topKeyRecall))
         table.row(
             "top-16 recall", numberText(fidelity.topKeyRecall, 3), 0,

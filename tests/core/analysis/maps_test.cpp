@@ -231,6 +231,27 @@ TEST(Fidelity, IsPerfectForTheIdentity) {
     EXPECT_NEAR(f.rowSumError, 0, 1e-5);
 }
 
+// Divergences are of probabilities: a signed map has none, one that leaves keys out is infinitely far by one of them.
+TEST(Fidelity, HasDivergencesWhereRowsAreProbabilities) {
+    Snapshot s = randomSnapshot("window");
+    s.projections.clear();
+    s.options = {{"window", std::int64_t{9}}};
+    const HeadFidelity f = headFidelity(s, 0, 1, 0);
+    EXPECT_TRUE(std::isinf(f.klDivergence));
+    const AttentionMap exact = attentionMap(s, {.head = 1}),
+                       lifted = attentionMap(s, {.kind = MapKind::Lifted, .head = 1});
+    double js = 0;
+    for (std::size_t i = 0; i < exact.matrix.values.size(); ++i) {
+        const double p = static_cast<double>(exact.matrix.values[i]), l = static_cast<double>(lifted.matrix.values[i]);
+        if (p > 0) js += p / 2 * std::log2(2 * p / (p + l));
+        if (l > 0) js += l / 2 * std::log2(2 * l / (p + l));
+    }
+    EXPECT_NEAR(f.jsDivergence, js / kLength, 1e-6);
+    EXPECT_LE(f.jsDivergence, 1);
+    const HeadFidelity linformer = headFidelity(randomSnapshot("linformer"), 0, 1, 0);
+    EXPECT_TRUE(std::isnan(linformer.klDivergence) && std::isnan(linformer.jsDivergence));
+}
+
 // Reformer stands for attention to the other tokens with queries as keys: one chunk of all of them is just that.
 TEST(Fidelity, OfReformerIsToSharedKeys) {
     for (const bool causal : {false, true})
@@ -248,6 +269,7 @@ TEST(Fidelity, OfReformerIsToSharedKeys) {
             EXPECT_EQ(exact.matrix.at(0, 0), causal ? 1 : 0);  // alone
             if (chunk == kLength && !causal) {                 // its causal form has chunks of each bucket
                 EXPECT_LT(f.mapError, 1e-5);
+                EXPECT_NEAR(f.klDivergence, 0, 1e-5);
                 EXPECT_TRUE(std::isnan(f.topKeyRecall));
             } else {
                 EXPECT_GT(f.mapError, 0.1);
