@@ -29,6 +29,25 @@ CLI::App* command(CLI::App& parent, Action& chosen, const std::string& name, con
     return app;
 }
 
+/// A number of which something holds; not of NaN.
+CLI::Validator numberThat(const char* what, bool (*holds)(double)) {
+    return {[what, holds](const std::string& text) {
+                double value = 0;
+                const bool read = CLI::detail::lexical_cast(text, value);
+                return read && holds(value) ? std::string() : fmt::format("{} was required, but got {}", what, text);
+            },
+            ""};
+}
+CLI::Validator aboveZero() {
+    return numberThat("a number above 0", [](double x) { return x > 0; });
+}
+CLI::Validator notNegative() {
+    return numberThat("0 or more", [](double x) { return x >= 0; });
+}
+CLI::Validator aShare() {
+    return numberThat("a share from 0 to 1", [](double x) { return x >= 0 && x <= 1; });
+}
+
 void addDevice(CLI::App& app, std::string& device) {
     app.add_option("--device", device, "where to compute")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
@@ -56,12 +75,12 @@ void addTrain(CLI::App& parent, Action& chosen) {
     app->add_option("--out", arguments->out, "the run file to write (default: a dated one in runs/)")
         ->type_name("RUN.h5");
     app->add_option("--steps", arguments->steps, "steps in all, as --set steps=N; with --resume: where to stop")
-        ->check(CLI::PositiveNumber);
+        ->check(aboveZero());
     addDevice(*app, arguments->device);
     app->add_option("--check-device", arguments->checkDevice,
                     "compute this share of a device's steps on the processor too, and log the errors")
         ->type_name("FRACTION")
-        ->check(CLI::Range(0.0, 1.0));
+        ->check(aShare());
     app->add_option("--resume", arguments->resume, "go on with this run from its newest checkpoint")
         ->type_name("RUN.h5");
     app->parse_complete_callback([arguments] {
@@ -87,13 +106,12 @@ void addRender(CLI::App& parent, Action& chosen) {
     app->add_option("--view", arguments->view, "one of " + (names.empty() ? "the views (none here)" : names))
         ->type_name("NAME")
         ->required();
-    app->add_option("--lane", arguments->lane, "default: the first that the view can show")
-        ->check(CLI::NonNegativeNumber);
-    app->add_option("--layer", arguments->layer, "from 0")->check(CLI::NonNegativeNumber)->capture_default_str();
-    app->add_option("--head", arguments->head, "from 0")->check(CLI::NonNegativeNumber)->capture_default_str();
-    app->add_option("--step", arguments->step, "default: the newest snapshot")->check(CLI::NonNegativeNumber);
+    app->add_option("--lane", arguments->lane, "default: the first that the view can show")->check(notNegative());
+    app->add_option("--layer", arguments->layer, "from 0")->check(notNegative())->capture_default_str();
+    app->add_option("--head", arguments->head, "from 0")->check(notNegative())->capture_default_str();
+    app->add_option("--step", arguments->step, "default: the newest snapshot")->check(notNegative());
     app->add_option("--sample", arguments->sample, "sequence of the snapshot, from 0")
-        ->check(CLI::NonNegativeNumber)
+        ->check(notNegative())
         ->capture_default_str();
     addDevice(*app, arguments->device);
     app->add_option("--out", arguments->out, "the picture")->type_name("OUT.png")->required();
@@ -126,7 +144,7 @@ void addBatches(CLI::App& parent, Action& chosen) {
     app->add_option("experiment", arguments->experiment, "the experiment's TOML file")
         ->type_name("EXPERIMENT.toml")
         ->required();
-    app->add_option("--count", arguments->count, "batches")->check(CLI::PositiveNumber)->capture_default_str();
+    app->add_option("--count", arguments->count, "batches")->check(aboveZero())->capture_default_str();
     app->add_option("--out", arguments->out, "the file")->type_name("OUT.safetensors")->required();
 }
 
@@ -140,10 +158,9 @@ void addEvaluate(CLI::App& parent, Action& chosen) {
         ->allow_extra_args(false);
     app->add_option("--data", arguments->data, "another corpus, text file or folder: --set task.corpus=PATH")
         ->type_name("PATH");
-    app->add_option("--lane", arguments->lane, "only this one")->check(CLI::NonNegativeNumber);
-    app->add_option("--batches", arguments->batches, "default: probes.validation_batches")->check(CLI::PositiveNumber);
-    app->add_option("--step", arguments->step, "of the checkpoint (default: the newest)")
-        ->check(CLI::NonNegativeNumber);
+    app->add_option("--lane", arguments->lane, "only this one")->check(notNegative());
+    app->add_option("--batches", arguments->batches, "default: probes.validation_batches")->check(aboveZero());
+    app->add_option("--step", arguments->step, "of the checkpoint (default: the newest)")->check(notNegative());
     addDevice(*app, arguments->device);
     addJson(*app, arguments->json);
 }
@@ -153,20 +170,20 @@ void addGenerate(CLI::App& parent, Action& chosen) {
     CLI::App* app = command(parent, chosen, "generate", "let a trained decoder write on, from its newest checkpoint",
                             arguments, runGenerate);
     app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
-    app->add_option("--lane", arguments->lane, "from 0")->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--lane", arguments->lane, "from 0")->check(notNegative())->capture_default_str();
     CLI::Option* prompt = app->add_option("--prompt", arguments->prompt, "the text to go on from")->type_name("TEXT");
     app->add_option("--prompt-file", arguments->promptFile, "the same, from a file")
         ->type_name("FILE")
         ->excludes(prompt);
-    app->add_option("--tokens", arguments->tokens, "to write")->check(CLI::NonNegativeNumber)->capture_default_str();
+    app->add_option("--tokens", arguments->tokens, "to write")->check(notNegative())->capture_default_str();
     app->add_option("--temperature", arguments->temperature, "0: always the likeliest token")
-        ->check(CLI::NonNegativeNumber)
+        ->check(notNegative())
         ->capture_default_str();
     app->add_option("--top-k", arguments->topK, "draw from so many likeliest tokens; 0: from all")
-        ->check(CLI::NonNegativeNumber)
+        ->check(notNegative())
         ->capture_default_str();
     app->add_option("--seed", arguments->seed, "of the draws (default: 1, or where a loaded state left off)")
-        ->check(CLI::NonNegativeNumber);
+        ->check(notNegative());
     app->add_option("--save-state", arguments->saveState, "keep what the model remembers, to go on later")
         ->type_name("FILE");
     app->add_option("--state", arguments->state, "go on from a kept state without reading its text again")
@@ -181,14 +198,14 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     std::shared_ptr<BenchTrainStepArguments> step;
     CLI::App* trainStep =
         command(*bench, chosen, "train-step", "time of one training step of each lane", step, runBenchTrainStep);
-    trainStep->add_option("--layers", step->layers)->check(CLI::PositiveNumber);
-    trainStep->add_option("--width", step->width)->check(CLI::PositiveNumber);
-    trainStep->add_option("--heads", step->heads)->check(CLI::PositiveNumber);
-    trainStep->add_option("--length", step->length, "tokens")->check(CLI::PositiveNumber);
-    trainStep->add_option("--batch", step->batch, "sequences")->check(CLI::PositiveNumber);
-    trainStep->add_option("--k", step->slots, "slots of the Linformer lane")->check(CLI::PositiveNumber);
-    trainStep->add_option("--repeat", step->repeat, "timed steps")->check(CLI::PositiveNumber)->capture_default_str();
-    trainStep->add_option("--threads", step->threads)->check(CLI::PositiveNumber);
+    trainStep->add_option("--layers", step->layers)->check(aboveZero());
+    trainStep->add_option("--width", step->width)->check(aboveZero());
+    trainStep->add_option("--heads", step->heads)->check(aboveZero());
+    trainStep->add_option("--length", step->length, "tokens")->check(aboveZero());
+    trainStep->add_option("--batch", step->batch, "sequences")->check(aboveZero());
+    trainStep->add_option("--k", step->slots, "slots of the Linformer lane")->check(aboveZero());
+    trainStep->add_option("--repeat", step->repeat, "timed steps")->check(aboveZero())->capture_default_str();
+    trainStep->add_option("--threads", step->threads)->check(aboveZero());
     trainStep->add_option("--mechanism", step->mechanisms, "lanes to time (default: full and linformer)");
     addDevice(*trainStep, step->device);
     addPrecision(*trainStep, step->precision);
@@ -199,8 +216,8 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     std::shared_ptr<BenchProbesArguments> probes;
     CLI::App* probeApp =
         command(*bench, chosen, "probes", "share of a step that probes and run file take", probes, runBenchProbes);
-    probeApp->add_option("--steps", probes->steps)->check(CLI::PositiveNumber)->capture_default_str();
-    probeApp->add_option("--length", probes->length, "tokens")->check(CLI::PositiveNumber)->capture_default_str();
+    probeApp->add_option("--steps", probes->steps)->check(aboveZero())->capture_default_str();
+    probeApp->add_option("--length", probes->length, "tokens")->check(aboveZero())->capture_default_str();
     addJson(*probeApp, probes->json);
 
     std::shared_ptr<BenchDecodeArguments> decode;
@@ -208,12 +225,12 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
                                   decode, runBenchDecode);
     decodeApp->add_option("--tokens", decode->tokens, "where to tell them, as 1000,10000,100000")
         ->delimiter(',')
-        ->check(CLI::PositiveNumber);
-    decodeApp->add_option("--layers", decode->layers)->check(CLI::PositiveNumber)->capture_default_str();
-    decodeApp->add_option("--width", decode->width)->check(CLI::PositiveNumber)->capture_default_str();
-    decodeApp->add_option("--heads", decode->heads)->check(CLI::PositiveNumber)->capture_default_str();
+        ->check(aboveZero());
+    decodeApp->add_option("--layers", decode->layers)->check(aboveZero())->capture_default_str();
+    decodeApp->add_option("--width", decode->width)->check(aboveZero())->capture_default_str();
+    decodeApp->add_option("--heads", decode->heads)->check(aboveZero())->capture_default_str();
     decodeApp->add_option("--seconds", decode->seconds, "at most for one mechanism")
-        ->check(CLI::PositiveNumber)
+        ->check(aboveZero())
         ->capture_default_str();
     decodeApp->add_option("--mechanism", decode->mechanism, "only this one");
     addJson(*decodeApp, decode->json);
@@ -221,13 +238,13 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     std::shared_ptr<BenchLengthArguments> length;
     CLI::App* lengthApp = command(*bench, chosen, "length", "cost of one layer against the length, of each mechanism",
                                   length, runBenchLength);
-    lengthApp->add_option("--lengths", length->lengths, "as 512,1024,2048")->delimiter(',')->check(CLI::PositiveNumber);
-    lengthApp->add_option("--width", length->width)->check(CLI::PositiveNumber)->capture_default_str();
-    lengthApp->add_option("--heads", length->heads)->check(CLI::PositiveNumber)->capture_default_str();
+    lengthApp->add_option("--lengths", length->lengths, "as 512,1024,2048")->delimiter(',')->check(aboveZero());
+    lengthApp->add_option("--width", length->width)->check(aboveZero())->capture_default_str();
+    lengthApp->add_option("--heads", length->heads)->check(aboveZero())->capture_default_str();
     lengthApp->add_option("--seconds", length->seconds, "at most, about, for one length of one mechanism")
-        ->check(CLI::PositiveNumber)
+        ->check(aboveZero())
         ->capture_default_str();
-    lengthApp->add_option("--batch", length->batch, "sequences")->check(CLI::PositiveNumber)->capture_default_str();
+    lengthApp->add_option("--batch", length->batch, "sequences")->check(aboveZero())->capture_default_str();
     lengthApp->add_option("--mechanism", length->mechanism, "only this one");
     addDevice(*lengthApp, length->device);
     addPrecision(*lengthApp, length->precision);
@@ -237,33 +254,31 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     CLI::App* tableApp =
         command(*bench, chosen, "linformer-table",
                 "time and memory that Linformer saves, as its paper's Table 3 has them", table, runBenchLinformerTable);
-    tableApp->add_option("--lengths", table->lengths, "as 512,1024,2048")->delimiter(',')->check(CLI::PositiveNumber);
-    tableApp->add_option("--slots", table->slots, "k, as 128,256,512")->delimiter(',')->check(CLI::PositiveNumber);
-    tableApp->add_option("--width", table->width)->check(CLI::PositiveNumber)->capture_default_str();
-    tableApp->add_option("--heads", table->heads)->check(CLI::PositiveNumber)->capture_default_str();
+    tableApp->add_option("--lengths", table->lengths, "as 512,1024,2048")->delimiter(',')->check(aboveZero());
+    tableApp->add_option("--slots", table->slots, "k, as 128,256,512")->delimiter(',')->check(aboveZero());
+    tableApp->add_option("--width", table->width)->check(aboveZero())->capture_default_str();
+    tableApp->add_option("--heads", table->heads)->check(aboveZero())->capture_default_str();
     tableApp->add_option("--tokens", table->tokens, "of a batch, shared out to sequences of each length")
-        ->check(CLI::PositiveNumber)
+        ->check(aboveZero())
         ->capture_default_str();
     tableApp->add_option("--seconds", table->seconds, "at most, about, for one cell")
-        ->check(CLI::PositiveNumber)
+        ->check(aboveZero())
         ->capture_default_str();
     addDevice(*tableApp, table->device);
     addPrecision(*tableApp, table->precision);
     addJson(*tableApp, table->json);
 
     std::shared_ptr<BenchCanvasArguments> canvas;
-    addJson(*command(*bench, chosen, "canvas", "frame times of the canvas", canvas,
-                     [&hooks](const BenchCanvasArguments& arguments) {
-                         return runBenchCanvas(arguments, hooks.measureCanvas);
-                     }),
-            canvas->json);
+    CLI::App* canvasApp = command(
+        *bench, chosen, "canvas", "frame times of the canvas", canvas,
+        [&hooks](const BenchCanvasArguments& arguments) { return runBenchCanvas(arguments, hooks.measureCanvas); });
+    addJson(*canvasApp, canvas->json);
 
     std::shared_ptr<BenchStartArguments> start;
-    addJson(*command(*bench, chosen, "start", "from the program's start to the first step on the screen", start,
-                     [&hooks](const BenchStartArguments& arguments) {
-                         return runBenchStart(arguments, hooks.measureStart);
-                     }),
-            start->json);
+    CLI::App* startApp = command(
+        *bench, chosen, "start", "from the program's start to the first step on the screen", start,
+        [&hooks](const BenchStartArguments& arguments) { return runBenchStart(arguments, hooks.measureStart); });
+    addJson(*startApp, start->json);
 }
 
 int openGui(const CliHooks& hooks, const GuiOptions& options) {
@@ -281,7 +296,7 @@ void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
         app->add_option("--screenshot", options->screenshot, "write a picture of the window and close")
             ->type_name("OUT.png");
     app->add_option("--after-steps", options->afterSteps, "training steps before the picture")
-        ->check(CLI::NonNegativeNumber)
+        ->check(notNegative())
         ->needs(screenshot);
     app->add_option("--device", options->device, "where to compute (default: as chosen in the window before)")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
@@ -335,7 +350,11 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
             fmt::print(stderr, "[usage] {}; linscope --help lists the commands\n", oneLine(error.what()));
             return 2;
         }
-        return chosen();
+        const int status = chosen();
+        // What was printed may be all that there is to show for the work.
+        require(std::fflush(stdout) == 0 && std::ferror(stdout) == 0, "output",
+                "all that is printed had to be written, but standard output did not take it");
+        return status;
     } catch (const Error& error) {
         fmt::print(stderr, "{}\n", oneLine(error.what()));
     } catch (const std::bad_alloc&) {

@@ -12,6 +12,7 @@ StopSignals::StopSignals(std::function<void()> onStop) {
     sigemptyset(&m_signals);
     sigaddset(&m_signals, SIGINT);
     sigaddset(&m_signals, SIGTERM);
+    sigaddset(&m_signals, SIGHUP);  // a session that is closed
     pthread_sigmask(SIG_BLOCK, &m_signals, &m_before);
     m_thread = std::jthread([this, call = std::move(onStop)](const std::stop_token& ended) { watch(ended, call); });
 }

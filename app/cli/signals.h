@@ -6,8 +6,8 @@
 
 namespace linscope::app {
 
-/// Turns SIGINT and SIGTERM into a call on a thread of its own: the first asks to stop in good order, a
-/// second SIGINT ends the program at once. Made before any other thread, which then inherits that the two
+/// Turns SIGINT, SIGTERM and SIGHUP into a call on a thread of its own: the first asks to stop in good order, a
+/// second SIGINT ends the program at once. Made before any other thread, which then inherits that these
 /// signals are blocked.
 class StopSignals {
 public:

@@ -36,6 +36,9 @@ void TrainConsole::onEvent(const Event& event) {
                    [this](const RunStateEvent& run) {
                        if (run.state == RunState::Waiting)
                            m_progress.note(fmt::format("waiting at step {}: {}", run.step, run.message));
+                       // The last validation comes behind the last step.
+                       const bool over = run.state == RunState::Finished || run.state == RunState::Stopped;
+                       if (over && !m_last.lanes.empty()) show(true);
                    },
                    [](const auto&) {},
                },
@@ -45,7 +48,12 @@ void TrainConsole::onEvent(const Event& event) {
 void TrainConsole::onStep(const StepEvent& event) {
     m_recent.push_back({event.step, event.wallSeconds});
     if (m_recent.size() > kRateSteps) m_recent.pop_front();
+    m_last = event;
+    show(event.step == m_firstStep + 1);
+}
 
+void TrainConsole::show(bool stays) {
+    const StepEvent& event = m_last;
     std::string text = fmt::format("step {}/{}", event.step, m_lastStep);
     for (std::size_t i = 0; i < event.lanes.size(); ++i) {
         const LaneStep& lane = event.lanes[i];
@@ -57,7 +65,7 @@ void TrainConsole::onStep(const StepEvent& event) {
     if (perStep > 0)
         text += fmt::format("  {:.2f} steps/s  {} left", 1 / perStep,
                             durationText(perStep * static_cast<double>(m_lastStep - event.step)));
-    m_progress.update(text, event.step == m_firstStep + 1 || event.step == m_lastStep);
+    m_progress.update(text, stays);
 }
 
 double TrainConsole::secondsPerStep() const {

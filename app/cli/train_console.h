@@ -20,6 +20,8 @@ public:
 
 private:
     void onStep(const StepEvent& event);
+    /// The line of the last step, which is kept on screen where `stays`.
+    void show(bool stays);
     double secondsPerStep() const;
 
     struct Mark {
@@ -30,6 +32,7 @@ private:
     std::int64_t m_firstStep, m_lastStep;
     std::vector<double> m_bits;  ///< newest validation of each lane, NaN before the first
     std::deque<Mark> m_recent;   ///< the last steps, for the rate
+    StepEvent m_last;
     ProgressLine m_progress;
 };
 

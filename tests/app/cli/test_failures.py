@@ -4,9 +4,10 @@ import json
 import os
 import signal
 import struct
+import subprocess
 import unittest
 
-from support import CliTest, EXPERIMENT, wait_for
+from support import CliTest, EXPERIMENT, PROGRAM, wait_for
 
 try:
     import h5py
@@ -160,6 +161,30 @@ class NotFinite(CliTest):
         for lane in self.info(run)["lanes"]:
             self.assertEqual(lane["state"], "diverged")
             self.assertEqual(lane["metrics"]["loss"]["step"], step)
+
+
+class Outputs(CliTest):
+    def test_numbers_that_are_none(self):
+        run = self.train()
+        for arguments in (("generate", run, "--prompt", "x", "--temperature", "nan"),
+                          ("train", self.experiment, "--check-device", "nan"),
+                          ("render", run, "--view", "exact", "--lane", "-1", "--out", "a.png")):
+            line = self.fails(*arguments, status=2)
+            self.assertRegex(line, r"required, but got (nan|-1)")
+            self.assertLess(len(line), 200)
+
+    def test_what_cannot_be_printed_is_a_failure(self):
+        run = self.train()
+        done = subprocess.run(["sh", "-c", f'exec "{PROGRAM}" info "{run}" >&-'], env=self.environment(),
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("[output]", done.stderr)
+
+    def test_the_last_line_has_the_last_validation(self):
+        done = self.run_cli("train", self.experiment, "--out", self.path("run.h5"))
+        last = [line for line in done.stderr.splitlines() if line.startswith("step 12/12")][-1]
+        bits = self.info(self.path("run.h5"))["lanes"][0]["metrics"]["validation_bits_per_byte"]["last"]
+        self.assertIn(f"val {bits:.3f} bits", last)
 
 
 if __name__ == "__main__":
