@@ -37,7 +37,7 @@ KeysDialog::KeysDialog(const QList<QAction*>& actions, QWidget* parent) : QDialo
     table += row(tr("Wheel"), tr("Zoom at the pointer; all linked panes follow"));
     table += row(tr("Drag"), tr("Pan"));
     table += row(tr("Double click"), tr("Show all, follow the data again"));
-    table += row(tr("Right click"), tr("More: axes, export"));
+    table += row(tr("Right click in a chart"), tr("More: axes, export"));
     auto* text = new QLabel(table + "</table>");
     text->setTextInteractionFlags(Qt::TextSelectableByMouse);
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);

@@ -52,19 +52,10 @@ std::string MapsPage::clippedNote(int index) const {
     const AttentionMap& map = *set->maps[index];
     const Histogram& values = set->statistics[index].values;
     const ValueScale scale = m_model.colouring().scale(kRanges[index]);
-    const float bound = std::max(std::abs(scale.lo), std::abs(scale.hi));
-    const bool symmetric = scale.kind == ScaleKind::Diverging;
-    const bool below = values.min < (symmetric ? -bound : scale.lo);
-    const bool above = values.max > (symmetric ? bound : scale.hi);
     std::vector<std::string> notes;
     if (values.hasLoudCells())
         notes.push_back(fmt::format("{} NaN, {} Inf", values.nan, values.plusInf + values.minusInf));
-    if (below && above)
-        notes.emplace_back("clipped at both ends");
-    else if (below)
-        notes.emplace_back(scale.kind == ScaleKind::Log ? "below range: darkest" : "clipped below");
-    else if (above)
-        notes.emplace_back("clipped above");
+    if (std::string clipped = clippingNote(values, scale); !clipped.empty()) notes.push_back(std::move(clipped));
     const double pixels = m_model.view().rows().pixelsPerCell * m_host.scale();
     if (map.rowBlock > 1 || map.colBlock > 1)
         notes.push_back(fmt::format("{} of {}×{} tokens", map.pooling, map.rowBlock, map.colBlock));

@@ -1,5 +1,7 @@
 #include "viz/canvas/matrix_pane.h"
 
+#include <imgui.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -118,12 +120,18 @@ void MatrixPane::drawTitle(ImDrawList& list, ImVec2 position, ImVec2 card, const
     const float y = position.y + 9;
     float x = position.x + 12;
     x += drawMathText(list, fonts.strong, {x, y}, theme.text, content.title) + 9;
-    drawText(list, fonts.number, {x, y + 1.5F}, theme.muted, content.subtitle);
-    x += textWidth(fonts.number, content.subtitle) + 16;
-    const float room = position.x + card.x - 12 - x;
-    if (content.note.empty() || room < 24) return;
-    const float width = std::min(room, textWidth(fonts.small, content.note));
-    drawText(list, fonts.small, {position.x + card.x - 12 - width, y + 2}, theme.muted, content.note, room);
+    const float end = position.x + card.x - 12, noteWidth = textWidth(fonts.small, content.note);
+    // What a picture leaves out is worth more room than its size, and is told whole where the pointer asks for it.
+    if (const float size = textWidth(fonts.number, content.subtitle) + 16;
+        content.note.empty() || x + size + noteWidth <= end) {
+        drawText(list, fonts.number, {x, y + 1.5F}, theme.muted, content.subtitle);
+        x += size;
+    }
+    if (content.note.empty() || end - x < 24) return;
+    const float width = std::min(end - x, noteWidth);
+    drawText(list, fonts.small, {end - width, y + 2}, theme.muted, content.note, end - x);
+    if (width < noteWidth && ImGui::IsMouseHoveringRect(position, {position.x + card.x, m_corner.y}))
+        ImGui::SetTooltip("%s", content.note.c_str());
 }
 
 }  // namespace linscope::viz

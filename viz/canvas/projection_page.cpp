@@ -97,7 +97,9 @@ PaneContent ProjectionPage::content(int index) const {
     const Shown& shown = m_shown[static_cast<std::size_t>(index)];
     content.title = shown.label;
     content.subtitle = fmt::format("[{}×{}]", shown.matrix->rows, shown.matrix->cols);
-    if (m_tokens.pixelsPerCell * m_host.scale() < 1) content.note = "abs-max per pixel";
+    content.note = clippingNote(shown.statistics.values, m_model.colouring().scale(RangeOf::Projections));
+    if (m_tokens.pixelsPerCell * m_host.scale() < 1)
+        content.note += content.note.empty() ? "abs-max per pixel" : " · abs-max per pixel";
     content.rows = {.camera = m_slots,
                     .cells = m_slotCount,
                     .block = 1,

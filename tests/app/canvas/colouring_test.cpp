@@ -82,5 +82,24 @@ TEST(RangeAxis, PlacesAndValuesAreInverse) {
     }
 }
 
+TEST(Colouring, SaysWhatLiesBeyondAScale) {
+    Histogram values;
+    values.min = -2;
+    values.max = 1;
+    const auto scale = [](ScaleKind kind, float low, float high) {
+        ValueScale made;
+        made.kind = kind;
+        made.lo = low;
+        made.hi = high;
+        return made;
+    };
+    EXPECT_EQ(clippingNote(values, scale(ScaleKind::Linear, -2, 1)), "");
+    EXPECT_EQ(clippingNote(values, scale(ScaleKind::Linear, -1, 1)), "clipped below");
+    EXPECT_EQ(clippingNote(values, scale(ScaleKind::Linear, -2, 0.5F)), "clipped above");
+    EXPECT_EQ(clippingNote(values, scale(ScaleKind::Diverging, -0.5F, 0.5F)), "clipped at both ends");
+    EXPECT_EQ(clippingNote(values, scale(ScaleKind::Diverging, -1.5F, 1.5F)), "clipped below");
+    EXPECT_EQ(clippingNote(values, scale(ScaleKind::Log, 0.1F, 1)), "below range: darkest");
+}
+
 }  // namespace
 }  // namespace linscope::viz
