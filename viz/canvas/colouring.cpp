@@ -104,7 +104,7 @@ std::string clippingNote(const Histogram& values, const ValueScale& scale) {
     const bool symmetric = scale.kind == ScaleKind::Diverging;
     const float bound = std::max(std::abs(scale.lo), std::abs(scale.hi));
     const bool below = values.min<(symmetric ? -bound : scale.lo), above = values.max>(symmetric ? bound : scale.hi);
-    if (below && above) return "clipped at both ends";
+    if (below && above) return "clipped";
     if (below) return scale.kind == ScaleKind::Log ? "below range: darkest" : "clipped below";
     return above ? "clipped above" : "";
 }

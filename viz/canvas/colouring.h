@@ -74,7 +74,7 @@ private:
     std::array<std::vector<Histogram>, kRangeCount> m_histograms;
 };
 
-/// Which of the values a scale draws in the colour of its end; empty: none.
+/// Which values a scale draws in the colour of its end: those below, above, or on both sides ("clipped"); empty: none.
 std::string clippingNote(const Histogram& values, const ValueScale& scale);
 
 }  // namespace linscope::viz

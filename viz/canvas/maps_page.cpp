@@ -60,7 +60,7 @@ std::string MapsPage::clippedNote(int index) const {
     if (map.rowBlock > 1 || map.colBlock > 1)
         notes.push_back(fmt::format("{} of {}×{} tokens", map.pooling, map.rowBlock, map.colBlock));
     else if (pixels < 1)
-        notes.push_back(fmt::format("{} per pixel", poolingName(m_panes[index]->pooling())));
+        notes.push_back(fmt::format("{}/pixel", poolingName(m_panes[index]->pooling())));
     return fmt::format("{}", fmt::join(notes, " · "));
 }
 

@@ -140,6 +140,8 @@ void drawProbe(const ImGuiHost& host, const CanvasModel& model, float width) {
     }
 }
 
+constexpr int kLeastDecade = -3, kMostDecade = 1;  // of the axis of errors
+
 void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) {
     const Theme& theme = host.theme();
     const auto set = model.maps();
@@ -163,14 +165,22 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
     const HeadFidelity& fidelity = *set->fidelity;
     ImDrawList& list = *ImGui::GetWindowDrawList();
     const ImVec2 corner = ImGui::GetCursorScreenPos();
-    const float height = 14;
-    const double top = std::max({1.0, fidelity.mapError, fidelity.outputError});
+    const float height = 14, below = 12;
+    // One axis for all heads, lanes and steps, so that bars can be compared: errors of a thousandth and of ten are both
+    // met with.
     const auto across = [&](double value) {
-        return corner.x + width * static_cast<float>(std::clamp(value / top, 0.0, 1.0));
+        const double place = (std::log10(std::max(value, 1e-9)) - kLeastDecade) / (kMostDecade - kLeastDecade);
+        return corner.x + width * static_cast<float>(std::clamp(place, 0.0, 1.0));
     };
-    ImGui::Dummy({width, height + 4});
+    ImGui::Dummy({width, height + below});
     list.AddRectFilled({corner.x, corner.y + 3}, {corner.x + width, corner.y + height}, theme.well, 3);
     list.AddRectFilled({corner.x, corner.y + 3}, {across(fidelity.mapError), corner.y + height}, theme.accent, 3);
+    for (int decade = kLeastDecade + 1; decade < kMostDecade; ++decade) {
+        const std::string text = numberText(std::pow(10.0, decade), 1);
+        const float x = across(std::pow(10.0, decade)), half = textWidth(host.fonts().small, text) / 2;
+        list.AddLine({x, corner.y + height - 3}, {x, corner.y + height + 2}, theme.muted);
+        drawText(list, host.fonts().small, {x - half, corner.y + height + 1}, theme.muted, text);
+    }
     const bool ranked = std::isfinite(fidelity.rankBound);
     if (ranked) {
         const float bound = across(fidelity.rankBound);
@@ -181,7 +191,7 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
     table.row("output error ε", numberText(fidelity.outputError, 3), theme.text,
               "ε = ‖O − Õ‖ / ‖O‖ (Frobenius): the error of what the head writes. The main figure.");
     table.row("map error", numberText(fidelity.mapError, 3), theme.accent,
-              "‖P − L‖ / ‖P‖: the bar above, whole length.");
+              "‖P − L‖ / ‖P‖: the bar above, on one logarithmic axis for all heads, lanes and steps.");
     if (ranked)
         table.row(
             "best rank-K map", numberText(fidelity.rankBound, 3), 0,

@@ -99,7 +99,7 @@ PaneContent ProjectionPage::content(int index) const {
     content.subtitle = fmt::format("[{}×{}]", shown.matrix->rows, shown.matrix->cols);
     content.note = clippingNote(shown.statistics.values, m_model.colouring().scale(RangeOf::Projections));
     if (m_tokens.pixelsPerCell * m_host.scale() < 1)
-        content.note += content.note.empty() ? "abs-max per pixel" : " · abs-max per pixel";
+        content.note += content.note.empty() ? "abs-max/pixel" : " · abs-max/pixel";
     content.rows = {.camera = m_slots,
                     .cells = m_slotCount,
                     .block = 1,

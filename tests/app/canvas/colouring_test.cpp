@@ -96,7 +96,7 @@ TEST(Colouring, SaysWhatLiesBeyondAScale) {
     EXPECT_EQ(clippingNote(values, scale(ScaleKind::Linear, -2, 1)), "");
     EXPECT_EQ(clippingNote(values, scale(ScaleKind::Linear, -1, 1)), "clipped below");
     EXPECT_EQ(clippingNote(values, scale(ScaleKind::Linear, -2, 0.5F)), "clipped above");
-    EXPECT_EQ(clippingNote(values, scale(ScaleKind::Diverging, -0.5F, 0.5F)), "clipped at both ends");
+    EXPECT_EQ(clippingNote(values, scale(ScaleKind::Diverging, -0.5F, 0.5F)), "clipped");
     EXPECT_EQ(clippingNote(values, scale(ScaleKind::Diverging, -1.5F, 1.5F)), "clipped below");
     EXPECT_EQ(clippingNote(values, scale(ScaleKind::Log, 0.1F, 1)), "below range: darkest");
 }
