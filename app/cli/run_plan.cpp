@@ -77,6 +77,11 @@ RunPlan planResumed(const TrainArguments& arguments) {
     }
     plan.checkpoints = checkpointFolder(plan.runFile);
     plan.checkpoint = newestCheckpoint(plan.checkpoints, reader.lastStep());
+    // To begin again would cut away all that the file holds: what only a run that has logged nothing may ask for.
+    require(plan.checkpoint || reader.lastStep() <= 0, "resume",
+            "a checkpoint to go on from was expected in the folder {}, since {} holds {} steps, but there is none; put "
+            "the run's checkpoints back there, or start a new run with --out",
+            plan.checkpoints.string(), plan.runFile.string(), reader.lastStep());
     return plan;
 }
 

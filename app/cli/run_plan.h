@@ -30,7 +30,8 @@ struct RunPlan {
 void applySets(Experiment& experiment, const std::vector<std::string>& sets);
 
 /// A new run, or one that goes on. Throws Error: the experiment is wrong, the run file is there already,
-/// or what is asked for differs from the experiment in the run file that is to go on.
+/// what is asked for differs from the experiment in the run file that is to go on, or that holds steps but no
+/// checkpoint is there to go on from.
 RunPlan planRun(const TrainArguments& arguments);
 
 /// The newest checkpoint in the folder whose step is not after `lastStep`, the last that the run file holds.

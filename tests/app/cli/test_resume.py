@@ -74,17 +74,32 @@ class Resume(CliTest):
     def test_killed_before_the_first_checkpoint(self):
         reference = self.train("reference.h5")
         run = self.path("killed.h5")
-        process = self.start_cli("train", self.experiment, "--out", run)
-        wait_for(run.exists)
-        time.sleep(0.05)
-        process.kill()
-        process.wait()
-        for path in self.checkpoints(run):
-            path.unlink()
+        for _ in range(20):  # until it was killed before anything was logged
+            process = self.start_cli("train", self.experiment, "--out", run)
+            wait_for(run.exists)
+            process.kill()
+            process.wait()
+            for path in self.checkpoints(run):
+                path.unlink()
+            if self.info(run)["step"] == 0:
+                break
+            run.unlink()
         done = self.run_cli("train", "--resume", run)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("beginning", done.stderr)
         self.assert_same(run, reference)
+
+    def test_steps_without_a_checkpoint_are_kept(self):
+        run = self.train()
+        moved = self.path("moved.h5")
+        run.rename(moved)
+        before = moved.read_bytes()
+        line = self.fails("train", "--resume", moved)
+        for word in (str(self.path("moved.checkpoints")), "60 steps", "--out"):
+            self.assertIn(word, line)
+        self.assertEqual(moved.read_bytes(), before)
+        self.path("run.checkpoints").rename(self.path("moved.checkpoints"))
+        self.ok("train", "--resume", moved)
 
     def test_stopped_by_a_signal(self):
         reference = self.train("reference.h5")
