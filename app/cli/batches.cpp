@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -8,10 +9,13 @@
 #include "core/base/error.h"
 #include "core/data/task.h"
 #include "core/io/checkpoint.h"
+#include "core/io/replaceable.h"
 
 namespace linscope::app {
 
 int runBatches(const BatchesArguments& arguments) {
+    const std::filesystem::path out = replaceableFile(arguments.out, FileKind::Safetensors, "batches");
+    requireOutsideCheckpoints(out, "batches");
     const Experiment experiment = Experiment::fromFile(arguments.experiment);
     const std::unique_ptr<Task> task =
         findTask(experiment.task.name).create(experiment.task.options, static_cast<std::uint64_t>(experiment.seed));
@@ -28,7 +32,7 @@ int runBatches(const BatchesArguments& arguments) {
         tensors.push_back({fmt::format("{}/selected", i + 1), {selected[i].data(), {places}, DType::I32}});
         tensors.push_back({fmt::format("{}/targets", i + 1), {batch.targets.data(), {places}, DType::I32}});
     }
-    writeSafetensors(arguments.out, tensors, {{"experiment", experiment.toToml()}});
+    writeSafetensors(out, tensors, {{"experiment", experiment.toToml()}});
     fmt::print("{}: the batches of steps 1 to {}\n", arguments.out, arguments.count);
     return 0;
 }

@@ -14,6 +14,7 @@
 #include "app/cli/run_plan.h"
 #include "core/base/error.h"
 #include "core/data/task.h"
+#include "core/io/replaceable.h"
 #include "core/io/run_file.h"
 #include "core/nn/token_decoder.h"
 #include "core/train/checkpoint_state.h"
@@ -40,6 +41,14 @@ std::string promptOf(const GenerateArguments& arguments) {
     require(file.good() && !fs::is_directory(arguments.promptFile), kWhere,
             "a readable text file was expected for --prompt-file, but \"{}\" is none", arguments.promptFile);
     return text.str();
+}
+
+/// Where the state is to be kept; empty: nowhere.
+fs::path stateFileOf(const GenerateArguments& arguments) {
+    if (arguments.saveState.empty()) return {};
+    fs::path file = replaceableFile(arguments.saveState, FileKind::Safetensors, "--save-state");
+    requireOutsideCheckpoints(file, "--save-state");
+    return file;
 }
 
 /// The lane's model as the newest checkpoint holds it.
@@ -73,6 +82,7 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
 }  // namespace
 
 int runGenerate(const GenerateArguments& arguments) {
+    const fs::path stateFile = stateFileOf(arguments);  // before any work is done for it
     const auto loaded = load(arguments);
     const Task& task = loaded->trainer.task();
     const std::string model = modelFingerprint(loaded->lane().parameters());
@@ -113,8 +123,8 @@ int runGenerate(const GenerateArguments& arguments) {
         tokens.push_back(token);
         text += bytes;
     }
-    if (!arguments.saveState.empty())
-        writeDecoding(arguments.saveState, {.model = model, .state = decoder.save(), .random = random.state()});
+    if (!stateFile.empty())
+        writeDecoding(stateFile, {.model = model, .state = decoder.save(), .random = random.state()});
     const std::int64_t stateBytes = decoder.stateBytes();
     if (arguments.json) {
         printJson({{"run", arguments.runFile},

@@ -122,6 +122,8 @@ TEST(Png, AForeignOrTruncatedFileIsRefused) {
     EXPECT_THROW(readPng(file), Error);
     RgbaImage image(40, 40);
     for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = std::uint8_t(i * 37 % 251);
+    EXPECT_THROW(writePng(file, image), Error);  // never over a file of another kind
+    std::filesystem::remove(file);
     writePng(file, image);
     EXPECT_EQ(readPng(file).pixels, image.pixels);
     std::filesystem::resize_file(file, std::filesystem::file_size(file) / 2);

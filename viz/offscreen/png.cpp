@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "core/io/replaceable.h"
 
 namespace linscope::viz {
 namespace {
@@ -64,7 +65,8 @@ void writeTo(std::FILE* file, const RgbaImage& image, const PngText& text) {
 void writePng(const std::string& path, const RgbaImage& image, const PngText& text) {
     require(image.width > 0 && image.height > 0, "png", "a picture with pixels is required, but it has {} × {}",
             image.width, image.height);
-    const std::string aside = path + ".part";
+    const std::filesystem::path target = replaceableFile(path, FileKind::Png, "png");
+    const std::string aside = target.string() + ".part";
     std::error_code ignored;
     try {
         File file(std::fopen(aside.c_str(), "wb"));
@@ -77,7 +79,7 @@ void writePng(const std::string& path, const RgbaImage& image, const PngText& te
         throw;
     }
     std::error_code error;
-    std::filesystem::rename(aside, path, error);
+    std::filesystem::rename(aside, target, error);
     if (error) std::filesystem::remove(aside, ignored);
     require(!error, "png", "{} must be writable, but: {}", path, error.message());
 }

@@ -1,6 +1,7 @@
 """What the commands answer when all is well."""
 
 import json
+import os
 import shutil
 import unittest
 
@@ -203,6 +204,47 @@ class Render(CliTest):
         self.fails("render", run, "--view", "lifted", "--lane", 0, "--out", out)
         self.assertIn("exact", self.fails("render", run, "--view", "nonsense", "--out", out))
         self.fails("render", run, "--view", "exact", "--out", self.path("absent/a.png"))
+
+    def test_only_an_earlier_picture_is_replaced(self):
+        run = self.train()
+        picture, link, pipe = self.path("a.png"), self.path("link.png"), self.path("pipe")
+        render = ["render", run, "--view", "exact", "--out"]
+        link.symlink_to(picture.name)
+        self.ok(*render, link)  # to where there is nothing yet
+        picture.write_bytes(picture.read_bytes()[:100])
+        self.ok(*render, link)
+        self.assertTrue(link.is_symlink())
+        self.assertGreater(picture.stat().st_size, 2000)
+        os.mkfifo(pipe)
+        self.assertIn("a pipe", self.fails(*render, pipe))
+        self.assertTrue(pipe.is_fifo())
+        for other in (run, self.experiment, self.checkpoints(run)[-1]):
+            before = other.read_bytes()
+            self.assertIn(other.name, self.fails(*render, other))
+            self.assertEqual(other.read_bytes(), before)
+        self.assertEqual([path.name for path in self.folder.rglob("*.part")], [])
+
+
+class Batches(CliTest):
+    def test_only_earlier_batches_are_replaced(self):
+        run = self.train()
+        out, link, pipe = self.path("b.safetensors"), self.path("link"), self.path("pipe")
+        batches = ["batches", self.experiment, "--count", 2, "--out"]
+        self.ok(*batches, out)
+        whole = out.read_bytes()
+        out.write_bytes(whole[:50])
+        link.symlink_to(out)
+        self.ok(*batches, link)
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(out.read_bytes(), whole)
+        os.mkfifo(pipe)
+        self.assertIn("a pipe", self.fails(*batches, pipe))
+        self.assertTrue(pipe.is_fifo())
+        for other in (run, self.experiment, self.checkpoints(run)[-1]):
+            before = other.read_bytes()
+            self.assertIn(other.name, self.fails(*batches, other))
+            self.assertEqual(other.read_bytes(), before)
+        self.assertIn("checkpoints", self.fails(*batches, self.path("run.checkpoints/new")))
 
 
 if __name__ == "__main__":
