@@ -18,6 +18,9 @@ namespace {
 // Deflate cannot shrink to less than this part: more than that times the file's size cannot be in it.
 constexpr std::uint64_t kGreatestRatio = 1040;
 constexpr std::uint64_t kGreatestText = 1 << 24;
+// Of what does not agree with its checksum, since another program may be writing it. HDF5 waits 1 ns before the second,
+// then twice as long each time: some 20 ms in all, where its own 100 attempts would never end.
+constexpr unsigned kReadAttempts = 24;
 constexpr std::int64_t kGreatestLanes = 64, kGreatestExtent = 1 << 24;
 
 Hdf5Handle openFile(const std::filesystem::path& path) {
@@ -26,6 +29,7 @@ Hdf5Handle openFile(const std::filesystem::path& path) {
     H5Pset_file_locking(access.id(), false, true);
     hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
     if (id < 0) {
+        H5Pset_metadata_read_attempts(access.id(), kReadAttempts);
         const hid_t followed = H5Fopen(path.c_str(), H5F_ACC_RDONLY | H5F_ACC_SWMR_READ, access.id());
         if (followed >= 0) return {followed, H5Fclose};
         id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());  // for its reason

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <hdf5.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -109,6 +110,19 @@ TEST_F(HostileRunFile, FlippedBytesNeverCrash) {
         }
     }
     EXPECT_GT(refused, 0);
+}
+
+// HDF5 waits for a writer to end what it has begun, twice as long each time: for ever, by default.
+TEST_F(HostileRunFile, AFlippedByteOfTheSuperblockIsSaidAtOnce) {
+    const std::string whole = bytes();
+    for (std::size_t place = 8; place < 48; ++place) {
+        std::string damaged = whole;
+        damaged[place] = static_cast<char>(~damaged[place]);
+        put(damaged);
+        const auto start = std::chrono::steady_clock::now();
+        EXPECT_THAT(refusal(), HasSubstr("[")) << place;
+        EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1)) << place;
+    }
 }
 
 TEST_F(HostileRunFile, MissingAndWrongPartsAreErrors) {
