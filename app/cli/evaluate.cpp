@@ -46,7 +46,7 @@ fs::path checkpointOf(const EvaluateArguments& arguments) {
     const fs::path folder = checkpointFolder(arguments.runFile);
     const auto newest = newestCheckpoint(folder, arguments.step.value_or(std::numeric_limits<std::int64_t>::max()));
     require(newest && (!arguments.step || newest->filename() == checkpointName(*arguments.step)), "eval",
-            "a checkpoint{} was expected in {}, but there is none",
+            "a checkpoint{} was expected in {}, but there is no whole one",
             arguments.step ? fmt::format(" of step {}", *arguments.step) : "", folder.string());
     return *newest;
 }

@@ -70,7 +70,8 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
             arguments.runFile);
     const fs::path folder = checkpointFolder(arguments.runFile);
     const auto checkpoint = newestCheckpoint(folder, std::numeric_limits<std::int64_t>::max());
-    require(checkpoint.has_value(), kWhere, "a checkpoint was expected in {}, but there is none", folder.string());
+    require(checkpoint.has_value(), kWhere, "a checkpoint was expected in {}, but there is no whole one",
+            folder.string());
     std::unique_ptr<LoadedLane> loaded(new LoadedLane{Trainer(experiment), lane, *checkpoint});
     require(loaded->trainer.task().tokensOf("").has_value(), kWhere,
             "a task whose tokens are text was expected, but {} is not one; train with task.name = \"next_byte\"",

@@ -3,10 +3,12 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <ctime>
 #include <map>
 
 #include "core/base/error.h"
+#include "core/io/checkpoint.h"
 #include "core/train/checkpoint_state.h"
 #include "core/train/lane.h"
 #include "core/train/trainer.h"
@@ -79,8 +81,8 @@ RunPlan planResumed(const TrainArguments& arguments) {
     plan.checkpoint = newestCheckpoint(plan.checkpoints, reader.lastStep());
     // To begin again would cut away all that the file holds: what only a run that has logged nothing may ask for.
     require(plan.checkpoint || reader.lastStep() <= 0, "resume",
-            "a checkpoint to go on from was expected in the folder {}, since {} holds {} steps, but there is none; put "
-            "the run's checkpoints back there, or start a new run with --out",
+            "a checkpoint to go on from was expected in the folder {}, since {} holds {} steps, but there is no whole "
+            "one; put the run's checkpoints back there, or start a new run with --out",
             plan.checkpoints.string(), plan.runFile.string(), reader.lastStep());
     return plan;
 }
@@ -101,10 +103,17 @@ RunPlan planRun(const TrainArguments& arguments) {
 }
 
 std::optional<fs::path> newestCheckpoint(const fs::path& folder, std::int64_t lastStep) {
-    std::optional<fs::path> newest;
-    for (const auto& [step, path] : listCheckpoints(folder))
-        if (step <= lastStep) newest = path;
-    return newest;
+    const auto all = listCheckpoints(folder);
+    for (auto found = all.rbegin(); found != all.rend(); ++found) {
+        if (found->first > lastStep) continue;
+        try {
+            checkSafetensors(found->second);
+            return found->second;
+        } catch (const Error& error) {
+            fmt::print(stderr, "a checkpoint is passed over: {}\n", error.what());
+        }
+    }
+    return std::nullopt;
 }
 
 fs::path datedRunFile(const fs::path& experiment) {

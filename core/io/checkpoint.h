@@ -22,6 +22,9 @@ struct NamedTensor {
 void writeSafetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                       const std::map<std::string, std::string>& metadata);
 
+/// Reads the header alone. Throws Error as SafetensorsFile does: afterwards all tensors are known to be there.
+void checkSafetensors(const std::filesystem::path& path);
+
 /// A file read back. Throws Error: absent, truncated, not safetensors, offsets that overlap or run past the end.
 class SafetensorsFile {
 public:

@@ -70,12 +70,23 @@ Entry entryOf(const std::string& file, const std::string& name, const json& valu
     return entry;
 }
 
-}  // namespace
+/// What the header says, all of it within the file.
+struct Contents {
+    std::map<std::string, std::string> metadata;
+    std::vector<Entry> entries;  // one behind the other, from dataBegin to the file's end
+    std::uint64_t dataBegin = 0;
+};
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : m_path(path) {
-    const std::string name = path.string();
-    require(std::filesystem::is_regular_file(path), "checkpoint", "{} must be a file, but there is none", name);
-    const StorageFile file(path, StorageFile::Mode::Read);
+StorageFile openFile(const std::filesystem::path& path) {
+    std::error_code ignored;
+    require(std::filesystem::is_regular_file(path, ignored), "checkpoint", "{} must be a file, but there is none",
+            path.string());
+    return {path, StorageFile::Mode::Read};
+}
+
+Contents contentsOf(const StorageFile& file) {
+    const std::string name = file.path().string();
+    Contents contents;
     const std::uint64_t size = file.size();
     require(size >= 8, "checkpoint", "{} must be a safetensors file, but it has {} bytes", name, size);
     std::byte lengthBytes[8];
@@ -90,8 +101,9 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : m_path(pat
     const json header = json::parse(text, nullptr, false);
     require(header.is_object(), "checkpoint", "{} must be a safetensors file, but its header is no JSON object", name);
 
-    const std::uint64_t dataBegin = 8 + length, dataBytes = size - dataBegin;
-    std::vector<Entry> entries;
+    contents.dataBegin = 8 + length;
+    const std::uint64_t dataBytes = size - contents.dataBegin;
+    std::vector<Entry>& entries = contents.entries;
     for (const auto& [key, value] : header.items()) {
         if (key != "__metadata__") {
             entries.push_back(entryOf(name, key, value, dataBytes));
@@ -100,31 +112,46 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : m_path(pat
         require(value.is_object(), "checkpoint", "{}: __metadata__ must map names to texts, but does not", name);
         for (const auto& [field, content] : value.items()) {
             require(content.is_string(), "checkpoint", "{}: __metadata__ must map names to texts, but does not", name);
-            m_metadata[field] = content.get<std::string>();
+            contents.metadata[field] = content.get<std::string>();
         }
     }
     std::sort(entries.begin(), entries.end(),
               [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
     std::uint64_t covered = 0;
-    std::size_t packed = 0;
     for (const Entry& entry : entries) {
         require(entry.begin == covered, "checkpoint", "{}: the tensors must lie one behind the other, but \"{}\" {}",
                 name, entry.name, entry.begin < covered ? "overlaps the one before" : "leaves a gap");
         covered = entry.end;
-        packed += (entry.end - entry.begin + kAlignment - 1) / kAlignment * kAlignment;
     }
     require(covered == dataBytes, "checkpoint", "{} must end with its last tensor, but {} of {} bytes belong to none",
             name, dataBytes - covered, dataBytes);
+    return contents;
+}
+
+}  // namespace
+
+void checkSafetensors(const std::filesystem::path& path) {
+    (void)contentsOf(openFile(path));
+}
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : m_path(path) {
+    const StorageFile file = openFile(path);
+    Contents contents = contentsOf(file);
+    m_metadata = std::move(contents.metadata);
+    std::size_t packed = 0;
+    for (const Entry& entry : contents.entries)
+        packed += (entry.end - entry.begin + kAlignment - 1) / kAlignment * kAlignment;
 
     // Every tensor gets an aligned place of its own, whatever its place in the file.
     m_bytes.resize(packed + kAlignment);
     auto address = reinterpret_cast<std::uintptr_t>(m_bytes.data());
     std::size_t offset = (kAlignment - address % kAlignment) % kAlignment;
-    for (const Entry& entry : entries) {
+    for (const Entry& entry : contents.entries) {
         const std::size_t bytes = entry.end - entry.begin;
         std::byte* place = m_bytes.data() + offset;
-        const std::size_t found = file.read(dataBegin + entry.begin, {place, bytes});
-        require(found == bytes, "checkpoint", "{} must be whole, but it became shorter while it was read", name);
+        const std::size_t found = file.read(contents.dataBegin + entry.begin, {place, bytes});
+        require(found == bytes, "checkpoint", "{} must be whole, but it became shorter while it was read",
+                path.string());
         m_tensors.emplace(entry.name, Tensor(place, shapeOf(entry.extents), entry.type));
         offset += (bytes + kAlignment - 1) / kAlignment * kAlignment;
     }

@@ -1,5 +1,6 @@
 """A run that is killed or stopped goes on as if nothing had happened."""
 
+import json
 import random
 import signal
 import time
@@ -100,6 +101,26 @@ class Resume(CliTest):
         self.assertEqual(moved.read_bytes(), before)
         self.path("run.checkpoints").rename(self.path("moved.checkpoints"))
         self.ok("train", "--resume", moved)
+
+    def test_a_damaged_checkpoint_is_passed_over(self):
+        reference = self.train("reference.h5")
+        run = self.train("run.h5", "--set", "checkpoint.keep=3")
+        newest, older = self.checkpoints(run)[-1], self.checkpoints(run)[-2]
+        whole = newest.read_bytes()
+        for damaged in (whole[:-1], whole[:100], b"", b"\xff" * 200):
+            newest.write_bytes(damaged)
+            done = self.run_cli("eval", run, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["checkpoint"], str(older))
+            self.assertIn(f"passed over: [checkpoint] {newest}", done.stderr)
+        self.assertIn("step 60", self.fails("eval", run, "--step", 60))
+        done = self.run_cli("train", "--resume", run)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"passed over: [checkpoint] {newest}", done.stderr)
+        self.assertEqual(tensors(newest), tensors(self.checkpoints(reference)[-1]))
+        for path in self.checkpoints(run):
+            path.write_bytes(b"")
+        self.assertIn("60 steps", self.fails("train", "--resume", run))
 
     def test_stopped_by_a_signal(self):
         reference = self.train("reference.h5")
