@@ -3,7 +3,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <map>
 
@@ -17,6 +19,8 @@ namespace linscope::app {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int kMostOfASecond = 1000;  // runs with one date
 
 /// Throws Error unless `wanted` says the same as `logged` in every value.
 void requireSame(const Experiment& logged, const Experiment& wanted) {
@@ -41,14 +45,16 @@ RunPlan planNew(const TrainArguments& arguments) {
     if (arguments.steps) plan.experiment.steps = *arguments.steps;
     plan.experiment.validate();
 
-    plan.runFile = arguments.out.empty() ? datedRunFile(arguments.experiment) : fs::path(arguments.out);
+    plan.dated = arguments.out.empty();
+    plan.runFile = plan.dated ? datedRunFile(arguments.experiment) : fs::path(arguments.out);
+    plan.checkpoints = checkpointFolder(plan.runFile);
+    if (plan.dated) return plan;  // claimDatedFile() looks for a name that is free
     std::error_code ignored;
     require(!fs::exists(plan.runFile, ignored) || fs::is_directory(plan.runFile, ignored) ||
                 fs::file_size(plan.runFile, ignored) == 0,
             "train",
             "--out must name a new file, but {} is there already; choose another name, or go on with --resume {}",
             plan.runFile.string(), plan.runFile.string());
-    plan.checkpoints = checkpointFolder(plan.runFile);
     require(!fs::exists(plan.checkpoints, ignored) || fs::is_empty(plan.checkpoints, ignored), "train",
             "the folder of checkpoints must be empty for a new run, but {} holds those of an earlier one; remove it or "
             "choose another --out",
@@ -123,6 +129,28 @@ fs::path datedRunFile(const fs::path& experiment) {
         if (!folder.empty()) name = folder.string();
     }
     return fs::path("runs") / fmt::format("{}-{:%Y%m%d-%H%M%S}.h5", name, fmt::localtime(std::time(nullptr)));
+}
+
+void claimDatedFile(RunPlan& plan) {
+    if (!plan.dated) return;
+    const fs::path wanted = plan.runFile;
+    for (int number = 1; number <= kMostOfASecond; ++number) {
+        if (number > 1)
+            plan.runFile.replace_filename(
+                fmt::format("{}-{}{}", wanted.stem().string(), number, wanted.extension().string()));
+        plan.checkpoints = checkpointFolder(plan.runFile);
+        std::error_code ignored;
+        if (fs::exists(plan.checkpoints, ignored)) continue;
+        // "x": of two programs that ask at once, one gets the file. It is empty until the run's writer replaces it.
+        if (std::FILE* file = std::fopen(plan.runFile.c_str(), "wbx")) {
+            std::fclose(file);
+            return;
+        }
+        require(errno == EEXIST, "train", "{} must be a file that can be made, but: {}; choose another with --out",
+                plan.runFile.string(), std::strerror(errno));
+    }
+    fail("train", "one of {} names from {} on was expected to be free, but none is; choose another with --out",
+         kMostOfASecond, wanted.string());
 }
 
 std::vector<LaneLayout> laneLayouts(Trainer& trainer) {

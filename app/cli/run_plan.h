@@ -22,6 +22,7 @@ struct RunPlan {
     std::filesystem::path runFile;
     std::filesystem::path checkpoints;  ///< folder
     bool resumed = false;
+    bool dated = false;  ///< the run file's name is by the clock: claimDatedFile() makes it one of the run's own
     std::optional<std::filesystem::path> checkpoint;  ///< to go on from; empty: from the beginning
     std::optional<std::int64_t> untilStep;            ///< stop after this step, before the experiment's end
 };
@@ -40,6 +41,10 @@ std::optional<std::filesystem::path> newestCheckpoint(const std::filesystem::pat
 
 /// "runs/first_light-20260131-090501.h5" for "experiments/first_light/experiment.toml".
 std::filesystem::path datedRunFile(const std::filesystem::path& experiment);
+
+/// Of a dated plan: makes its run file, empty, under a name that no other run has: with -2, -3, … behind the date where
+/// one has begun in the same second. The folder must be there. Throws Error where no file can be made.
+void claimDatedFile(RunPlan& plan);
 
 /// What a run file must know of each lane before the first step.
 std::vector<LaneLayout> laneLayouts(Trainer& trainer);

@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// The file that a run logs to, made or opened again, with the trainer at the step it goes on from.
-std::unique_ptr<RunFileWriter> openRunFile(const RunPlan& plan, Trainer& trainer) {
+std::unique_ptr<RunFileWriter> openRunFile(RunPlan& plan, Trainer& trainer) {
     if (!plan.resumed) {
         if (const fs::path folder = plan.runFile.parent_path(); !folder.empty()) {
             std::error_code error;
@@ -29,6 +29,7 @@ std::unique_ptr<RunFileWriter> openRunFile(const RunPlan& plan, Trainer& trainer
             require(!error, "train", "the folder {} was to be made for the run file, but: {}", folder.string(),
                     error.message());
         }
+        claimDatedFile(plan);
         return std::make_unique<RunFileWriter>(plan.runFile, plan.experiment, trainer.task(), laneLayouts(trainer));
     }
     if (plan.checkpoint) {
@@ -65,14 +66,13 @@ int runTrain(const TrainArguments& arguments) {
     // First of all, so that the threads of the parallel loops inherit the blocked signals.
     const StopSignals signals([&commands] { commands.post({.kind = CommandKind::Stop, .target = {}}); });
 
-    const RunPlan plan = planRun(arguments);
+    RunPlan plan = planRun(arguments);
     const Device device = chosenDevice(arguments.device, plan.experiment);
     Trainer trainer(plan.experiment, device);
     fmt::print(stderr, "{}\n", trainer.task().description());
     if (device == Device::Cuda) fmt::print(stderr, "on {}\n", cudaDescription());
     if (device == Device::Cpu && plan.experiment.model.precision == "bf16")
         fmt::print(stderr, "bf16 on the processor: the numbers are those of bf16, the time is that of fp32 or more\n");
-    trainer.setCheckpointFolder(plan.checkpoints);
     if (arguments.checkDevice > 0) {
         require(device == Device::Cuda, "check-device",
                 "a device was required to compare with the processor, but the run computes on the processor; use "
@@ -81,6 +81,7 @@ int runTrain(const TrainArguments& arguments) {
     }
 
     const std::unique_ptr<RunFileWriter> writer = openRunFile(plan, trainer);
+    trainer.setCheckpointFolder(plan.checkpoints);
     const std::int64_t lastStep = plan.untilStep.value_or(plan.experiment.steps);
     TrainConsole console(laneNames(plan.experiment), trainer.currentStep(), lastStep);
     trainer.addListener(*writer);

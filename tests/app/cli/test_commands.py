@@ -168,6 +168,20 @@ class Check(CliTest):
             self.assertTrue(proof["passed"], proof)
 
 
+class Train(CliTest):
+    def test_runs_of_one_second_have_names_of_their_own(self):
+        started = [self.start_cli("train", self.experiment) for _ in range(6)]
+        for process in started:
+            _, error = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, error)
+        runs = sorted(self.path("runs").glob("tiny-*.h5"))
+        self.assertEqual(len(runs), len(started))
+        self.assertTrue(any(run.stem.endswith("-2") for run in runs), runs)
+        for run in runs:
+            self.assertEqual(self.info(run)["state"], "finished")
+            self.assertTrue(self.checkpoints(run))
+
+
 @unittest.skipUnless(HAS_VIEWS, "this build has no views")
 class Render(CliTest):
     def test_every_view_of_a_run_becomes_a_picture(self):
