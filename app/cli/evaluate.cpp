@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <limits>
 #include <string>
 #include <vector>
@@ -42,6 +44,32 @@ Experiment experimentOf(const EvaluateArguments& arguments) {
     return experiment;
 }
 
+std::string namesOf(const std::vector<std::string>& classes) {
+    constexpr std::size_t kMostNamed = 8;
+    const auto named = std::min(classes.size(), kMostNamed);
+    std::string text = fmt::format("{}", fmt::join(classes.begin(), classes.begin() + std::ptrdiff_t(named), ", "));
+    if (classes.size() > named) text += fmt::format(" and {} more", classes.size() - named);
+    return text;
+}
+
+/// A model knows classes by their number, and data number theirs by the alphabet: only where all names are the same
+/// does a number mean the same.
+void requireSameClasses(const EvaluateArguments& arguments, const Task& task) {
+    const std::vector<std::string> trained = RunFileReader(arguments.runFile).classes(), found = task.classes();
+    if (found == trained) return;
+    if (trained.empty()) {
+        if (!arguments.data.empty() || !arguments.sets.empty())
+            fmt::print(stderr,
+                       "{} does not say the names of its classes: whether these data have the same is not known\n",
+                       arguments.runFile);
+        return;
+    }
+    fail("eval",
+         "data with the {} classes of the run, {}, were expected, but these have {}: {}; give a folder with the same "
+         "classes",
+         trained.size(), namesOf(trained), found.size(), namesOf(found));
+}
+
 fs::path checkpointOf(const EvaluateArguments& arguments) {
     const fs::path folder = checkpointFolder(arguments.runFile);
     const auto newest = newestCheckpoint(folder, arguments.step.value_or(std::numeric_limits<std::int64_t>::max()));
@@ -59,6 +87,7 @@ int runEvaluate(const EvaluateArguments& arguments) {
     require(arguments.lane.value_or(0) < count, "eval", "a lane below {} was expected, but found {}", count,
             arguments.lane.value_or(0));
     Trainer trainer(experiment, chosenDevice(arguments.device, experiment));
+    requireSameClasses(arguments, trainer.task());
     const fs::path checkpoint = checkpointOf(arguments);
     trainer.loadCheckpoint(checkpoint);
     Results results(arguments.lane);

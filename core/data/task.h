@@ -36,6 +36,8 @@ public:
     virtual std::int64_t vocabulary() const = 0;  // V
     /// Logits of a prediction: the vocabulary, or the classes.
     virtual std::int64_t outputs() const { return vocabulary(); }
+    /// The names of the classes, by their number; none where a prediction is a token.
+    virtual std::vector<std::string> classes() const { return {}; }
     virtual std::int64_t length() const = 0;  // T
     virtual std::int64_t batch() const = 0;   // B
     /// Fills `out` with the next training batch and advances the cursor. Reuses out's memory.

@@ -103,6 +103,8 @@ public:
     const std::vector<Event>& log() const;
     /// Each token as a person reads it, by its number: Task::tokenText() of the run's task.
     const std::vector<std::string>& vocabulary() const;
+    /// Task::classes() of the run's task; none in files of earlier versions.
+    const std::vector<std::string>& classes() const;
     RunState state() const;
     std::int64_t lastStep() const;
     std::uint64_t fileBytes() const;

@@ -91,7 +91,7 @@ struct Content {
     std::vector<LaneRecord> lanes;
     std::vector<TaskBaseline> baselines;
     std::vector<Event> log;
-    std::vector<std::string> vocabulary;
+    std::vector<std::string> vocabulary, classes;
     RunState state = RunState::Running;
     std::int64_t lastStep = 0;
     std::uint64_t bytes = 0;
@@ -180,6 +180,8 @@ Content readContent(const std::filesystem::path& path) {
     const auto values = input.reals(schema::kBaselines + "/value", 1, baselines);
     for (std::uint64_t row = 0; row < baselines; ++row)
         content.baselines.push_back({metrics[row], names[row], values[row]});
+    if (input.has(schema::kClasses))  // other tasks, and earlier versions, have none
+        content.classes = input.texts(schema::kClasses, input.extents(schema::kClasses, 1)[0]);
     content.vocabulary = input.texts(schema::kVocabulary, input.extents(schema::kVocabulary, 1)[0]);
     return content;
 }
@@ -241,6 +243,9 @@ std::vector<TaskBaseline> RunFileReader::baselines() const {
 }
 const std::vector<Event>& RunFileReader::log() const {
     return m_impl->content.log;
+}
+const std::vector<std::string>& RunFileReader::classes() const {
+    return m_impl->content.classes;
 }
 const std::vector<std::string>& RunFileReader::vocabulary() const {
     return m_impl->content.vocabulary;

@@ -109,6 +109,7 @@ inline const std::string kEvents = "events";
 inline const std::string kState = "state";
 inline const std::string kBaselines = "baselines";
 inline const std::string kVocabulary = "vocabulary";
+inline const std::string kClasses = "classes";
 
 inline std::string lane(std::size_t index) {
     return fmt::format("lanes/{}", index);

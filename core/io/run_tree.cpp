@@ -317,6 +317,11 @@ void makeRunTree(hid_t file, const Experiment& experiment, const Task& task, con
         vocabulary.push_back(task.tokenText(static_cast<std::int32_t>(token)));
     makeTexts(file, {schema::kVocabulary.c_str(), "1", "each token as a person reads it"}, schema::kTokenBytes,
               vocabulary);
+    const std::vector<std::string> classes = task.classes();
+    std::size_t longest = 0;
+    for (const std::string& name : classes) longest = std::max(longest, name.size());
+    if (!classes.empty())
+        makeTexts(file, {schema::kClasses.c_str(), "1", "each class by its name"}, longest + 1, classes);
     for (std::size_t index = 0; index < lanes.size(); ++index) makeLane(file, index, experiment, task, lanes[index]);
 }
 

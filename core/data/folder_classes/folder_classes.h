@@ -48,7 +48,7 @@ public:
     Random::State cursor() const override { return m_random.state(); }
     void setCursor(const Random::State& cursor) override { m_random = Random(cursor); }
 
-    const std::vector<std::string>& classes() const { return m_classes; }
+    std::vector<std::string> classes() const override { return m_classes; }
     struct Document {
         std::string path;
         std::string text;        ///< its first T − 1 bytes

@@ -115,6 +115,27 @@ class Evaluate(CliTest):
         self.assertNotEqual(earlier["lanes"], found["lanes"])
         self.assertIn("full", self.ok("eval", run))
 
+    def write_classes(self, folder, names):
+        for name in names:
+            self.path(f"{folder}/{name}").mkdir(parents=True)
+            for i in range(8):
+                self.path(f"{folder}/{name}/{i}.txt").write_text(f"{name} {i} " * 9)
+
+    def test_other_classes_are_refused(self):
+        self.write_classes("trained", ("apple", "pear"))
+        self.write_classes("same", ("pear", "apple"))
+        self.write_classes("other", ("pear", "quince"))
+        self.write_classes("more", ("apple", "pear", "quince"))
+        text = self.experiment.read_text().replace('"masked_bytes"', '"folder_classes"')
+        text = text.replace(str(self.corpus), str(self.path("trained"))).replace('"learned"', '"rotary"')
+        run = self.train(experiment=self.write_experiment("classes.toml", text.split("[[lane]]\nname = \"linformer")[0]))
+        for data in ("trained", "same"):
+            self.document(run, "--data", self.path(data))
+        for data in ("other", "more"):
+            line = self.fails("eval", run, "--data", self.path(data))
+            self.assertIn("apple, pear", line)
+            self.assertIn("pear, quince", line)
+
     def test_another_length_and_more_batches(self):
         text = self.experiment.read_text().split("[[lane]]\nname = \"linformer\"")[0].replace('"learned"', '"rotary"')
         run = self.train("rotary.h5", experiment=self.write_experiment("rotary.toml", text))
