@@ -35,8 +35,8 @@ void applySets(Experiment& experiment, const std::vector<std::string>& sets);
 /// checkpoint is there to go on from.
 RunPlan planRun(const TrainArguments& arguments);
 
-/// The newest checkpoint in the folder whose step is not after `lastStep`, the last that the run file holds. Those whose
-/// header or size is not whole are passed over, and stderr says why.
+/// The newest checkpoint in the folder whose step is not after `lastStep`, the last that the run file holds. Those
+/// whose header or size is not whole are passed over, and stderr says why.
 std::optional<std::filesystem::path> newestCheckpoint(const std::filesystem::path& folder, std::int64_t lastStep);
 
 /// "runs/first_light-20260131-090501.h5" for "experiments/first_light/experiment.toml".
