@@ -23,15 +23,12 @@ namespace fs = std::filesystem;
 /// Keeps what a validation says of each lane, or of one.
 class Results : public EventSink {
 public:
-    explicit Results(std::optional<std::int64_t> lane) : m_lane(lane) {}
     void onEvent(const Event& event) override {
-        const auto* validation = std::get_if<ValidationEvent>(&event);
-        if (validation && m_lane.value_or(validation->lane) == validation->lane) m_all.push_back(*validation);
+        if (const auto* validation = std::get_if<ValidationEvent>(&event)) m_all.push_back(*validation);
     }
     const std::vector<ValidationEvent>& all() const { return m_all; }
 
 private:
-    std::optional<std::int64_t> m_lane;
     std::vector<ValidationEvent> m_all;
 };
 
@@ -40,6 +37,12 @@ Experiment experimentOf(const EvaluateArguments& arguments) {
     applySets(experiment, arguments.sets);
     if (!arguments.data.empty()) applySets(experiment, {"task.corpus=" + arguments.data});
     if (arguments.batches) experiment.probes.validationBatches = *arguments.batches;
+    if (arguments.lane) {
+        const auto count = static_cast<std::int64_t>(experiment.lanes.size());
+        require(*arguments.lane < count, "eval", "a lane below {} was expected, but found {}", count, *arguments.lane);
+        // The others need not be had with what is set: a mechanism may be built for one length.
+        experiment.lanes = {experiment.lanes[static_cast<std::size_t>(*arguments.lane)]};
+    }
     experiment.validate();
     return experiment;
 }
@@ -83,14 +86,12 @@ fs::path checkpointOf(const EvaluateArguments& arguments) {
 
 int runEvaluate(const EvaluateArguments& arguments) {
     const Experiment experiment = experimentOf(arguments);
-    const auto count = static_cast<std::int64_t>(experiment.lanes.size());
-    require(arguments.lane.value_or(0) < count, "eval", "a lane below {} was expected, but found {}", count,
-            arguments.lane.value_or(0));
     Trainer trainer(experiment, chosenDevice(arguments.device, experiment));
     requireSameClasses(arguments, trainer.task());
     const fs::path checkpoint = checkpointOf(arguments);
-    trainer.loadCheckpoint(checkpoint);
-    Results results(arguments.lane);
+    const auto lane = arguments.lane ? std::optional(static_cast<int>(*arguments.lane)) : std::nullopt;
+    trainer.loadCheckpoint(checkpoint, lane);
+    Results results;
     trainer.addListener(results);
     trainer.validate();
 

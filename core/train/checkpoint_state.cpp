@@ -21,12 +21,12 @@ struct Part {
 constexpr Part kParts[] = {
     {"", &Parameter::value}, {"/first_moment", &Parameter::firstMoment}, {"/second_moment", &Parameter::secondMoment}};
 
-std::string tensorName(const Lane& lane, const Parameter& parameter, const Part& part) {
-    return fmt::format("lane{}/{}{}", lane.index(), parameter.name, part.suffix);
+std::string tensorName(int lane, const Parameter& parameter, const Part& part) {
+    return fmt::format("lane{}/{}{}", lane, parameter.name, part.suffix);
 }
 
-std::string laneKey(const Lane& lane, const char* what) {
-    return fmt::format("lane{}.{}", lane.index(), what);
+std::string laneKey(int lane, const char* what) {
+    return fmt::format("lane{}.{}", lane, what);
 }
 
 template <typename Number>
@@ -78,16 +78,17 @@ void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& 
     for (const auto& lane : lanes) {
         for (const Parameter& parameter : lane->parameters().all())
             for (const Part& part : kParts)
-                tensors.push_back({tensorName(*lane, parameter, part), parameter.*part.tensor});
-        metadata[laneKey(*lane, "learning_rate")] = fmt::format("{}", lane->peakLearningRate());
-        metadata[laneKey(*lane, "projections_frozen")] = lane->projectionsFrozen() ? "1" : "0";
-        metadata[laneKey(*lane, "state")] = fmt::format("{}", static_cast<int>(lane->state()));
-        metadata[laneKey(*lane, "message")] = lane->message();
+                tensors.push_back({tensorName(lane->index(), parameter, part), parameter.*part.tensor});
+        metadata[laneKey(lane->index(), "learning_rate")] = fmt::format("{}", lane->peakLearningRate());
+        metadata[laneKey(lane->index(), "projections_frozen")] = lane->projectionsFrozen() ? "1" : "0";
+        metadata[laneKey(lane->index(), "state")] = fmt::format("{}", static_cast<int>(lane->state()));
+        metadata[laneKey(lane->index(), "message")] = lane->message();
     }
     writeSafetensors(path, tensors, metadata);
 }
 
-CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::vector<std::unique_ptr<Lane>>& lanes) {
+CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::vector<std::unique_ptr<Lane>>& lanes,
+                                std::optional<int> only) {
     const SafetensorsFile file(path);
     const auto text = [&](const std::string& key) -> const std::string& {
         const auto found = file.metadata().find(key);
@@ -96,8 +97,10 @@ CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::ve
     };
     require(text("format") == kFormat, "checkpoint", "{} in the format \"{}\", but it is \"{}\"", path.string(),
             kFormat, text("format"));
-    require(parse<std::size_t>(text("lanes"), path) == lanes.size(), "checkpoint", "{} with {} lanes, but it has {}",
-            path.string(), lanes.size(), text("lanes"));
+    const auto count = parse<std::size_t>(text("lanes"), path);
+    require(only ? lanes.size() == 1 && static_cast<std::size_t>(*only) < count : lanes.size() == count, "checkpoint",
+            "{} with {} lanes, but it has {}", path.string(), only ? *only + 1 : static_cast<int>(lanes.size()), count);
+    const auto numberOf = [only](const Lane& lane) { return only.value_or(lane.index()); };
     CheckpointHeader header;
     header.step = parse<std::int64_t>(text("step"), path);
     header.wallSeconds = parse<double>(text("wall_seconds"), path);
@@ -110,7 +113,7 @@ CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::ve
         for (const auto& lane : lanes)
             for (Parameter& parameter : lane->parameters().all())
                 for (const Part& part : kParts) {
-                    const std::string name = tensorName(*lane, parameter, part);
+                    const std::string name = tensorName(numberOf(*lane), parameter, part);
                     const Tensor saved = file.tensor(name);
                     const Tensor& own = parameter.*part.tensor;
                     require(saved.shape() == own.shape() && saved.type() == own.type(), "checkpoint",
@@ -119,10 +122,10 @@ CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::ve
                     if (copy) std::memcpy(own.raw(), saved.raw(), static_cast<std::size_t>(own.bytes()));
                 }
     for (const auto& lane : lanes) {
-        lane->setPeakLearningRate(parse<double>(text(laneKey(*lane, "learning_rate")), path));
-        lane->setProjectionsFrozen(text(laneKey(*lane, "projections_frozen")) == "1");
-        const int state = parse<int>(text(laneKey(*lane, "state")), path);
-        lane->setState(static_cast<LaneState>(std::clamp(state, 0, 2)), text(laneKey(*lane, "message")));
+        lane->setPeakLearningRate(parse<double>(text(laneKey(numberOf(*lane), "learning_rate")), path));
+        lane->setProjectionsFrozen(text(laneKey(numberOf(*lane), "projections_frozen")) == "1");
+        const int state = parse<int>(text(laneKey(numberOf(*lane), "state")), path);
+        lane->setState(static_cast<LaneState>(std::clamp(state, 0, 2)), text(laneKey(numberOf(*lane), "message")));
     }
     return header;
 }

@@ -25,8 +25,10 @@ struct CheckpointHeader {
 void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& header,
                      const std::vector<std::unique_ptr<Lane>>& lanes);
 
-/// Puts all of it back. Throws Error when the lanes are not those of the checkpoint.
-CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::vector<std::unique_ptr<Lane>>& lanes);
+/// Puts all of it back. Throws Error when the lanes are not those of the checkpoint. `only`: there is one lane, and it
+/// is that one of the checkpoint's.
+CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::vector<std::unique_ptr<Lane>>& lanes,
+                                std::optional<int> only = {});
 
 /// "step-000200.safetensors"
 std::string checkpointName(std::int64_t step);

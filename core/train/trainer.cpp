@@ -300,13 +300,13 @@ void Trainer::saveCheckpoint() {
     emit(CheckpointEvent{m_step, path.string()});
 }
 
-void Trainer::loadCheckpoint(const std::filesystem::path& path) {
-    const CheckpointHeader header = readCheckpoint(path, m_lanes);
+void Trainer::loadCheckpoint(const std::filesystem::path& path, std::optional<int> lane) {
+    const CheckpointHeader header = readCheckpoint(path, m_lanes, lane);
     m_step = header.step;
     m_work->resumed = true;
     m_work->wallSeconds = header.wallSeconds;
     m_task->setCursor(header.cursor);
-    for (const auto& lane : m_lanes) m_work->told[static_cast<std::size_t>(lane->index())] = lane->state();
+    for (const auto& own : m_lanes) m_work->told[static_cast<std::size_t>(own->index())] = own->state();
 }
 
 bool Trainer::anyLaneRuns() const {

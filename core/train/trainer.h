@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,8 @@ public:
     /// the event. With a full disk it is left to retry().
     void saveCheckpoint();
     /// Takes over parameters, optimizer, random streams, data cursor and step of a checkpoint of the same experiment.
-    void loadCheckpoint(const std::filesystem::path& path);
+    /// With `lane` this trainer has one lane, and it is that one of the checkpoint's.
+    void loadCheckpoint(const std::filesystem::path& path, std::optional<int> lane = {});
 
     const Experiment& experiment() const { return m_experiment; }
     std::int64_t currentStep() const { return m_step; }

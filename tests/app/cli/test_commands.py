@@ -110,6 +110,11 @@ class Evaluate(CliTest):
             logged = known["metrics"]["validation_loss"]
             self.assertEqual(logged["step"], 12)
             self.assertAlmostEqual(lane["loss"], logged["last"], places=6)
+        alone = self.document(run, "--lane", 1)["lanes"]
+        self.assertEqual(alone, found["lanes"][1:])
+        # Full attention has any length; the Linformer beside it was built for one.
+        longer = self.document(run, "--lane", 0, "--set", "task.length=100", "--set", "model.position=none")["lanes"]
+        self.assertEqual([lane["lane"] for lane in longer], ["full"])
         earlier = self.document(run, "--step", 6)
         self.assertEqual(earlier["step"], 6)
         self.assertNotEqual(earlier["lanes"], found["lanes"])
