@@ -49,6 +49,7 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     makeActions();
     makeMenus();
     makeToolBar();
+    resize(kDefaultSize.boundedTo(screen() ? screen()->availableSize() : kDefaultSize));
     defaultLayout();
     if (m_memory == Memory::Remembered) restoreWindow();
 
@@ -117,8 +118,6 @@ void MainWindow::defaultLayout() {
     setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
 
-    const QSize room = screen() ? screen()->availableSize() : kDefaultSize;
-    resize(kDefaultSize.boundedTo(room));
     resizeDocks({m_docks["runs"], m_docks["metrics"]}, {330, 400}, Qt::Horizontal);
     resizeDocks({m_docks["runs"], m_docks["steer"], m_docks["experiment"]}, {150, 110, 560}, Qt::Vertical);
     resizeDocks({m_docks["metrics"], m_docks["projection"]}, {420, 460}, Qt::Vertical);
