@@ -117,5 +117,16 @@ class CliTest(unittest.TestCase):
         self.ok("train", experiment or self.experiment, "--out", run, *extra)
         return run
 
+    def replaces_no_other(self, command, *others):
+        """Requires that `command OUT` refuses a pipe and each of these files, by name, and leaves them as they are."""
+        pipe = self.path("pipe")
+        os.mkfifo(pipe)
+        self.assertIn("a pipe", self.fails(*command, pipe))
+        self.assertTrue(pipe.is_fifo())
+        for other in others:
+            before = other.read_bytes()
+            self.assertIn(other.name, self.fails(*command, other))
+            self.assertEqual(other.read_bytes(), before)
+
     def checkpoints(self, run):
         return sorted(Path(run).with_suffix(".checkpoints").glob("*.safetensors"))
