@@ -46,7 +46,6 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
     showFolder();
 
     connect(m_folder, &QLabel::linkActivated, this, &RunsPanel::folderChangeAsked);
-    connect(m_view, &QTreeView::clicked, this, &RunsPanel::select);
     connect(m_view->selectionModel(), &QItemSelectionModel::currentChanged, this, [this](const QModelIndex& index) {
         if (!m_following) select(index);
     });
