@@ -201,9 +201,10 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
               "Mean over rows of the sum of |L| where L is negative. Exact attention has none.");
     table.row("row-sum error", numberText(fidelity.rowSumError, 3), 0, "Mean over rows of |Σ L − 1|.");
     if (probabilities) {
-        table.row("KL divergence", std::isinf(fidelity.klDivergence) ? "∞" : numberText(fidelity.klDivergence, 3), 0,
+        table.row("KL divergence",
+                  std::isinf(fidelity.klDivergence) ? "∞" : numberText(fidelity.klDivergence, 3) + " bits", 0,
                   "KL(P‖L), mean over rows, in bits: infinite where the mechanism leaves out a key that P sees.");
-        table.row("JS divergence", numberText(fidelity.jsDivergence, 3), 0,
+        table.row("JS divergence", numberText(fidelity.jsDivergence, 3) + " bits", 0,
                   "Jensen–Shannon, mean over rows, in bits: 0 for equal maps, at most 1.");
     }
     if (std::isfinite(fidelity.topKeyRecall))
