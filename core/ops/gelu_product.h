@@ -4,9 +4,9 @@
 #include "core/cuda/context.h"
 
 // The inner layer of a transformer's MLP on a device in bfloat16, with GELU (tanh form: Hendrycks & Gimpel 2016, §2)
-// where its two large products end: their values come past once in place of two and three times. Where a matrix of
-// weights is too large for what a multiprocessor holds, they are cuBLASLt's products and kernels of their own, which
-// round at the same places.
+// where its two large products end: their values come past once in place of two and three times. On devices without
+// warpgroups, and for other widths than 128 and 256, they are cuBLASLt's products and kernels of their own, which round
+// at the same places.
 
 namespace linscope::cuda {
 
