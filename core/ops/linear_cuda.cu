@@ -182,19 +182,19 @@ Three linears(const Variable& x, const std::array<Layer, 3>& layers, const Shape
         for (std::size_t i = 0; i < results.size(); ++i)
             blas.multiply(forwardForm(layers[i].weight, layers[i].bias, rows, results[i].value()), in,
                           roundedOf(layers[i].weight).raw(), results[i].value().raw());
-    // Gradients are complete when the first of these is called, and the first result's comes last.
+    // Gradients are complete when the first of these is called, which is the last result's. Those of the layers are
+    // asked for before x's, so that they are computed beside all of x's.
     for (std::size_t i = 0; i < results.size(); ++i)
         tape.record(results[i], [results, x, layers, i] {
-            const Variable& y = results[i];
-            inputBackward(flowOf(y.gradient(), layers[i].weight), outOf(x), layers[i].weight);
             bool whole = true;
             for (const Variable& result : results) whole = whole && !result.gradient().empty();
-            if (whole && i > 0) return;
-            if (whole && parametersBackward(results, x, layers)) return;
-            for (std::size_t j = 0; j < results.size(); ++j)
-                if (whole || j == i)
-                    parametersBackward(flowOf(results[j].gradient(), layers[j].weight), roundedOf(x), layers[j].weight,
-                                       layers[j].bias);
+            const bool first = i + 1 == results.size();
+            if (!whole || (first && !parametersBackward(results, x, layers)))
+                for (std::size_t j = 0; j < results.size(); ++j)
+                    if (whole || j == i)
+                        parametersBackward(flowOf(results[j].gradient(), layers[j].weight), roundedOf(x),
+                                           layers[j].weight, layers[j].bias);
+            inputBackward(flowOf(results[i].gradient(), layers[i].weight), outOf(x), layers[i].weight);
         });
     return results;
 }
