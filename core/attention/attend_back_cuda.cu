@@ -225,9 +225,9 @@ __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
 }
 
 /// bias' gradient [H,kBuckets] from the shares of samples and tiles, in order.
-void sumBias(const Variable& bias, const float* shares, std::int64_t batch, std::int64_t heads, std::int64_t tiles) {
-    const Out out = outOf(bias);
-    forEach(streamOf(bias), heads * kBuckets, "attend, bias", [=] __device__(std::int64_t i) {
+void sumBias(cudaStream_t stream, const Out& out, const float* shares, std::int64_t batch, std::int64_t heads,
+             std::int64_t tiles) {
+    forEach(stream, heads * kBuckets, "attend, bias", [=] __device__(std::int64_t i) {
         const std::int64_t h = i / kBuckets;
         float sum = 0;
         for (std::int64_t b = 0; b < batch; ++b)
@@ -247,8 +247,13 @@ void sumParts(cudaStream_t stream, const float* parts, std::int64_t count, std::
     });
 }
 
+/// Where gradients go.
+struct Gradients {
+    Out q, k, v, bias;
+};
+
 template <typename Tiles, int W>
-void keysBackward(const AttendCall<typename Tiles::Number>& call, const Variable& k, const Variable& v,
+void keysBackward(const AttendCall<typename Tiles::Number>& call, const Variable& k, const Gradients& gradients,
                   const typename Tiles::Number* dO, const QueryTerms* terms) {
     DeviceContext& context = contextOf(k);
     Arena& arena = k.tape().arena();
@@ -259,34 +264,33 @@ void keysBackward(const AttendCall<typename Tiles::Number>& call, const Variable
     const unsigned tiles = blocksFor(queryTiles, std::clamp(wanted, 1u, queryTiles));
     const unsigned count = blocksFor(queryTiles, tiles);
     const KeyParts parts{static_cast<int>(tiles), k.value().elements()};
-    const Out dk = outOf(k), dv = outOf(v);
-    const auto scratch = [&](const Out& out) {
+    const auto partsOf = [&](const Out& out) {
         if (count == 1 || out.data == nullptr) return out;
         return Out{arena.tensor({count, parts.size}).onDeviceAs<float>()};
     };
-    const Out toK = scratch(dk), toV = scratch(dv);
+    const Out toK = partsOf(gradients.k), toV = partsOf(gradients.v);
     const std::size_t bytes = kBackwardSize<Tiles, W> * sizeof(typename Tiles::Number);
     startTiles<Tiles>(keysBackwardKernel<Tiles, W>, "attend, backwards", dim3(keyTiles, heads, count),
                       bytes + (Tiles::kStages == 1 ? kScoresBytes<Tiles> : 0), context.stream(), call, dO, terms, parts,
                       toK, toV);
     if (count == 1) return;
-    sumParts(context.stream(), toK.data, count, parts.size, dk);
-    sumParts(context.stream(), toV.data, count, parts.size, dv);
+    sumParts(context.stream(), toK.data, count, parts.size, gradients.k);
+    sumParts(context.stream(), toV.data, count, parts.size, gradients.v);
 }
 
 template <typename Tiles, int W>
-void queriesBackward(const AttendCall<typename Tiles::Number>& call, const Variable& q, const Variable& bias,
+void queriesBackward(const AttendCall<typename Tiles::Number>& call, const Variable& q, const Gradients& gradients,
                      const typename Tiles::Number* dO, const QueryTerms* terms) {
-    const bool biased = bias && bias.needsGradient();
-    if (!q.needsGradient() && !biased) return;
+    const bool biased = gradients.bias.data != nullptr;
+    if (gradients.q.data == nullptr && !biased) return;
     const std::int64_t batch = q.shape()[0], heads = q.shape()[2], tiles = blocksFor(call.queries, Tiles::kTall);
     float* shares = biased ? q.tape().arena().tensor({batch, heads, tiles, kBuckets}).onDeviceAs<float>() : nullptr;
     const std::size_t bytes = kBackwardSize<Tiles, W> * sizeof(typename Tiles::Number);
     startTiles<Tiles>(queriesBackwardKernel<Tiles, W>, "attend, backwards",
                       dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(batch * heads)),
                       bytes + (Tiles::kStages == 1 || biased ? kScoresBytes<Tiles> : 0), streamOf(q), call, dO, terms,
-                      outOf(q), shares);
-    if (biased) sumBias(bias, shares, batch, heads, tiles);
+                      gradients.q, shares);
+    if (biased) sumBias(streamOf(q), gradients.bias, shares, batch, heads, tiles);
 }
 
 }  // namespace
@@ -294,6 +298,8 @@ void queriesBackward(const AttendCall<typename Tiles::Number>& call, const Varia
 void attendBackward(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options,
                     const Variable& o, const Tensor& lse) {
     Arena& arena = q.tape().arena();
+    const Gradients gradients{outOf(q), outOf(k), outOf(v), outOf(options.bias)};
+    const Arena::Scratch scratch(arena);  // the rest: parts of k's and v's gradients are as large as many of them
     auto* terms = reinterpret_cast<QueryTerms*>(arena.tensor({lse.elements(), 2}).onDeviceAs<float>());
     if (o.type() == DType::BF16)
         startTerms<Bf16>(o, lse, terms);
@@ -308,8 +314,9 @@ void attendBackward(const Variable& q, const Variable& k, const Variable& v, con
             dO = o.gradient().onDeviceAs<float>();
         else
             dO = rounded(arena, o.gradient()).template onDeviceAs<Bf16>();
-        if (k.needsGradient() || v.needsGradient()) keysBackward<Tiles, W>(call, k, v, dO, terms);
-        queriesBackward<Tiles, W>(call, q, options.bias, dO, terms);
+        if (gradients.k.data != nullptr || gradients.v.data != nullptr)
+            keysBackward<Tiles, W>(call, k, gradients, dO, terms);
+        queriesBackward<Tiles, W>(call, q, gradients, dO, terms);
     });
 }
 

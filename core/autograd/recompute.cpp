@@ -8,7 +8,7 @@
 namespace linscope::detail {
 namespace {
 
-constexpr std::int64_t kMostSums = 1024;  // rows: more than a device has blocks for a norm
+constexpr std::int64_t kMostSums = 512;  // rows: more than a device has blocks for a norm
 
 void makeRoom(const Variable& x, const GradientRoom*& room) {
     Arena& arena = x.tape().arena();
