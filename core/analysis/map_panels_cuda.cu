@@ -15,6 +15,7 @@ __device__ float winner(float a, float b, bool isSigned) {
 
 // A warp for each cell that the part touches, of which there are `touched` in a row.
 __global__ void poolKernel(PooledTile tile, std::int64_t cells, std::int64_t touched, float* map) {
+    waitForEarlier();
     const std::int64_t cell = static_cast<std::int64_t>(blockIdx.x) * kCellsOfBlock + threadIdx.x / kWarp;
     if (cell >= cells) return;  // of whole warps
     const std::int64_t cellRow = tile.firstRow / tile.rowBlock + cell / touched;
@@ -65,8 +66,8 @@ void poolTile(DeviceContext& context, const PooledTile& tile, float* map) {
     };
     const std::int64_t across = touched(tile.firstCol, tile.cols, tile.colBlock);
     const std::int64_t cells = touched(tile.firstRow, tile.rows, tile.rowBlock) * across;
-    poolKernel<<<blocksFor(cells, kCellsOfBlock), kThreads, 0, context.stream()>>>(tile, cells, across, map);
-    checkLaunch("pooling a map");
+    launch(context.stream(), "pooling a map", {blocksFor(cells, kCellsOfBlock), kThreads}, poolKernel, tile, cells,
+           across, map);
 }
 
 }  // namespace linscope::cuda

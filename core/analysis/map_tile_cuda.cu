@@ -25,6 +25,7 @@ __device__ float overBlock(float value, float* parts, Combine combine) {
 // One block a row. Products of the row with the tile's keys become weights in their place; with `sums` nothing but
 // what a softmax divides by is wanted.
 __global__ void softmaxKernel(MapTile tile, float* scores, float2* sums) {
+    waitForEarlier();
     __shared__ float parts[kWarps];
     const std::int64_t row = blockIdx.x, query = tile.firstQuery + row;
     float* out = scores + row * tile.count;
@@ -66,8 +67,8 @@ void start(DeviceContext& context, const MapTile& tile, float* scores, float2* s
     products.transposeB = true;
     products.alpha = 1.0 / std::sqrt(static_cast<double>(tile.headWidth));
     context.blas().multiply(products, tile.q, tile.keys, scores);
-    softmaxKernel<<<static_cast<unsigned>(tile.rows), kThreads, 0, context.stream()>>>(tile, scores, sums);
-    checkLaunch("a tile of a map");
+    launch(context.stream(), "a tile of a map", {static_cast<unsigned>(tile.rows), kThreads}, softmaxKernel, tile,
+           scores, sums);
 }
 
 }  // namespace

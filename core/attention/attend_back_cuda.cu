@@ -27,6 +27,7 @@ struct QueryTerms {
 template <typename From>
 __global__ void termsKernel(const From* o, const From* dO, const float* lse, int queries, int heads, int width,
                             QueryTerms* terms, int count) {
+    waitForEarlier();
     const int own = static_cast<int>(blockIdx.x * blockDim.y + threadIdx.y), row = min(own, count - 1);
     const float sum =
         dotOfRow(o + static_cast<std::int64_t>(row) * width, dO + static_cast<std::int64_t>(row) * width, width);
@@ -39,10 +40,10 @@ __global__ void termsKernel(const From* o, const From* dO, const float* lse, int
 template <typename From>
 void startTerms(const Variable& o, const Tensor& lse, QueryTerms* terms) {
     const int count = static_cast<int>(o.value().elements() / o.shape()[3]);
-    termsKernel<<<blocksFor(count, kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock), 0, streamOf(o)>>>(
-        o.value().onDeviceAs<From>(), o.gradient().onDeviceAs<From>(), lse.onDeviceAs<float>(),
-        static_cast<int>(o.shape()[1]), static_cast<int>(o.shape()[2]), static_cast<int>(o.shape()[3]), terms, count);
-    checkLaunch("attend, backwards");
+    launch(streamOf(o), "attend, backwards", {blocksFor(count, kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock)},
+           termsKernel<From>, o.value().onDeviceAs<From>(), o.gradient().onDeviceAs<From>(), lse.onDeviceAs<float>(),
+           static_cast<int>(o.shape()[1]), static_cast<int>(o.shape()[2]), static_cast<int>(o.shape()[3]), terms,
+           count);
 }
 
 /// From a score and dL/d(weight) − delta the weight, and in its place dL/d(score) (Dao et al. 2022, Algorithm 4).
@@ -79,6 +80,7 @@ template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
     keysBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO,
                        const QueryTerms* terms, KeyParts parts, Out dk, Out dv) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ __align__(16) QueryTerms held[kHeld<Tiles> * Tiles::kBroad];
@@ -159,6 +161,7 @@ template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
     queriesBackwardKernel(AttendCall<typename Tiles::Number> call, const typename Tiles::Number* dO,
                           const QueryTerms* terms, Out dq, float* biasShares) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float diagonals[Tiles::kTall + Tiles::kBroad], buckets[kBuckets];

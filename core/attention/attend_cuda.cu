@@ -27,6 +27,7 @@ constexpr float kSlack = 8;
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads, kResident<Tiles, W>)
     forwardKernel(AttendCall<typename Tiles::Number> call, Out o) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     Number *q = reinterpret_cast<Number*>(shared), *k = q + kTallSize<Tiles, W>,

@@ -54,6 +54,7 @@ constexpr int kStateFloats = kSingleScoreSize + kTileSize<W>;
 template <int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     chunkStateKernel(ScanCall call, bool keys, const float* y, float* state) {
+    waitForEarlier();
     extern __shared__ float shared[];
     float *p = shared, *x = shared + kSingleScoreSize;
     const Place place = placeOf(call);
@@ -95,6 +96,7 @@ constexpr int kValuesFloats = 2 * kSingleScoreSize + kTileSize<W>;
 template <int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     valuesKernel(ScanCall call, bool keys, const float* x, const float* state, Out out) {
+    waitForEarlier();
     extern __shared__ float shared[];
     float *q = shared, *k = q + kSingleScoreSize, *y = k + kSingleScoreSize;
     const Place place = placeOf(call);
@@ -137,6 +139,7 @@ constexpr int kFeaturesFloats = 2 * kSingleScoreSize + 2 * kTileSize<W>;
 template <int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     featuresKernel(ScanCall call, bool keys, const float* g, const float* v, const float* state, Out out) {
+    waitForEarlier();
     extern __shared__ float shared[];
     float *p = shared, *f = p + kSingleScoreSize, *x = f + kSingleScoreSize, *y = x + kTileSize<W>;
     const Place place = placeOf(call);

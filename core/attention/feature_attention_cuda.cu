@@ -6,6 +6,7 @@ namespace {
 /// top: the running maximum of the log weights. A warp for each head.
 template <typename Number>
 __global__ void runningTopKernel(FeatureCall<Number> call) {
+    waitForEarlier();
     const int bh = static_cast<int>(blockIdx.x), lane = static_cast<int>(threadIdx.x);
     const float* c = call.logWeights + call.s.rowAt(bh, 0);
     float *top = call.top + call.s.rowAt(bh, 0), before = kNothing;
@@ -27,6 +28,7 @@ constexpr int kTopThreads = 1024;
 /// top: the maximum of all. A block for each head.
 template <typename Number>
 __global__ void topKernel(FeatureCall<Number> call) {
+    waitForEarlier();
     __shared__ float tops[kTopThreads / kWarp];
     const float* c = call.logWeights + call.s.rowAt(static_cast<int>(blockIdx.x), 0);
     float *to = call.top + call.s.rowAt(static_cast<int>(blockIdx.x), 0), top = kNothing;
@@ -41,6 +43,7 @@ __global__ void topKernel(FeatureCall<Number> call) {
 /// The rows of o of a chunk, and what they were divided by. Blocks: chunks, heads.
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads) outputKernel(FeatureCall<typename Tiles::Number> call, Out o) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float sums[kTile];
@@ -170,10 +173,11 @@ void forward(const FeatureMap& map, const Variable& q, const Variable& k, const 
     mapForward(kept->recipe, s, q, phiQ, nullptr);
     mapForward(kept->recipe, s, k, phiK, &keys);
     if (call.causal)
-        runningTopKernel<<<static_cast<unsigned>(heads), kWarp, 0, context.stream()>>>(call);
+        launch(context.stream(), "feature attention", {static_cast<unsigned>(heads), kWarp}, runningTopKernel<Number>,
+               call);
     else
-        topKernel<<<static_cast<unsigned>(heads), kTopThreads, 0, context.stream()>>>(call);
-    checkLaunch("feature attention");
+        launch(context.stream(), "feature attention", {static_cast<unsigned>(heads), kTopThreads}, topKernel<Number>,
+               call);
     if (!kept->walks || !call.causal || call.parts > 1)
         sumStates<Tiles, W>(context, call, kept->walks,
                             Summand<Number>{phiK, call.v, nullptr, false, call.state, call.sum}, false);

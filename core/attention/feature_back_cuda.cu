@@ -7,6 +7,7 @@ namespace {
 /// as it is kept: what cancels in exact arithmetic then cancels here.
 template <typename Number, typename From>
 __global__ void rowGradientsKernel(FeatureCall<Number> call, const From* o, const From* dO, Number* g, float* delta) {
+    waitForEarlier();
     const FeatureSizes& s = call.s;
     const auto count = static_cast<int>(s.rows()), own = static_cast<int>(blockIdx.x * kRowsOfBlock + threadIdx.y),
                row = min(own, count - 1), h = row % s.heads, token = row / s.heads;  // row = (b·T + t)·H + h
@@ -41,6 +42,7 @@ template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     featuresBackKernel(FeatureCall<typename Tiles::Number> call, Upstream<typename Tiles::Number> up, bool keys,
                        const float* keep, typename Tiles::Number* dPhi) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     Number *p = reinterpret_cast<Number*>(shared), *f = p + kSquareSize<Tiles>, *x = f + kSquareSize<Tiles>,
@@ -106,6 +108,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     valuesBackKernel(FeatureCall<typename Tiles::Number> call, Upstream<typename Tiles::Number> up, Out dv) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     Number *q = reinterpret_cast<Number*>(shared), *k = q + kSquareSize<Tiles>, *x = k + kSquareSize<Tiles>;
@@ -148,9 +151,10 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 template <typename Number, typename From>
 void startRowGradients(const KeptFeatures<Number>& kept, Number* g, float* delta) {
     const FeatureSizes& s = kept.call.s;
-    rowGradientsKernel<<<blocksFor(s.rows(), kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock), 0, streamOf(kept.o)>>>(
-        kept.call, kept.o.value().template onDeviceAs<From>(), kept.o.gradient().template onDeviceAs<From>(), g, delta);
-    checkLaunch("feature attention, backwards");
+    launch(streamOf(kept.o), "feature attention, backwards",
+           {blocksFor(s.rows(), kRowsOfBlock), dim3(kRowLanes, kRowsOfBlock)}, rowGradientsKernel<Number, From>,
+           kept.call, kept.o.value().template onDeviceAs<From>(), kept.o.gradient().template onDeviceAs<From>(), g,
+           delta);
 }
 
 /// dL/dφ(q) or dL/dφ(k), and dv, by walks; numbers in bfloat16 alone have them.

@@ -62,6 +62,7 @@ inline constexpr int kStateSize = kSquareSize<Tiles> + kTallSize<Tiles, W>;
 template <typename Tiles, int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     partStateKernel(FeatureCall<typename Tiles::Number> call, Summand<typename Tiles::Number> summand) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float weights[kTile];

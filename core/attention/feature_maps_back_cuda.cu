@@ -53,6 +53,7 @@ template <typename Tiles, int W, typename From>
 __global__ void __launch_bounds__(Tiles::kThreads, kProjectBackBlocks<Tiles, W>)
     projectBackKernel(FeatureSizes s, FeatureKind kind, Projections projections, const From* x, float scale, float norm,
                       const typename Tiles::Number* phi, typename Tiles::Number* dPhi, bool learned, Out dx) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     __shared__ float flows[kTile];
@@ -146,6 +147,7 @@ template <typename Tiles, int W, typename From>
 __global__ void __launch_bounds__(Tiles::kThreads)
     weightGradientKernel(FeatureSizes s, int count, const From* x, float scale, const typename Tiles::Number* du,
                          float* partial) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     extern __shared__ float shared[];
     Number *p = reinterpret_cast<Number*>(shared), *rows = p + kTallSize<Tiles, kTile>;

@@ -136,6 +136,7 @@ template <typename Tiles, int W, typename From>
 __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
     featuresKernel(FeatureSizes s, FeatureKind kind, Projections projections, const From* x, float scale, float norm,
                    KeyWeights keys, typename Tiles::Number* phi) {
+    waitForEarlier();
     using Number = typename Tiles::Number;
     using Factors = Factor<Tiles, W>;
     constexpr int kDirections = Factors::template kSize<float>;

@@ -13,6 +13,7 @@ constexpr int kSumStage = kTile*(Tiles::kStride<A> + kSliceStride);
 /// heads.
 template <int A, WalkOf Of>
 __global__ void __launch_bounds__(Tiles::kThreads, 3) sumKernel(FeatureCall<Bf16> call, Summand<Bf16> summand) {
+    waitForEarlier();
     extern __shared__ float shared[];
     __shared__ Tokens both[2];
     __shared__ Sums<A> sums;

@@ -134,6 +134,7 @@ __device__ void store(const FeatureSizes& s, const Walk& walk, int bh, int from,
 /// A part of a head's chunks, each with the one state of all tokens. Blocks: slices, parts, heads.
 template <int A, WalkOf Of>
 __global__ void __launch_bounds__(Tiles::kThreads, 4) everyTokenKernel(FeatureCall<Bf16> call, Walk walk, int ofPart) {
+    waitForEarlier();
     constexpr int kLeft = kTile * Tiles::kStride<A>;
     extern __shared__ float shared[];
     __shared__ Tokens both[2];
@@ -182,6 +183,7 @@ __global__ void __launch_bounds__(Tiles::kThreads, 4) everyTokenKernel(FeatureCa
 /// A part of a head's chunks, one after another with the state of those before it. Blocks: slices, parts, heads.
 template <int A, WalkOf Of>
 __global__ void __launch_bounds__(Tiles::kThreads, 2) walkKernel(FeatureCall<Bf16> call, Walk walk) {
+    waitForEarlier();
     using Is = Kind<Of>;
     constexpr int kSummed = Is::template kSummed<A>;
     extern __shared__ float shared[];

@@ -28,6 +28,7 @@ __device__ std::int64_t ownRow() {
 }
 
 __global__ void forwardKernel(Norm norm, const float* x, float* y) {
+    waitForEarlier();
     const std::int64_t row = ownRow();
     if (row >= norm.rows) return;
     const auto scale = static_cast<float>(norm.factor * norm.inverse(x + row * norm.width));
@@ -37,6 +38,7 @@ __global__ void forwardKernel(Norm norm, const float* x, float* y) {
 
 /// With s = f/√(Σx² + ε): dx = s·dy − (s³/f²)·⟨x, dy⟩·x.
 __global__ void backwardKernel(Norm norm, const float* x, const float* dy, Out dx) {
+    waitForEarlier();
     const std::int64_t row = ownRow();
     if (row >= norm.rows) return;
     const float *in = x + row * norm.width, *d = dy + row * norm.width;
@@ -54,13 +56,11 @@ Variable normaliseRows(const Variable& x, RowNorm norm) {
     const Norm own{norm.factor, norm.epsilon, x.value().elements() / width, static_cast<int>(width)};
     const Variable y = x.tape().result(x.shape(), x.type(), x);
     const dim3 block(kWarp, kRows);
-    forwardKernel<<<blocksFor(own.rows, kRows), block, 0, streamOf(y)>>>(own, x.value().onDeviceAs<float>(),
-                                                                         y.value().onDeviceAs<float>());
-    checkLaunch("normaliseRows");
+    launch(streamOf(y), "normaliseRows", {blocksFor(own.rows, kRows), block}, forwardKernel, own,
+           x.value().onDeviceAs<float>(), y.value().onDeviceAs<float>());
     x.tape().record(y, [=] {
-        backwardKernel<<<blocksFor(own.rows, kRows), dim3(kWarp, kRows), 0, streamOf(y)>>>(
-            own, x.value().onDeviceAs<float>(), y.gradient().onDeviceAs<float>(), outOf(x));
-        checkLaunch("normaliseRows, backwards");
+        launch(streamOf(y), "normaliseRows, backwards", {blocksFor(own.rows, kRows), dim3(kWarp, kRows)},
+               backwardKernel, own, x.value().onDeviceAs<float>(), y.gradient().onDeviceAs<float>(), outOf(x));
     });
     return y;
 }

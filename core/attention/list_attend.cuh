@@ -96,6 +96,7 @@ constexpr int kListForwardFloats = 2 * kTileSize<W> + std::max(kTileSize<W>, kSi
 /// o [B,T,H,D] and lse [B,H,T]. Blocks: tiles of queries, heads.
 template <typename Plan, int W>
 __global__ void __launch_bounds__(ExactTiles::kThreads) listForwardKernel(Plan plan, float* o, float* lse) {
+    waitForEarlier();
     using Tiles = ExactTiles;
     extern __shared__ float shared[];
     float *q = shared, *v = q + kTileSize<W>, *k = v + kTileSize<W>;
@@ -169,6 +170,7 @@ constexpr int kListBackwardFloats = 4 * kTileSize<W> + kSingleScoreSize;
 template <typename Plan, int W>
 __global__ void __launch_bounds__(ExactTiles::kThreads)
     listKeysKernel(Plan plan, int list, ListUpstream up, Out dk, Out dv) {
+    waitForEarlier();
     using Tiles = ExactTiles;
     extern __shared__ float shared[];
     __shared__ float lses[kTile], deltas[kTile];
@@ -215,6 +217,7 @@ __global__ void __launch_bounds__(ExactTiles::kThreads)
 /// dq. Blocks: tiles of queries, heads.
 template <typename Plan, int W>
 __global__ void __launch_bounds__(ExactTiles::kThreads) listQueriesKernel(Plan plan, ListUpstream up, Out dq) {
+    waitForEarlier();
     using Tiles = ExactTiles;
     extern __shared__ float shared[];
     float *k = shared, *v = k + kTileSize<W>, *q = v + kTileSize<W>, *d = q + kTileSize<W>, *p = d + kTileSize<W>;
@@ -256,6 +259,7 @@ __global__ void __launch_bounds__(ExactTiles::kThreads) listQueriesKernel(Plan p
 /// delta [B,H,T] = Σ o·do of each row: a warp for each.
 template <typename Plan>
 __global__ void listDeltaKernel(Plan plan, const float* o, const float* dO, float* delta) {
+    waitForEarlier();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
     if (row >= static_cast<std::int64_t>(plan.batch) * plan.heads * plan.length) return;
     const std::int64_t at =
@@ -297,8 +301,8 @@ void listKeys(cudaStream_t stream, const Plan& plan, int list, const ListUpstrea
 template <typename Plan>
 void listDelta(cudaStream_t stream, const Plan& plan, const float* o, const float* dO, float* delta) {
     const std::int64_t rows = static_cast<std::int64_t>(plan.batch) * plan.heads * plan.length;
-    listDeltaKernel<<<blocksFor(rows, 8), dim3(kWarp, 8), 0, stream>>>(plan, o, dO, delta);
-    checkLaunch("list attention, backwards");
+    launch(stream, "list attention, backwards", {blocksFor(rows, 8), dim3(kWarp, 8)}, listDeltaKernel<Plan>, plan, o,
+           dO, delta);
 }
 
 /// A list's keys and values, or null.

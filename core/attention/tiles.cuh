@@ -249,8 +249,7 @@ template <typename Tiles, typename... Parameters, typename... Arguments>
 void startTiles(void (*kernel)(Parameters...), const char* name, dim3 blocks, std::size_t bytes, cudaStream_t stream,
                 const Arguments&... arguments) {
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), name);
-    kernel<<<blocks, Tiles::kThreads, bytes, stream>>>(arguments...);
-    checkLaunch(name);
+    launch(stream, name, {blocks, Tiles::kThreads, bytes}, kernel, arguments...);
 }
 
 }  // namespace linscope::cuda

@@ -42,6 +42,7 @@ __device__ float overRow(float value, float (&warps)[kThreadsOfBlock / kWarp], c
 template <int kOfRow>
 __global__ void __launch_bounds__(kThreadsOfBlock)
     softmaxKernel(In x, Out y, std::int64_t rows, std::int64_t width, float factor) {
+    waitForEarlier();
     __shared__ float warps[kThreadsOfBlock / kWarp];
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y, at = row * width;
     if (row >= rows) return;  // of whole warps
@@ -76,9 +77,8 @@ template <int kOfRow>
 void softmaxRows(cudaStream_t stream, const Tensor& x, const Tensor& y, float factor) {
     const std::int64_t width = x.shape()[3], rows = x.elements() / width;
     constexpr int kRows = kThreadsOfBlock / kOfRow;
-    softmaxKernel<kOfRow>
-        <<<blocksFor(rows, kRows), dim3(kOfRow, kRows), 0, stream>>>(inOf(x), outOf(y), rows, width, factor);
-    checkLaunch("softmax of rows");
+    launch(stream, "softmax of rows", {blocksFor(rows, kRows), dim3(kOfRow, kRows)}, softmaxKernel<kOfRow>, inOf(x),
+           outOf(y), rows, width, factor);
 }
 
 }  // namespace

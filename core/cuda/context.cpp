@@ -31,7 +31,19 @@ constexpr bool kBuiltForHopper = true;
 #else
 constexpr bool kBuiltForHopper = false;
 #endif
+
+int attributeOf(cudaDeviceAttr attribute) {
+    int value = 0;
+    check(cudaDeviceGetAttribute(&value, attribute, 0), "reading what the device has");
+    return value;
+}
 }  // namespace
+
+bool cuda::kernelsOverlap() {
+    // Code for older devices does not wait.
+    static const bool overlap = kBuiltForHopper && attributeOf(cudaDevAttrComputeCapabilityMajor) >= 9;
+    return overlap;
+}
 
 bool cudaAvailable() {
     int count = 0;
@@ -71,11 +83,9 @@ DeviceContext::DeviceContext() {
     for (cudaEvent_t* event : {&m_start, &m_stop}) check(cudaEventCreate(event), "making an event");
     for (cudaEvent_t* event : {&m_forked, &m_joined})
         check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "making an event");
-    check(cudaDeviceGetAttribute(&m_processors, cudaDevAttrMultiProcessorCount, 0), "reading the multiprocessors");
-    int major = 0, minor = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "reading the compute capability");
-    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0), "reading the compute capability");
-    m_hasWarpgroups = kBuiltForHopper && major == 9 && minor == 0;
+    m_processors = attributeOf(cudaDevAttrMultiProcessorCount);
+    m_hasWarpgroups = kBuiltForHopper && attributeOf(cudaDevAttrComputeCapabilityMajor) == 9 &&
+                      attributeOf(cudaDevAttrComputeCapabilityMinor) == 0;
     m_counters = static_cast<unsigned*>(allocate(kCounters * sizeof(unsigned)));
     fill(m_counters, 0, kCounters * sizeof(unsigned));
 }
@@ -180,8 +190,7 @@ void DeviceContext::replay(const DeviceGraph& graph) {
 }
 
 void DeviceContext::setPrecision(Precision precision) {
-    int major = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0), "reading the compute capability");
+    const int major = attributeOf(cudaDevAttrComputeCapabilityMajor);
     require(precision == Precision::Single || major >= 8, "cuda",
             "compute capability 8 or more for precision {}, but the device has {}; use fp32", nameOf(precision), major);
     m_precision = precision;

@@ -18,6 +18,7 @@ constexpr int kTogether = 8;  // loads of a thread that are on their way at once
 template <bool Gain, bool Rounded, bool Even>
 __global__ void __launch_bounds__(kThreadsOfLine* kLines, 4)
     sumKernel(ColumnSums s, std::int64_t rowsOfPart, float* partial, unsigned* arrived, Out dGain, Out dBias) {
+    waitForEarlier();
     __shared__ float4 lines[kLines][kThreadsOfLine];
     __shared__ bool last;
     const std::int64_t column = 2 * (static_cast<std::int64_t>(blockIdx.x) * kThreadsOfLine + threadIdx.x);
@@ -107,9 +108,8 @@ void sumColumns(Arena& arena, const ColumnSums& sums, const Variable& gain, cons
     const bool even = sums.columns % 2 == 0;
     const auto kernel =
         sums.ofGain != nullptr ? kernelOf<true>(sums.rounded, even) : kernelOf<false>(sums.rounded, even);
-    kernel<<<blocks, dim3(kThreadsOfLine, kLines), 0, context.stream()>>>(
-        sums, rowsOfPart, partial, context.counters(blocks.x * blocks.z), dGain, dBias);
-    checkLaunch("sums of columns");
+    launch(context.stream(), "sums of columns", {blocks, dim3(kThreadsOfLine, kLines)}, kernel, sums, rowsOfPart,
+           partial, context.counters(blocks.x * blocks.z), dGain, dBias);
 }
 
 }  // namespace linscope::cuda

@@ -9,6 +9,7 @@ constexpr int kRows = 4;  // of a block: a warp each
 /// Probabilities, and of each row its loss and whether its greatest logit is the target's.
 __global__ void forwardKernel(const float* logits, const std::int32_t* targets, float* probabilities, float* losses,
                               std::int64_t rows, int width) {
+    waitForEarlier();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRows + threadIdx.y;
     if (row >= rows) return;
     const float* x = logits + row * width;
@@ -42,6 +43,7 @@ __global__ void forwardKernel(const float* logits, const std::int32_t* targets, 
 
 /// Means of both columns of losses [N,2]; one block, so that the order is fixed.
 __global__ void meanKernel(const float* losses, std::int64_t rows, float* loss, float* accuracy) {
+    waitForEarlier();
     __shared__ double parts[2][kThreads];
     double sums[2] = {};
     for (std::int64_t row = threadIdx.x; row < rows; row += kThreads)
@@ -74,13 +76,11 @@ CrossEntropy crossEntropy(const Variable& logits, std::span<const std::int32_t> 
                  losses = tape.arena().tensor({rows, 2});
     const std::int32_t* wanted = targets.data();
     cudaStream_t stream = streamOf(loss);
-    forwardKernel<<<blocksFor(rows, kRows), dim3(kWarp, kRows), 0, stream>>>(
-        logits.value().onDeviceAs<float>(), wanted, probabilities.onDeviceAs<float>(), losses.onDeviceAs<float>(), rows,
-        static_cast<int>(width));
-    checkLaunch("crossEntropy");
-    meanKernel<<<1, kThreads, 0, stream>>>(losses.onDeviceAs<float>(), rows, loss.value().onDeviceAs<float>(),
-                                           accuracy.onDeviceAs<float>());
-    checkLaunch("crossEntropy");
+    launch(stream, "crossEntropy", {blocksFor(rows, kRows), dim3(kWarp, kRows)}, forwardKernel,
+           logits.value().onDeviceAs<float>(), wanted, probabilities.onDeviceAs<float>(), losses.onDeviceAs<float>(),
+           rows, static_cast<int>(width));
+    launch(stream, "crossEntropy", {1, kThreads}, meanKernel, losses.onDeviceAs<float>(), rows,
+           loss.value().onDeviceAs<float>(), accuracy.onDeviceAs<float>());
     tape.record(loss, [=] { backward(logits, loss, probabilities, wanted); });
     return {loss, 0, accuracy};
 }

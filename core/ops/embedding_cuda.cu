@@ -44,6 +44,7 @@ __device__ int listMatches(const std::int32_t* tokens, int count, std::int32_t w
 template <bool Fours>
 __global__ void tableGradientKernel(const std::int32_t* tokens, const float* dy, std::int64_t all, std::int64_t ofPart,
                                     int width, float* partial) {
+    waitForEarlier();
     __shared__ int found[kTokens];
     __shared__ float4 lines[kLines][kWarp];
     const auto word = static_cast<std::int32_t>(blockIdx.x);
@@ -85,9 +86,8 @@ void tableBackward(const Variable& table, const Variable& y, const std::int32_t*
     float* partial = y.tape().arena().tensor({parts, words, width}).onDeviceAs<float>();
     const dim3 blocks(static_cast<unsigned>(words), static_cast<unsigned>(parts), blocksFor(width, 4 * kWarp));
     const auto kernel = width % 4 == 0 ? &tableGradientKernel<true> : &tableGradientKernel<false>;
-    kernel<<<blocks, dim3(kWarp, kLines), 0, streamOf(y)>>>(
-        tokens, y.gradient().onDeviceAs<float>(), count, (count + parts - 1) / parts, static_cast<int>(width), partial);
-    checkLaunch("embed, backwards");
+    launch(streamOf(y), "embed, backwards", {blocks, dim3(kWarp, kLines)}, kernel, tokens,
+           y.gradient().onDeviceAs<float>(), count, (count + parts - 1) / parts, static_cast<int>(width), partial);
     forEach(streamOf(y), size, "embed, backwards", [=] __device__(std::int64_t i) {
         float sum = 0;
         for (std::int64_t part = 0; part < parts; ++part) sum += partial[part * size + i];

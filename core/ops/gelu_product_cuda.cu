@@ -126,6 +126,7 @@ __device__ float sumOfLanes(const float (&columns)[8]) {
 /// Blocks: columns, parts of the rows.
 template <int K, bool Forward>
 __global__ void __launch_bounds__(kBlockThreads, 1) geluProductKernel(const GeluCall call) {
+    waitForEarlier();
     constexpr int kWeightRows = Forward ? kColumns : K;
     extern __shared__ __align__(1024) unsigned char shared[];
     Bf16* const weights = reinterpret_cast<Bf16*>(shared);  // [128,K] forwards, [K,128] backwards
@@ -233,8 +234,7 @@ void startKernel(DeviceContext& context, const GeluCall& call, unsigned parts) {
     const auto kernel = &geluProductKernel<K, Forward>;
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(kBytes)), "gelu");
     const dim3 blocks(static_cast<unsigned>(call.columns / kColumns), parts);
-    kernel<<<blocks, kBlockThreads, kBytes, context.stream()>>>(call);
-    checkLaunch("a product with gelu");
+    launch(context.stream(), "a product with gelu", {blocks, kBlockThreads, kBytes}, kernel, call);
 }
 /// Whether there is a kernel for a layer's products [R,K]·[K,O] here.
 bool hasKernel(const DeviceContext& context, std::int64_t inner, std::int64_t columns) {
@@ -267,6 +267,7 @@ constexpr int kBackLines = 8;     // of a block, a warp each, whose threads have
 /// In place of dL/dgelu(pre) dL/dpre, [R,C], and what each block has summed of its rows of that [parts,C]. Blocks: 256
 /// columns, parts.
 __global__ void geluBackKernel(Bf16* pre, Bf16* gradient, std::int64_t rows, int columns, float* sums) {
+    waitForEarlier();
     __shared__ float lines[kBackLines][8][kWarp];
     const int column = 8 * static_cast<int>(blockIdx.x * kWarp + threadIdx.x), line = static_cast<int>(threadIdx.y);
     const bool there = column < columns;
@@ -313,9 +314,8 @@ Tensor geluBackward(Arena& arena, const Tensor& pre, const Tensor& gradient) {
     const unsigned across = blocksFor(columns, 8 * kWarp),
                    parts = std::min(blocksFor(rows, kBackLines), blocksFor(5 * context.processors(), across));
     const Tensor sums = arena.tensor({parts, columns});
-    geluBackKernel<<<dim3(across, parts), dim3(kWarp, kBackLines), 0, context.stream()>>>(
-        in, to, rows, static_cast<int>(columns), sums.onDeviceAs<float>());
-    checkLaunch("gelu, backwards");
+    launch(context.stream(), "gelu, backwards", {dim3(across, parts), dim3(kWarp, kBackLines)}, geluBackKernel, in, to,
+           rows, static_cast<int>(columns), sums.onDeviceAs<float>());
     return sums;
 }
 

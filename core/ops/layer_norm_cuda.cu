@@ -92,6 +92,7 @@ Outputs outputsTo(const Tensor& tensor) {
 template <int Fours>
 __global__ void forwardKernel(float* x, const float* onto, const float* gain, const float* bias, Outputs y, float* mean,
                               float* scale, std::int64_t rows, int width) {
+    waitForEarlier();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRows + threadIdx.y, begin = row * width;
     if (row >= rows) return;
     Row<Fours> in, gains, biases;  // all on their way before the first is waited for
@@ -147,6 +148,7 @@ template <int Fours>
 __global__ void __launch_bounds__(kRows* kWarp, kBackwardBlocks<Fours>)
     backwardKernel(const float* x, const float* gain, In dy, const float* mean, const float* scale, std::int64_t rows,
                    int width, Outputs dx, bool add, Parts parts) {
+    waitForEarlier();
     Row<Fours> ofGain, ofBias, ofDx, gains;
     gains.read(width, [=](int c) { return readFour(gain + c); });
     const auto gainOf = [&](int c, int i) { return gains.at(c, i, [=](int d) { return gain[d]; }); };
@@ -237,11 +239,10 @@ void backward(const Variable& x, const Variable& gain, const Variable& bias, con
         const Parts parts{arena.tensor({count, width}).onDeviceAs<float>(),
                           arena.tensor({count, width}).onDeviceAs<float>(),
                           sums.empty() ? nullptr : sums.onDeviceAs<float>()};
-        backwardKernel<Fours><<<blocks, dim3(kWarp, kRows), 0, context.stream()>>>(
-            x.value().onDeviceAs<float>(), gain.value().onDeviceAs<float>(), inOf(y.gradient()),
-            mean.onDeviceAs<float>(), scale.onDeviceAs<float>(), rows, static_cast<int>(width),
-            {dx.data, noted ? copy.onDeviceAs<Bf16>() : nullptr}, dx.add, parts);
-        checkLaunch("layerNorm, backwards");
+        launch(context.stream(), "layerNorm, backwards", {blocks, dim3(kWarp, kRows)}, backwardKernel<Fours>,
+               x.value().onDeviceAs<float>(), gain.value().onDeviceAs<float>(), inOf(y.gradient()),
+               mean.onDeviceAs<float>(), scale.onDeviceAs<float>(), rows, static_cast<int>(width),
+               {dx.data, noted ? copy.onDeviceAs<Bf16>() : nullptr}, dx.add, parts);
         const DeviceContext::Beside beside(context);
         sumColumns(arena, {.dy = parts.bias, .ofGain = parts.gain, .rows = count, .columns = width}, gain, bias);
     });
@@ -256,12 +257,11 @@ void layerNormInto(const Variable& y, const Variable& x, const Variable& gain, c
     const std::int64_t width = x.shape()[-1], rows = x.value().elements() / width;
     const Tensor mean = y.tape().arena().tensor({rows}), scale = y.tape().arena().tensor({rows});
     withFours(width, [&]<int Fours>() {
-        forwardKernel<Fours><<<blocksFor(rows, kRows), dim3(kWarp, kRows), 0, streamOf(y)>>>(
-            x.value().onDeviceAs<float>(), onto ? onto.value().onDeviceAs<float>() : nullptr,
-            gain.value().onDeviceAs<float>(), bias.value().onDeviceAs<float>(), outputsTo(y.value()),
-            mean.onDeviceAs<float>(), scale.onDeviceAs<float>(), rows, static_cast<int>(width));
+        launch(streamOf(y), "layerNorm", {blocksFor(rows, kRows), dim3(kWarp, kRows)}, forwardKernel<Fours>,
+               x.value().onDeviceAs<float>(), onto ? onto.value().onDeviceAs<float>() : nullptr,
+               gain.value().onDeviceAs<float>(), bias.value().onDeviceAs<float>(), outputsTo(y.value()),
+               mean.onDeviceAs<float>(), scale.onDeviceAs<float>(), rows, static_cast<int>(width));
     });
-    checkLaunch("layerNorm");
     y.tape().record(y, [=] { backward(x, gain, bias, y, mean, scale); });
 }
 

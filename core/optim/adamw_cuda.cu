@@ -9,6 +9,7 @@ constexpr int kParts = 256;  // sums of squares: a fixed number, so that the ord
 
 /// Of `fours` times four numbers.
 __global__ void squaresKernel(const float* gradients, std::int64_t fours, double* parts) {
+    waitForEarlier();
     __shared__ double own[kThreads];
     double sum = 0;
     const std::int64_t step = static_cast<std::int64_t>(kParts) * kThreads;
@@ -29,6 +30,7 @@ __global__ void squaresKernel(const float* gradients, std::int64_t fours, double
 /// The norm, what gradients are to be multiplied with (NaN: no step), and the result.
 __global__ void decideKernel(const double* parts, float clip, const float* loss, const float* accuracy, float* factor,
                              StepResult* result) {
+    waitForEarlier();
     __shared__ double own[kParts];
     own[threadIdx.x] = parts[threadIdx.x];
     for (int half = kParts / 2; half > 0; half /= 2) {
@@ -58,6 +60,7 @@ __device__ void step(float& w, float& m, float& v, float g, const Moments& momen
 __global__ void stepKernel(float* values, Bf16* rounded, const float* gradients, float* firsts, float* seconds,
                            const std::uint8_t* chunks, std::int64_t count, Moments moments, const AdamwNumbers* numbers,
                            const float* factor) {
+    waitForEarlier();
     const std::int64_t i = 4 * (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x);
     const float times = *factor;
     if (i >= count || isnan(times)) return;
@@ -85,17 +88,14 @@ void adamwStep(Arena& arena, const DeviceParameters& parameters, const Optimizer
     double* parts = arena.tensor({kParts}, DType::F64).onDeviceAs<double>();
     float* factor = arena.tensor({1}).onDeviceAs<float>();
     const std::int64_t count = parameters.size();
-    squaresKernel<<<kParts, kThreads, 0, stream>>>(parameters.gradients(), count / 4, parts);
-    checkLaunch("the gradient's norm");
-    decideKernel<<<1, kParts, 0, stream>>>(parts, static_cast<float>(options.clip), loss.onDeviceAs<float>(),
-                                           accuracy.onDeviceAs<float>(), factor, result);
-    checkLaunch("the gradient's norm");
+    launch(stream, "the gradient's norm", {kParts, kThreads}, squaresKernel, parameters.gradients(), count / 4, parts);
+    launch(stream, "the gradient's norm", {1, kParts}, decideKernel, parts, static_cast<float>(options.clip),
+           loss.onDeviceAs<float>(), accuracy.onDeviceAs<float>(), factor, result);
     const Moments moments{static_cast<float>(options.beta1), static_cast<float>(options.beta2),
                           static_cast<float>(options.epsilon)};
-    stepKernel<<<blocksFor(count, 4 * kThreads), kThreads, 0, stream>>>(
-        parameters.values(), parameters.rounded(), parameters.gradients(), parameters.firstMoments(),
-        parameters.secondMoments(), parameters.chunks(), count, moments, numbers, factor);
-    checkLaunch("AdamW");
+    launch(stream, "AdamW", {blocksFor(count, 4 * kThreads), kThreads}, stepKernel, parameters.values(),
+           parameters.rounded(), parameters.gradients(), parameters.firstMoments(), parameters.secondMoments(),
+           parameters.chunks(), count, moments, numbers, factor);
 }
 
 }  // namespace linscope::cuda

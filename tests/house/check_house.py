@@ -136,6 +136,20 @@ class House(unittest.TestCase):
                     if match := pattern.search(line):
                         self.blame(path, number, f'"{match.group()}" has no place in the project')
 
+    def test_kernels_wait_for_those_before_them(self):
+        # launch() lets a kernel begin before the one ahead of it has ended: without this line it would race with it.
+        kernel = re.compile(r"__global__[^;{]*\{(?P<first>[^;]*;)")
+        for path in SOURCES:
+            if path.suffix not in (".cu", ".cuh") or path.parts[0] == "tests":
+                continue
+            text = text_of(path)
+            for match in kernel.finditer(text):
+                if match["first"].split() != ["waitForEarlier();"]:
+                    line = text.count("\n", 0, match.start()) + 1
+                    self.blame(path, line, "a kernel's first statement is waitForEarlier()")
+            if "<<<" in text:
+                self.blame(path, text.count("\n", 0, text.index("<<<")) + 1, "kernels are started by launch()")
+
     def test_every_registered_folder_has_a_readme(self):
         for parent, readme in (("core/attention", True), ("core/data", True), ("viz/views", False)):
             listing = ROOT / parent / "CMakeLists.txt"

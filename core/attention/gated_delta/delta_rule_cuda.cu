@@ -60,6 +60,7 @@ constexpr int kInverseFloats = 2 * kSingleScoreSize;
 /// (I + A)⁻¹ of a chunk, A_tj = β_t·decay·⟨k_t, k_j⟩ for j < t: each column by one thread, from its first row down.
 /// Blocks: chunks, heads.
 __global__ void __launch_bounds__(Tiles::kThreads) inverseKernel(Call call, float* inverse) {
+    waitForEarlier();
     extern __shared__ float shared[];
     float *a = shared, *result = shared + kSingleScoreSize;
     const int chunk = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y), t = chunk * kTile,
@@ -171,6 +172,7 @@ __device__ void forPlaces(Function&& function) {
 
 /// u, x and the states before each chunk, from the first chunk to the last.
 __global__ void __launch_bounds__(Tiles::kThreads) forwardKernel(Call call, float* u, float* x, float* states) {
+    waitForEarlier();
     extern __shared__ float shared[];
     float* rows = shared + kSingleScoreSize;
     const Walk walk(call, shared, rows + kPartSize);
@@ -211,6 +213,7 @@ struct Upstream {
 
 /// dL/d(state) from the last chunk to the first.
 __global__ void __launch_bounds__(Tiles::kThreads) backwardKernel(Call call, Upstream up, Out dv) {
+    waitForEarlier();
     extern __shared__ float shared[];
     float* rows = shared + kSingleScoreSize;
     const Walk walk(call, shared, rows + kPartSize);
@@ -265,6 +268,7 @@ constexpr int kPairFloats = kSingleScoreSize + 2 * kTileSize<W>;
 template <int W>
 __global__ void __launch_bounds__(Tiles::kThreads)
     pairsBackKernel(Call call, Upstream up, float* plus, float* minus, Out dBeta) {
+    waitForEarlier();
     extern __shared__ float shared[];
     __shared__ float sums[kTile];
     float *p = shared, *x = p + kSingleScoreSize, *y = x + kTileSize<W>;
@@ -314,6 +318,7 @@ __global__ void __launch_bounds__(Tiles::kThreads)
 
 /// Σ over [D,D] of dL/d(state after a chunk) times that state: what the last exponent of the chunk gets.
 __global__ void lastExponentKernel(Call call, const float* dStates, float* sums) {
+    waitForEarlier();
     const int chunk = static_cast<int>(blockIdx.x), bh = static_cast<int>(blockIdx.y);
     const std::int64_t size = static_cast<std::int64_t>(call.scan.features) * call.scan.width,
                        at = call.chunkAt(bh, chunk) * size;
@@ -328,6 +333,7 @@ __global__ void lastExponentKernel(Call call, const float* dStates, float* sums)
 /// to a product of q or k with something: dG_t = ⟨q_t, dq_t⟩ + ⟨k_t, plus_t⟩ − ⟨k_t, minus_t⟩. A warp for each token.
 __global__ void exponentsKernel(Call call, const float* dq, const float* plus, const float* minus, Out dk,
                                 float* dSums) {
+    waitForEarlier();
     const ScanCall& s = call.scan;
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * blockDim.y + threadIdx.y;
     if (row >= static_cast<std::int64_t>(s.headCount()) * s.length) return;
@@ -389,15 +395,14 @@ void backward(const Kept& kept) {
     });
     const std::int64_t rows = static_cast<std::int64_t>(s.headCount()) * s.length;
     float *dSums = take({rows}), *last = take({s.headCount(), s.chunks()});
-    exponentsKernel<<<blocksFor(rows, 8), dim3(kWarp, 8), 0, stream>>>(call, dq, plus, minus, outOf(kept.k), dSums);
-    checkLaunch("delta rule, backwards");
+    launch(stream, "delta rule, backwards", {blocksFor(rows, 8), dim3(kWarp, 8)}, exponentsKernel, call, dq, plus,
+           minus, outOf(kept.k), dSums);
     if (kept.q.needsGradient()) {
         const Out out = outOf(kept.q);
         forEach(stream, shape.elements(), "delta rule, dq", [=] __device__(std::int64_t i) { out.put(i, dq[i]); });
     }
     if (!kept.logAlpha || !kept.logAlpha.needsGradient()) return;
-    lastExponentKernel<<<blocks, kWarp, 0, stream>>>(call, up.dStates, last);
-    checkLaunch("delta rule, backwards");
+    launch(stream, "delta rule, backwards", {blocks, kWarp}, lastExponentKernel, call, up.dStates, last);
     logGradients(stream, s, dSums, last, outOf(kept.logAlpha));
 }
 

@@ -28,6 +28,7 @@ struct Rows {
 
 /// Blocks: rows.
 __global__ void featuresKernel(Rows rows, const float* x, float* phi) {
+    waitForEarlier();
     const std::int64_t row = blockIdx.x;
     const float *in = x + row * rows.width, one = rows.there(row) ? 1.0f : 0.0f, factor = one * rows.factor;
     float* out = phi + row * rows.features;
@@ -41,6 +42,7 @@ __global__ void featuresKernel(Rows rows, const float* x, float* phi) {
 
 /// A channel counts in its own place, and in every product that it is in; in its square twice.
 __global__ void featuresBackKernel(Rows rows, const float* x, const float* dPhi, Out dx) {
+    waitForEarlier();
     const std::int64_t row = blockIdx.x;
     const float *in = x + row * rows.width, *d = dPhi + row * rows.features;
     for (int c = static_cast<int>(threadIdx.x); c < rows.width; c += kRowThreads) {
@@ -65,13 +67,11 @@ Variable taylorFeatures(const Variable& x, const float* keep) {
                     keep};
     const auto count = static_cast<unsigned>(s.product(0, 3));
     const Variable phi = x.tape().result({s[0], s[1], s[2], features}, x.type(), x);
-    featuresKernel<<<count, kRowThreads, 0, streamOf(phi)>>>(rows, x.value().onDeviceAs<float>(),
-                                                             phi.value().onDeviceAs<float>());
-    checkLaunch("taylor features");
+    launch(streamOf(phi), "taylor features", {count, kRowThreads}, featuresKernel, rows, x.value().onDeviceAs<float>(),
+           phi.value().onDeviceAs<float>());
     x.tape().record(phi, [=] {
-        featuresBackKernel<<<count, kRowThreads, 0, streamOf(phi)>>>(rows, x.value().onDeviceAs<float>(),
-                                                                     phi.gradient().onDeviceAs<float>(), outOf(x));
-        checkLaunch("taylor features, backwards");
+        launch(streamOf(phi), "taylor features, backwards", {count, kRowThreads}, featuresBackKernel, rows,
+               x.value().onDeviceAs<float>(), phi.gradient().onDeviceAs<float>(), outOf(x));
     });
     return phi;
 }

@@ -30,6 +30,7 @@ Pool poolOf(const Variable& x, const Segments& segments, std::span<const float> 
 
 /// dw [P,S]: first ⟨dy, x⟩ of every token and head, and then their sums in a fixed order, a warp for each number.
 __global__ void kernelGradient(Pool p, const float* dots, Out dw) {
+    waitForEarlier();
     const std::int64_t i = blockIdx.x, part = i / p.size, offset = i % p.size;
     const std::int64_t perSlot = p.parts == 1 ? p.heads : 1, count = p.batch * p.segments.slots * perSlot;
     float sum = 0;
@@ -86,8 +87,8 @@ Variable poolSegments(const Variable& x, const Variable& kernels, const Segments
             }
             dots[i] = sum;
         });
-        kernelGradient<<<static_cast<unsigned>(p.parts * p.size), kWarp, 0, streamOf(y)>>>(p, dots, outOf(kernels));
-        checkLaunch("poolSegments, backwards");
+        launch(streamOf(y), "poolSegments, backwards", {static_cast<unsigned>(p.parts * p.size), kWarp}, kernelGradient,
+               p, dots, outOf(kernels));
     });
     return y;
 }

@@ -40,6 +40,7 @@ constexpr int kSide = 32, kDepth = 16;  // of a block's tile of c, and of what i
 
 /// 16×16 threads of 2×2 places each. Blocks: tiles of columns, tiles of rows, heads.
 __global__ void __launch_bounds__(256) productKernel(Doubles p, const double* a, const double* b, double* c) {
+    waitForEarlier();
     __shared__ double left[kSide][kDepth + 1], right[kDepth][kSide + 1];
     const int x = static_cast<int>(threadIdx.x) % 16, y = static_cast<int>(threadIdx.x) / 16,
               row = static_cast<int>(blockIdx.y) * kSide, column = static_cast<int>(blockIdx.x) * kSide;
@@ -84,14 +85,14 @@ __global__ void __launch_bounds__(256) productKernel(Doubles p, const double* a,
 
 void multiply(cudaStream_t stream, int count, const Doubles& p, const double* a, const double* b, double* c) {
     const dim3 blocks(blocksFor(p.columns, kSide), blocksFor(p.rows, kSide), static_cast<unsigned>(count));
-    productKernel<<<blocks, 256, 0, stream>>>(p, a, b, c);
-    checkLaunch("landmark inverse");
+    launch(stream, "landmark inverse", {blocks, 256}, productKernel, p, a, b, c);
 }
 
 constexpr int kRowsOfWarps = 4;  // a warp each
 
 /// Rows of scores become rows of A.
 __global__ void softmaxKernel(Problem s) {
+    waitForEarlier();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= static_cast<std::int64_t>(s.count) * s.m) return;
     const std::int64_t head = row / s.m;
@@ -113,6 +114,7 @@ __global__ void softmaxKernel(Problem s) {
 
 /// ‖A‖₁, and the first column that has it. A warp for each head.
 __global__ void normKernel(Problem s) {
+    waitForEarlier();
     const std::int64_t head = blockIdx.x;
     const double* a = s.a + head * s.m * s.m;
     double norm = -1;
@@ -168,10 +170,8 @@ void invert(cudaStream_t stream, const Problem& s, double* scratch) {
               .alpha = 1.0 / std::sqrt(static_cast<double>(s.d))},
              s.q, s.k, s.a);
     const std::int64_t rows = static_cast<std::int64_t>(s.count) * s.m;
-    softmaxKernel<<<blocksFor(rows, kRowsOfWarps), dim3(kWarp, kRowsOfWarps), 0, stream>>>(s);
-    checkLaunch("landmark inverse");
-    normKernel<<<static_cast<unsigned>(s.count), kWarp, 0, stream>>>(s);
-    checkLaunch("landmark inverse");
+    launch(stream, "landmark inverse", {blocksFor(rows, kRowsOfWarps), dim3(kWarp, kRowsOfWarps)}, softmaxKernel, s);
+    launch(stream, "landmark inverse", {static_cast<unsigned>(s.count), kWarp}, normKernel, s);
     forEach(stream, square, "landmark inverse", [=] __device__(std::int64_t i) {
         const std::int64_t side = s.m, head = i / (side * side), row = i / side % side, column = i % side;
         s.z[i] = s.a[(head * side + column) * side + row] / s.norm[head];
@@ -186,6 +186,7 @@ void invert(cudaStream_t stream, const Problem& s, double* scratch) {
 
 /// What ‖A‖₁ gets through Z₀ = Aᵀ/‖A‖₁. A warp for each head.
 __global__ void toNormKernel(Problem s, const double* dz, double* toNorm) {
+    waitForEarlier();
     const std::int64_t head = blockIdx.x, size = static_cast<std::int64_t>(s.m) * s.m;
     double sum = 0;
     for (std::int64_t i = threadIdx.x; i < size; i += kWarp) sum -= dz[head * size + i] * s.z[head * size + i];
@@ -195,6 +196,7 @@ __global__ void toNormKernel(Problem s, const double* dz, double* toNorm) {
 
 /// From dL/dA to the gradient of the scores, in place. A warp for each row.
 __global__ void softmaxBackKernel(Problem s, double* da) {
+    waitForEarlier();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= static_cast<std::int64_t>(s.count) * s.m) return;
     const double* a = s.a + row * s.m;
@@ -286,16 +288,16 @@ Variable landmarkInverse(const Variable& q, const Variable& k, const Variable& w
         scatter(now, s, gradient, outOf(w));
         multiply(now, s.count, {.rows = s.m, .columns = s.m, .inner = s.d, .transposeB = true}, dy, s.w, dz);
         const Gradients through = throughSteps(now, s, dz, da, take(memory, 8 * m, m));
-        toNormKernel<<<static_cast<unsigned>(s.count), kWarp, 0, now>>>(s, through.dz, toNorm);
-        checkLaunch("landmark inverse, backwards");
+        launch(now, "landmark inverse, backwards", {static_cast<unsigned>(s.count), kWarp}, toNormKernel, s, through.dz,
+               toNorm);
         forEach(now, s.squares(), "landmark inverse, backwards", [=] __device__(std::int64_t i) {
             const std::int64_t side = s.m, head = i / (side * side), row = i / side % side, column = i % side;
             through.da[i] += through.dz[(head * side + column) * side + row] / s.norm[head] +
                              (column == s.widest[head] ? toNorm[head] : 0.0);
         });
         const std::int64_t rows = count * m;
-        softmaxBackKernel<<<blocksFor(rows, kRowsOfWarps), dim3(kWarp, kRowsOfWarps), 0, now>>>(s, through.da);
-        checkLaunch("landmark inverse, backwards");
+        launch(now, "landmark inverse, backwards", {blocksFor(rows, kRowsOfWarps), dim3(kWarp, kRowsOfWarps)},
+               softmaxBackKernel, s, through.da);
         multiply(now, s.count, {s.m, s.d, s.m}, through.da, s.k, gradient);
         scatter(now, s, gradient, outOf(q));
         multiply(now, s.count, {.rows = s.m, .columns = s.d, .inner = s.m, .transposeA = true}, through.da, s.q,

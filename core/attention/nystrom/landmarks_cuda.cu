@@ -12,6 +12,7 @@ struct Places {
 
 /// A warp for each sample: counts the kept tokens, and then gives each its segment by its rank among them.
 __global__ void shareOutKernel(Places p, const float* keep) {
+    waitForEarlier();
     const std::int64_t b = blockIdx.x, lane = threadIdx.x;
     const auto kept = [&](std::int64_t t) {
         return t < p.length && (keep == nullptr || keep[b * p.length + t] != 0.0f);
@@ -54,9 +55,8 @@ LandmarkSegments shareOut(Arena& arena, std::int64_t batch, std::int64_t length,
                         result.keep.onDeviceAs<float>(),
                         length,
                         landmarks};
-    shareOutKernel<<<static_cast<unsigned>(batch), kWarp, 0, arena.context()->stream()>>>(
-        places, keep.empty() ? nullptr : keep.data());
-    checkLaunch("landmarks");
+    launch(arena.context()->stream(), "landmarks", {static_cast<unsigned>(batch), kWarp}, shareOutKernel, places,
+           keep.empty() ? nullptr : keep.data());
     return result;
 }
 

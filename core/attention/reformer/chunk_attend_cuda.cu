@@ -81,6 +81,7 @@ constexpr int kRowsOfWarps = 8;  // a warp each
 
 /// 1/‖q‖, at most 1e12, of each row.
 __global__ void normsKernel(Rounds s, const float* q, float* inverse) {
+    waitForEarlier();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= s.rows()) return;
     float squares = 0;
@@ -122,6 +123,7 @@ void combine(cudaStream_t stream, const Rounds& s, const float* sorted, const fl
 /// Each round's copies of lse and of delta = Σ o·do, [B·rounds,H,T]. A warp for each row.
 __global__ void spreadKernel(Rounds s, const float* o, const float* dO, const float* lse, float* sortedLse,
                              float* sortedDelta) {
+    waitForEarlier();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= s.rows()) return;
     float delta = 0;
@@ -142,6 +144,7 @@ struct Sorted {
 /// A warp for each row.
 __global__ void gradientsKernel(Rounds s, Sorted sorted, const float* q, const float* inverse, const float* lse,
                                 const float* dO, Out dq, Out dv) {
+    waitForEarlier();
     const std::int64_t row = static_cast<std::int64_t>(blockIdx.x) * kRowsOfWarps + threadIdx.y;
     if (row >= s.rows()) return;
     const bool kept = s.kept(row), alone = lse[row] == -INFINITY;
@@ -182,16 +185,14 @@ void backward(const Kept& kept) {
     gather(stream, s, dO, nullptr, sortedDO);
     const dim3 block(kWarp, kRowsOfWarps);
     const unsigned blocks = blocksFor(s.rows(), kRowsOfWarps);
-    spreadKernel<<<blocks, block, 0, stream>>>(s, kept.o.value().onDeviceAs<float>(), dO, kept.lse, sortedLse,
-                                               sortedDelta);
-    checkLaunch("chunk attention, backwards");
+    launch(stream, "chunk attention, backwards", {blocks, block}, spreadKernel, s, kept.o.value().onDeviceAs<float>(),
+           dO, kept.lse, sortedLse, sortedDelta);
     const ListUpstream up{sortedDO, sortedLse, sortedDelta};
     float *dq = take(s.width), *dk = take(s.width), *dv = take(s.width);
     listQueries(stream, kept.plan, up, {dq});
     listKeys(stream, kept.plan, 0, up, {dk}, {dv});
-    gradientsKernel<<<blocks, block, 0, stream>>>(s, Sorted{dq, dk, dv}, kept.qk.value().onDeviceAs<float>(),
-                                                  kept.inverse, kept.lse, dO, outOf(kept.qk), outOf(kept.v));
-    checkLaunch("chunk attention, backwards");
+    launch(stream, "chunk attention, backwards", {blocks, block}, gradientsKernel, s, Sorted{dq, dk, dv},
+           kept.qk.value().onDeviceAs<float>(), kept.inverse, kept.lse, dO, outOf(kept.qk), outOf(kept.v));
 }
 
 }  // namespace
@@ -220,8 +221,8 @@ Variable chunkAttend(const Variable& qk, const Variable& v, const LshChunks& chu
     };
     float *inverse = arena.tensor({s.rows()}).onDeviceAs<float>(), *lse = arena.tensor({s.rows()}).onDeviceAs<float>();
     const float *q = qk.value().onDeviceAs<float>(), *values = v.value().onDeviceAs<float>();
-    normsKernel<<<blocksFor(s.rows(), kRowsOfWarps), dim3(kWarp, kRowsOfWarps), 0, stream>>>(s, q, inverse);
-    checkLaunch("chunk attention");
+    launch(stream, "chunk attention", {blocksFor(s.rows(), kRowsOfWarps), dim3(kWarp, kRowsOfWarps)}, normsKernel, s, q,
+           inverse);
     float *sortedQ = take(s.width), *sortedK = take(s.width), *sortedV = take(s.width);
     gather(stream, s, q, nullptr, sortedQ);
     gather(stream, s, q, inverse, sortedK);

@@ -68,6 +68,7 @@ void hash(cudaStream_t stream, const Lists& s, const double* x, const float* rot
 /// T² comparisons a list, and the order is the same every time. Blocks: tokens, lists.
 __global__ void sortKernel(std::int32_t length, std::int32_t chunkSize, bool causal, const std::int32_t* buckets,
                            std::int32_t* order, std::int32_t* place, std::int32_t* chunk) {
+    waitForEarlier();
     __shared__ std::int32_t others[kThreads];
     const std::int64_t at = static_cast<std::int64_t>(blockIdx.y) * length;
     const int thread = static_cast<int>(threadIdx.x), t = static_cast<int>(blockIdx.x) * kThreads + thread;
@@ -112,11 +113,9 @@ LshChunks hashIntoChunks(Arena& arena, const Tensor& x, std::span<const float> k
     hash(stream, lists, tokens, rotations.onDevice.value.onDeviceAs<float>(), keep.empty() ? nullptr : keep.data(),
          firstFactor, secondFactor, buckets);
     const dim3 blocks(blocksFor(s[1], kThreads), static_cast<unsigned>(lists.count()));
-    sortKernel<<<blocks, kThreads, 0, stream>>>(static_cast<std::int32_t>(s[1]), static_cast<std::int32_t>(sizes.chunk),
-                                                sizes.causal, buckets, result.order.onDeviceAs<std::int32_t>(),
-                                                result.place.onDeviceAs<std::int32_t>(),
-                                                result.chunk.onDeviceAs<std::int32_t>());
-    checkLaunch("sorting by hash");
+    launch(stream, "sorting by hash", {blocks, kThreads}, sortKernel, static_cast<std::int32_t>(s[1]),
+           static_cast<std::int32_t>(sizes.chunk), sizes.causal, buckets, result.order.onDeviceAs<std::int32_t>(),
+           result.place.onDeviceAs<std::int32_t>(), result.chunk.onDeviceAs<std::int32_t>());
     return result;
 }
 
