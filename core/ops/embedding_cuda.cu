@@ -39,8 +39,8 @@ __device__ int listMatches(const std::int32_t* tokens, int count, std::int32_t w
 }
 
 /// partial [P,V,C]: of each part of the tokens and each v, the sum of the rows of dy [N,C] whose token is v: one block
-/// for each and 128 columns, whose warps share those rows out by their numbers, so that the sum does not depend on who
-/// comes first.
+/// for each, whose warps share those rows out by their numbers, so that the sum does not depend on who comes first. Few
+/// words are in a part: most of the time goes into looking for them, which is done once for all columns.
 template <bool Fours>
 __global__ void tableGradientKernel(const std::int32_t* tokens, const float* dy, std::int64_t all, std::int64_t ofPart,
                                     int width, float* partial) {
@@ -48,33 +48,39 @@ __global__ void tableGradientKernel(const std::int32_t* tokens, const float* dy,
     __shared__ int found[kTokens];
     __shared__ float4 lines[kLines][kWarp];
     const auto word = static_cast<std::int32_t>(blockIdx.x);
-    const int line = static_cast<int>(threadIdx.y), column = 4 * static_cast<int>(blockIdx.z * kWarp + threadIdx.x);
-    const std::int64_t start = static_cast<std::int64_t>(blockIdx.y) * ofPart, count = min(all - start, ofPart);
-    const auto read = [=](const float* row) {
-        if (Fours) return readFour(row + column);
-        const auto one = [=](int c) { return c < width ? row[c] : 0.0f; };
-        return float4{one(column), one(column + 1), one(column + 2), one(column + 3)};
-    };
-    float4 sum{};
-    for (std::int64_t begin = start; begin < start + count; begin += kTokens) {
-        const int matches =
-            listMatches(tokens + begin, static_cast<int>(min(kTokens * 1L, start + count - begin)), word, found);
-        if (column < width)
+    const int line = static_cast<int>(threadIdx.y);
+    const std::int64_t start = static_cast<std::int64_t>(blockIdx.y) * ofPart, end = min(all, start + ofPart);
+    float* const to = partial + (static_cast<std::int64_t>(blockIdx.y) * gridDim.x + word) * width;
+    int matches = 0;
+    for (int column = 4 * static_cast<int>(threadIdx.x); column - 4 * static_cast<int>(threadIdx.x) < width;
+         column += 4 * static_cast<int>(kWarp)) {
+        const auto read = [=](const float* row) {
+            if (Fours) return readFour(row + column);
+            const auto one = [=](int c) { return c < width ? row[c] : 0.0f; };
+            return float4{one(column), one(column + 1), one(column + 2), one(column + 3)};
+        };
+        float4 sum{};
+        for (std::int64_t begin = start; begin < end; begin += kTokens) {
+            if (column < 4 * static_cast<int>(kWarp) || ofPart > kTokens)
+                matches = listMatches(tokens + begin, static_cast<int>(min(kTokens * 1L, end - begin)), word, found);
+            if (column < width)
 #pragma unroll 4
-            for (int i = line; i < matches; i += kLines) addFour(sum, read(dy + (begin + found[i]) * width));
+                for (int i = line; i < matches; i += kLines) addFour(sum, read(dy + (begin + found[i]) * width));
+            __syncthreads();
+        }
+        lines[line][threadIdx.x] = sum;
+        __syncthreads();
+        if (line == 0 && column < width) {
+            for (int l = 1; l < kLines; ++l) addFour(sum, lines[l][threadIdx.x]);
+            if (Fours) {
+                writeFour(to + column, sum);
+            } else {
+                const float each[4] = {sum.x, sum.y, sum.z, sum.w};
+                for (int i = 0; i < 4 && column + i < width; ++i) to[column + i] = each[i];
+            }
+        }
         __syncthreads();
     }
-    lines[line][threadIdx.x] = sum;
-    __syncthreads();
-    if (line != 0 || column >= width) return;
-    for (int l = 1; l < kLines; ++l) addFour(sum, lines[l][threadIdx.x]);
-    float* to = partial + (static_cast<std::int64_t>(blockIdx.y) * gridDim.x + word) * width + column;
-    if (Fours) {
-        writeFour(to, sum);
-        return;
-    }
-    const float each[4] = {sum.x, sum.y, sum.z, sum.w};
-    for (int i = 0; i < 4 && column + i < width; ++i) to[i] = each[i];
 }
 
 void tableBackward(const Variable& table, const Variable& y, const std::int32_t* tokens) {
@@ -84,9 +90,11 @@ void tableBackward(const Variable& table, const Variable& y, const std::int32_t*
     // Texts repeat some tokens often; parts share their rows out. Large tables have rare tokens.
     const std::int64_t parts = size <= (1 << 18) ? std::min<std::int64_t>(16, (count + 255) / 256) : 1;
     float* partial = y.tape().arena().tensor({parts, words, width}).onDeviceAs<float>();
-    const dim3 blocks(static_cast<unsigned>(words), static_cast<unsigned>(parts), blocksFor(width, 4 * kWarp));
-    const auto kernel = width % 4 == 0 ? &tableGradientKernel<true> : &tableGradientKernel<false>;
-    launch(streamOf(y), "embed, backwards", {blocks, dim3(kWarp, kLines)}, kernel, tokens,
+    // Beside that of the positions, which reads the same.
+    const DeviceContext::Beside beside(contextOf(y));
+    launch(streamOf(y), "embed, backwards",
+           {dim3(static_cast<unsigned>(words), static_cast<unsigned>(parts)), dim3(kWarp, kLines)},
+           width % 4 == 0 ? &tableGradientKernel<true> : &tableGradientKernel<false>, tokens,
            y.gradient().onDeviceAs<float>(), count, (count + parts - 1) / parts, static_cast<int>(width), partial);
     forEach(streamOf(y), size, "embed, backwards", [=] __device__(std::int64_t i) {
         float sum = 0;
