@@ -68,7 +68,8 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
         DeviceContext& context = contextOf(y);
         Arena& arena = y.tape().arena();
         const Flow toDown = roundedFlowOf(y, down.weight);
-        const Out dx = outOf(x);  // before the scratch, which it outlives
+        biasBackward(toDown.sums, down.bias);  // small, and first: nothing waits for it at the end
+        const Out dx = outOf(x);               // before the scratch, which it outlives
         // The larger the values, the more is worth waiting for: for the gradients of parameters, behind which the
         // memory is given back, and for those of `down`, so that a part of what was activated is there at a time.
         const bool passing = sparesMemory(onto, 2);
@@ -89,7 +90,6 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
         }
         const Flow toUp = flowOf(dPre, up.weight);
         if (passing) weightBackward(toUp, roundedOf(x), up.weight);
-        biasBackward(toDown.sums, down.bias);
         inputBackward(toUp, dx, up.weight);
         if (!again) weightBackward(toDown, hidden, down.weight);
         if (!passing) weightBackward(toUp, roundedOf(x), up.weight);
