@@ -169,6 +169,11 @@ private:
             LaneConfig& lane = lanes.emplace_back();
             lane.name = std::get<std::string>(values(table, prefix, {laneNameSpec()}).front().second);
             const toml::table& chosen = sectionAt(table, "attention", attention);
+            // No default: a lane whose mechanism was forgotten would be taken for what it was meant to be.
+            const OptionSpec mechanism = withKey(mechanismSpec(), attention + ".mechanism");
+            require(chosen.contains("mechanism"), m_locations.of(mechanism.name),
+                    "{}: expected {}, but the lane {} has none", mechanism.name, expectedText(mechanism),
+                    toTomlText(lane.name));
             lane.mechanism = std::get<std::string>(values(chosen, attention + ".", {mechanismSpec()}).front().second);
             const std::vector<OptionSpec>& specs = findMechanism(lane.mechanism).options;
             std::vector<std::string> known = namesOf(specs);

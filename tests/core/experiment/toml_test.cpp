@@ -177,6 +177,16 @@ TEST(ExperimentToml, WrongTypesAreNamedWithTheirLine) {
         HasSubstr("[x.toml:3] lane.0.attention.k: expected integers in the list, one per layer, but found \"2\""));
 }
 
+// No default: who forgets it would be shown exact attention under the name of something else.
+TEST(ExperimentToml, ALaneSaysItsMechanism) {
+    for (const char* attention : {"", "attention = {}", "attention = { k = 4 }"})
+        EXPECT_THAT(
+            errorAfterLane(fmt::format("[[lane]]\nname = \"b\"\n{}", attention)),
+            AllOf(StartsWith("[x.toml:"), HasSubstr("] lane.1.attention.mechanism: expected one of full, linformer"),
+                  EndsWith("but the lane \"b\" has none")))
+            << attention;
+}
+
 TEST(ExperimentToml, ValuesOutOfRangeAreNamedWithTheirLine) {
     EXPECT_THAT(errorOf("seed = -1"), StartsWith("[x.toml:1] seed: expected an integer of at least 0"));
     EXPECT_THAT(errorOf("steps = 0"), StartsWith("[x.toml:1] steps: expected an integer from 1"));
