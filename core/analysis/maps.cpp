@@ -207,7 +207,10 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     const bool probabilities = !isSigned && result.negativeMass == 0 && result.rowSumError < 1e-4;
     for (double* mean : {&result.klDivergence, &result.jsDivergence})
         *mean = probabilities ? *mean / static_cast<double>(n) : std::numeric_limits<double>::quiet_NaN();
-    if (view.f == nullptr || view.f->length < n) {  // no slots of the whole sequence, and so no rank to compare with
+    // A map has rank K where all of it goes through K slots of the whole sequence. In a decoder none does: such slots
+    // would tell of the future. There F makes slots of blocks, beside which the own block is seen exactly, even where
+    // it is all that there is.
+    if (view.f == nullptr || view.f->length < n || snapshot.causal) {
         result.rankBound = std::numeric_limits<double>::quiet_NaN();
         return result;
     }

@@ -56,7 +56,7 @@ struct HeadFidelity {
     double outputError = 0;   ///< ε = ‖O−Õ‖_F/‖O‖_F
     double mapError = 0;      ///< ‖P−L‖_F/‖P‖_F
     double rankBound = 0;     ///< Eckart–Young: (Σ_{i>K} σᵢ(P)²)^½/‖P‖_F, the best any rank-K map can do;
-                              ///< NaN where the mechanism has no slots
+                              ///< NaN where the map does not go through K slots of the whole sequence
     double negativeMass = 0;  ///< mean over rows of Σⱼ|min(L_ij, 0)|
     double rowSumError = 0;   ///< mean over rows of |Σⱼ L_ij − 1|
     /// Mean over rows of the divergences KL(P‖L), infinite where L leaves out a key that P sees, and of Jensen and

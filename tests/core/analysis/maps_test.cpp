@@ -182,6 +182,21 @@ TEST(Fidelity, HasNoRankBoundWhereSlotsAreOfBlocks) {
     EXPECT_EQ(lifted.matrix.at(30, 31), 0);
 }
 
+// Nor where one block is the whole sequence: all of it is seen exactly, whatever F says.
+TEST(Fidelity, HasNoRankBoundWhereThereIsOneBlock) {
+    Snapshot s = randomSnapshot("linformer_causal");
+    s.causal = true;
+    s.options = {{"block", std::int64_t{kLength}}, {"slots", std::int64_t{4}}, {"sharing", std::string("headwise")}};
+    for (Projection& p : s.projections) {
+        p.slots = 4;
+        p.length = kLength;
+        p.values.resize(4 * kLength);
+    }
+    const HeadFidelity f = headFidelity(s, 0, 1, 0);
+    EXPECT_TRUE(std::isnan(f.rankBound));
+    EXPECT_LT(f.mapError, 1e-6);  // below any bound of rank 4
+}
+
 // The exact map of a decoder's head, with ALiBi, is what full attention itself does.
 TEST(Maps, TheExactMapKnowsDirectionAndDistance) {
     for (const Position position : {Position::None, Position::Alibi, Position::RelativeBias}) {
