@@ -216,7 +216,10 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     std::shared_ptr<BenchProbesArguments> probes;
     CLI::App* probeApp =
         command(*bench, chosen, "probes", "share of a step that probes and run file take", probes, runBenchProbes);
-    probeApp->add_option("--steps", probes->steps)->check(aboveZero())->capture_default_str();
+    probeApp
+        ->add_option("--steps", probes->steps, "rounded up to a multiple of 100: whole periods of probes and snapshots")
+        ->check(aboveZero())
+        ->capture_default_str();
     probeApp->add_option("--length", probes->length, "tokens")->check(aboveZero())->capture_default_str();
     addJson(*probeApp, probes->json);
 

@@ -92,7 +92,7 @@ struct BenchTrainStepArguments {
 };
 
 struct BenchProbesArguments {
-    std::int64_t steps = 100;  ///< of each of the two trainings
+    std::int64_t steps = 100;  ///< rounded up, so that probes and snapshots are as frequent as in a long run
     std::int64_t length = 512;
     bool json = false;
 };

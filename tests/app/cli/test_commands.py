@@ -178,9 +178,12 @@ class Bench(CliTest):
             self.assertLessEqual(result["fastest_ms"], result["median_ms"])
 
     def test_probes_gives_a_share(self):
-        document = json.loads(self.ok("bench", "probes", "--steps", 4, "--length", 64, "--json"))
-        self.assertLess(document["share"], 1)
-        self.assertGreater(document["with_ms"], 0)
+        for asked, steps in ((4, 100), (101, 200)):  # as many as have probes and snapshots as often as a long run
+            document = json.loads(self.ok("bench", "probes", "--steps", asked, "--length", 64, "--json"))
+            self.assertEqual(document["steps"], steps)
+            self.assertGreater(document["share"], 0)
+            self.assertLess(document["share"], 1)
+            self.assertGreater(document["with_ms"], document["without_ms"])
 
 
 class Check(CliTest):
