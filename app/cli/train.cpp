@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "app/cli/commands.h"
+#include "app/cli/going_on.h"
 #include "app/cli/progress.h"
 #include "app/cli/run_plan.h"
 #include "app/cli/signals.h"
@@ -32,11 +33,13 @@ std::unique_ptr<RunFileWriter> openRunFile(RunPlan& plan, Trainer& trainer) {
         claimDatedFile(plan);
         return std::make_unique<RunFileWriter>(plan.runFile, plan.experiment, trainer.task(), laneLayouts(trainer));
     }
+    const RunFileReader run(plan.runFile);
     if (plan.checkpoint) {
-        trainer.loadCheckpoint(*plan.checkpoint);
+        goOnFrom(trainer, run, *plan.checkpoint);
         fmt::print(stderr, "going on after step {} from {}\n", trainer.currentStep(), plan.checkpoint->string());
         return RunFileWriter::resume(plan.runFile, trainer.currentStep());
     }
+    requireSameData(run, trainer.task());
     fmt::print(stderr, "no checkpoint in {}: starting again from the beginning, with the same seed\n",
                plan.checkpoints.string());
     return RunFileWriter::resume(plan.runFile, -1);
@@ -81,7 +84,7 @@ int runTrain(const TrainArguments& arguments) {
     }
 
     const std::unique_ptr<RunFileWriter> writer = openRunFile(plan, trainer);
-    trainer.setCheckpointFolder(plan.checkpoints);
+    trainer.setCheckpointFolder(plan.checkpoints, writer->runId());
     const std::int64_t lastStep = plan.untilStep.value_or(plan.experiment.steps);
     TrainConsole console(laneNames(plan.experiment), trainer.currentStep(), lastStep);
     trainer.addListener(*writer);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #endif
 
+#include "app/cli/going_on.h"
 #include "app/cli/run_plan.h"
 #include "core/base/parallel.h"
 #include "core/cuda/device.h"
@@ -67,7 +68,7 @@ void RunWorker::work() {
 RunState RunWorker::train() {
     const Device device = chosenDevice(m_request.device, m_request.experiment);
     Trainer trainer(m_request.experiment, device);
-    if (m_request.checkpoint) trainer.loadCheckpoint(*m_request.checkpoint);
+    if (m_request.checkpoint) goOnFrom(trainer, RunFileReader(m_request.file), *m_request.checkpoint);
 
     RunStart start;
     start.taskDescription = trainer.task().description();
@@ -85,7 +86,7 @@ RunState RunWorker::train() {
 
     trainer.addListener(*writer);
     trainer.addListener(m_feed);
-    trainer.setCheckpointFolder(checkpointFolder(m_request.file));
+    trainer.setCheckpointFolder(checkpointFolder(m_request.file), writer->runId());
 
     const RunState state =
         runTrainer(trainer, m_commands, {.untilStep = m_request.untilStep, .liveInterval = kLiveInterval});

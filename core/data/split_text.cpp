@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 
 namespace linscope {
@@ -38,6 +39,12 @@ std::string SplitText::description() const {
     const std::string skipped = m_source.skippedNote();
     return fmt::format("{}, {:.4g} % held out{}{}", m_source.summary(), 100 * m_validationFraction,
                        skipped.empty() ? "" : "; ", skipped);
+}
+
+std::string SplitText::digest() const {
+    Digest digest;
+    digest.add(m_source.text);
+    return digest.text();
 }
 
 std::string byteText(unsigned char byte) {

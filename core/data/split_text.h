@@ -25,6 +25,8 @@ public:
     std::string_view draw(std::string_view part, Random& random) const;
     /// "bible-kjv: 4.4 MB, 31 102 lines, 5 % held out", and what was skipped.
     std::string description() const;
+    /// Digest of the whole text.
+    std::string digest() const;
 
 private:
     TextSource m_source;

@@ -49,6 +49,9 @@ public:
     virtual std::string tokenText(std::int32_t token) const = 0;
     /// One sentence on what was read: "bible-kjv: 4.4 MB, 31 102 lines, 5 % held out".
     virtual std::string description() const = 0;
+    /// Of all that was read, so that a run that goes on later finds out whether it is the same; empty where nothing is
+    /// read, and batches follow from seed and options alone.
+    virtual std::string dataDigest() const { return {}; }
     /// Of a task that predicts the next token of a text: the text as tokens, and a token as the bytes it stands for, so
     /// that a trained decoder can write on. Nothing of the others.
     virtual std::optional<std::vector<std::int32_t>> tokensOf(std::string_view) const { return std::nullopt; }

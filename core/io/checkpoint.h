@@ -24,6 +24,8 @@ void writeSafetensors(const std::filesystem::path& path, const std::vector<Named
 
 /// Reads the header alone. Throws Error as SafetensorsFile does: afterwards all tensors are known to be there.
 void checkSafetensors(const std::filesystem::path& path);
+/// The same, and what the header says beside the tensors.
+std::map<std::string, std::string> readSafetensorsMetadata(const std::filesystem::path& path);
 
 /// A file read back. Throws Error: absent, truncated, not safetensors, offsets that overlap or run past the end.
 class SafetensorsFile {

@@ -51,6 +51,10 @@ public:
     /// Writes all that is buffered. Throws StorageFull.
     void flush() override;
 
+    /// The same for a run as long as it lives, wherever its file is; empty where the file was made by an earlier
+    /// version.
+    const std::string& runId() const;
+
 private:
     RunFileWriter();
     struct Impl;
@@ -97,6 +101,11 @@ public:
     std::int64_t schema() const;
     const Experiment& experiment() const;
     std::string experimentToml() const;
+    /// RunFileWriter::runId()
+    const std::string& runId() const;
+    /// Task::description() and Task::dataDigest() when the run began; the latter is empty in files of earlier versions.
+    const std::string& data() const;
+    const std::string& dataDigest() const;
     const std::vector<LaneRecord>& lanes() const;
     std::vector<TaskBaseline> baselines() const;
     /// CommandEvent, CheckpointEvent, LaneStateEvent and RunStateEvent, as they came.

@@ -86,7 +86,7 @@ std::size_t indexOf(const std::array<const char*, Count>& names, const std::stri
 /// All that a reader holds in memory; snapshots stay in the file.
 struct Content {
     std::int64_t schema = 0;
-    std::string toml;
+    std::string toml, runId, data, dataDigest;
     RunShape shape;
     std::vector<LaneRecord> lanes;
     std::vector<TaskBaseline> baselines;
@@ -168,6 +168,9 @@ Content readContent(const std::filesystem::path& path) {
     content.bytes = std::filesystem::file_size(path);
     content.schema = input.integerAttribute("/", "linscope_schema");
     content.toml = input.textAttribute("/", "experiment");
+    content.runId = input.rootText(schema::kRunId);
+    content.data = input.rootText("data");
+    content.dataDigest = input.rootText(schema::kDataDigest);
     content.shape = readRunShape(input);
     content.lastStep = input.integers(schema::kState + "/step", 1, 1)[0];
     content.state =
@@ -234,6 +237,15 @@ const Experiment& RunFileReader::experiment() const {
 
 std::string RunFileReader::experimentToml() const {
     return m_impl->content.toml;
+}
+const std::string& RunFileReader::runId() const {
+    return m_impl->content.runId;
+}
+const std::string& RunFileReader::data() const {
+    return m_impl->content.data;
+}
+const std::string& RunFileReader::dataDigest() const {
+    return m_impl->content.dataDigest;
 }
 const std::vector<LaneRecord>& RunFileReader::lanes() const {
     return m_impl->content.lanes;

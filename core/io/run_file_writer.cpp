@@ -3,6 +3,7 @@
 
 #include "core/io/run_file.h"
 #include "core/io/run_rows.h"
+#include "core/io/run_schema.h"
 #include "core/io/run_tree.h"
 #include "core/io/write_set_driver.h"
 
@@ -49,8 +50,8 @@ private:
 }  // namespace
 
 struct RunFileWriter::Impl {
-    Impl(StorageFile storage, RunShape shape, RunFileOptions runOptions)
-        : file(std::move(storage)), options(std::move(runOptions)), rows(std::move(shape)) {}
+    Impl(StorageFile storage, RunShape shape, std::string id, RunFileOptions runOptions)
+        : file(std::move(storage)), runId(std::move(id)), options(std::move(runOptions)), rows(std::move(shape)) {}
 
     /// Puts the changes on the disk that HDF5 has already made in memory, if there are some.
     void commitPending() {
@@ -82,6 +83,7 @@ struct RunFileWriter::Impl {
     }
 
     StorageFile file;
+    std::string runId;
     RunFileOptions options;
     RunRows rows;
     std::unique_ptr<WriteSet> pending;
@@ -105,6 +107,7 @@ RunFileWriter::RunFileWriter(const std::filesystem::path& path, const Experiment
     Removal removal(aside);
     WriteSet set;
     std::unique_ptr<RunShape> shape;
+    std::string runId;
     {
         const Hdf5Session session;
         const Hdf5Handle access = writeSetAccess(set);
@@ -117,14 +120,16 @@ RunFileWriter::RunFileWriter(const std::filesystem::path& path, const Experiment
     set.commit(file, options.freeBytes);
     {
         const Hdf5Session session;
-        shape = std::make_unique<RunShape>(readRunShape(RunInput(aside)));
+        const RunInput input(aside);
+        shape = std::make_unique<RunShape>(readRunShape(input));
+        runId = input.rootText(schema::kRunId);
     }
     require(file.lockForWriting(), "run file", "{} must not be in use, but another program is writing it",
             path.string());
     renameDurably(aside, path);
     removal.release();
     file.setPath(path);
-    m_impl = std::make_unique<Impl>(std::move(file), std::move(*shape), std::move(options));
+    m_impl = std::make_unique<Impl>(std::move(file), std::move(*shape), std::move(runId), std::move(options));
 }
 
 std::unique_ptr<RunFileWriter> RunFileWriter::resume(const std::filesystem::path& path, std::int64_t step,
@@ -135,17 +140,19 @@ std::unique_ptr<RunFileWriter> RunFileWriter::resume(const std::filesystem::path
             path.string());
     WriteSet set(&file);
     RunShape shape;
+    std::string runId;
     {
         const Hdf5Session session;
         const RunInput input(path);
         shape = readRunShape(input);
+        runId = input.rootText(schema::kRunId);
         Hdf5Handle handle = openForChange(set, path);
         cutRowsAfter(handle.id(), input, shape, step);
         closeFile(handle, path);
     }
     set.commit(file, options.freeBytes);
     std::unique_ptr<RunFileWriter> writer(new RunFileWriter);
-    writer->m_impl = std::make_unique<Impl>(std::move(file), std::move(shape), std::move(options));
+    writer->m_impl = std::make_unique<Impl>(std::move(file), std::move(shape), std::move(runId), std::move(options));
     return writer;
 }
 
@@ -161,6 +168,10 @@ RunFileWriter::~RunFileWriter() {
 void RunFileWriter::onEvent(const Event& event) {
     m_impl->rows.add(event);
     if (isImportant(event) || m_impl->due()) m_impl->flush();
+}
+
+const std::string& RunFileWriter::runId() const {
+    return m_impl->runId;
 }
 
 void RunFileWriter::flush() {

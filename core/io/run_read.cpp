@@ -252,6 +252,10 @@ std::string RunInput::textAttribute(const std::string& object, const char* name)
     return text;
 }
 
+std::string RunInput::rootText(const char* name) const {
+    return H5Aexists(m_file.id(), name) > 0 ? textAttribute("/", name) : std::string();
+}
+
 std::int64_t RunInput::integerAttribute(const std::string& object, const char* name) const {
     const Hdf5Handle attribute = hdf5Own(H5Aopen_by_name(m_file.id(), object.c_str(), name, H5P_DEFAULT, H5P_DEFAULT),
                                          H5Aclose, "find the attribute", object + ":" + name);

@@ -35,6 +35,8 @@ public:
                                      const std::vector<std::uint64_t>& shape) const;
 
     std::string textAttribute(const std::string& object, const char* name) const;
+    /// The same of the root; empty where there is no such attribute, as in files of earlier versions.
+    std::string rootText(const char* name) const;
     std::int64_t integerAttribute(const std::string& object, const char* name) const;
     /// At least one and at most `most` integers.
     std::vector<std::int64_t> integersAttribute(const std::string& object, const char* name, std::int64_t most) const;

@@ -94,6 +94,10 @@ inline constexpr std::array<Column, 3> kHeads{{
     {"v", "1", "values"},
 }};
 
+/// Attributes of the root that files of earlier versions lack.
+inline constexpr const char* kRunId = "run_id";
+inline constexpr const char* kDataDigest = "data_digest";
+
 // Bytes that texts may take; longer ones are cut at a whole character.
 inline constexpr std::size_t kNameBytes = 32;
 inline constexpr std::size_t kTextBytes = 512;

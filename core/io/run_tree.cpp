@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <numeric>
+#include <random>
 #include <set>
 
 #include "core/base/error.h"
@@ -35,6 +36,12 @@ std::string processorName() {
 std::string hostName() {
     utsname names{};
     return uname(&names) == 0 ? names.nodename : "unknown";
+}
+
+/// No two runs have the same, whatever their seeds are.
+std::string newRunId() {
+    std::random_device bits;
+    return fmt::format("{:08x}{:08x}", bits(), bits());
 }
 
 Hdf5Handle makeStep(hid_t group) {
@@ -307,6 +314,9 @@ void makeRunTree(hid_t file, const Experiment& experiment, const Task& task, con
     writeAttribute(file, "host", hostName());
     writeAttribute(file, "processor", processorName());
     writeAttribute(file, "data", task.description());
+    writeAttribute(file, schema::kRunId, newRunId());
+    if (const std::string digest = task.dataDigest(); !digest.empty())
+        writeAttribute(file, schema::kDataDigest, digest);
     writeAttribute(file, "NX_class", "NXroot");
     if (!lanes.empty()) writeAttribute(file, "default", schema::metrics(0));
     makeState(file, lanes.size());

@@ -134,6 +134,10 @@ void checkSafetensors(const std::filesystem::path& path) {
     (void)contentsOf(openFile(path));
 }
 
+std::map<std::string, std::string> readSafetensorsMetadata(const std::filesystem::path& path) {
+    return contentsOf(openFile(path)).metadata;
+}
+
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : m_path(path) {
     const StorageFile file = openFile(path);
     Contents contents = contentsOf(file);

@@ -13,6 +13,8 @@ namespace linscope {
 namespace {
 
 constexpr std::string_view kFormat = "linscope checkpoint 1";
+constexpr const char* kRun = "run";
+constexpr const char* kExperiment = "experiment";
 
 struct Part {
     const char* suffix;
@@ -70,9 +72,10 @@ void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& 
         {"format", std::string(kFormat)},
         {"step", fmt::format("{}", header.step)},
         {"wall_seconds", fmt::format("{}", header.wallSeconds)},
-        {"experiment", header.experimentToml},
+        {kExperiment, header.experimentToml},
         {"lanes", fmt::format("{}", lanes.size())},
     };
+    if (!header.run.empty()) metadata[kRun] = header.run;
     for (std::size_t i = 0; i < header.cursor.size(); ++i)
         metadata[fmt::format("cursor.{}", i)] = fmt::format("{}", header.cursor[i]);
     for (const auto& lane : lanes) {
@@ -85,6 +88,15 @@ void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& 
         metadata[laneKey(lane->index(), "message")] = lane->message();
     }
     writeSafetensors(path, tensors, metadata);
+}
+
+CheckpointOrigin readCheckpointOrigin(const std::filesystem::path& path) {
+    const std::map<std::string, std::string> metadata = readSafetensorsMetadata(path);
+    const auto text = [&](const char* key) {
+        const auto found = metadata.find(key);
+        return found == metadata.end() ? std::string() : found->second;
+    };
+    return {text(kRun), text(kExperiment)};
 }
 
 CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::vector<std::unique_ptr<Lane>>& lanes,
@@ -104,7 +116,8 @@ CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::ve
     CheckpointHeader header;
     header.step = parse<std::int64_t>(text("step"), path);
     header.wallSeconds = parse<double>(text("wall_seconds"), path);
-    header.experimentToml = text("experiment");
+    header.experimentToml = text(kExperiment);
+    if (const auto run = file.metadata().find(kRun); run != file.metadata().end()) header.run = run->second;
     for (std::size_t i = 0; i < header.cursor.size(); ++i)
         header.cursor[i] = parse<std::uint64_t>(text(fmt::format("cursor.{}", i)), path);
 

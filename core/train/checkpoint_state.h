@@ -17,6 +17,8 @@ struct CheckpointHeader {
     std::int64_t step = 0;
     double wallSeconds = 0;
     std::string experimentToml;
+    std::string
+        run;  ///< RunFileWriter::runId() of the run that it belongs to; empty: of none, or of an earlier version
     Random::State cursor{};  ///< of the training data
 };
 
@@ -29,6 +31,12 @@ void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& 
 /// is that one of the checkpoint's.
 CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::vector<std::unique_ptr<Lane>>& lanes,
                                 std::optional<int> only = {});
+
+/// What can be told of a checkpoint without its tensors, so that its run may be looked at first.
+struct CheckpointOrigin {
+    std::string run, experimentToml;  ///< as in CheckpointHeader; empty where it does not say
+};
+CheckpointOrigin readCheckpointOrigin(const std::filesystem::path& path);
 
 /// "step-000200.safetensors"
 std::string checkpointName(std::int64_t step);

@@ -260,8 +260,9 @@ void Trainer::apply(const Command& command) {
     emit(event);
 }
 
-void Trainer::setCheckpointFolder(std::filesystem::path folder) {
+void Trainer::setCheckpointFolder(std::filesystem::path folder, std::string run) {
     m_checkpointFolder = std::move(folder);
+    m_runId = std::move(run);
 }
 
 void Trainer::checkpointIfDue() {
@@ -284,7 +285,7 @@ void Trainer::saveCheckpoint() {
     if (m_work->checkpointPending) return;
     try {
         std::filesystem::create_directories(m_checkpointFolder);
-        writeCheckpoint(path, {m_step, m_work->wallSeconds, m_experiment.toToml(), m_task->cursor()}, m_lanes);
+        writeCheckpoint(path, {m_step, m_work->wallSeconds, m_experiment.toToml(), m_runId, m_task->cursor()}, m_lanes);
     } catch (const StorageFull& full) {
         m_blocked = full.what();
         m_work->checkpointPending = true;

@@ -54,8 +54,9 @@ public:
     /// A snapshot of each lane now, without storing it; for live views.
     void emitLiveSnapshots();
 
-    /// Where checkpoints go: a folder; none are written while it is empty.
-    void setCheckpointFolder(std::filesystem::path folder);
+    /// Where checkpoints go: a folder; none are written while it is empty. `run` is written into each: the id of the
+    /// run file that they belong to.
+    void setCheckpointFolder(std::filesystem::path folder, std::string run = {});
     /// Writes the state as a checkpoint (write aside, then rename), removes those that are too old, and emits
     /// the event. With a full disk it is left to retry().
     void saveCheckpoint();
@@ -91,6 +92,7 @@ private:
     std::vector<std::unique_ptr<Lane>> m_lanes;
     std::vector<EventSink*> m_listeners;
     std::filesystem::path m_checkpointFolder;
+    std::string m_runId;
     std::string m_blocked;
     struct Work;  ///< batches and scratch that live as long as the trainer
     std::unique_ptr<Work> m_work;

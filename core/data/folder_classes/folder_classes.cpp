@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/data/split_text.h"
 
@@ -201,6 +202,16 @@ std::string FolderClasses::description() const {
     if (m_cut > 0) out += fmt::format("; {} cut after {} bytes", m_cut, m_options.length - 1);
     if (!m_skipped.empty()) out += "; " + skippedNote(m_skipped);
     return out;
+}
+
+std::string FolderClasses::dataDigest() const {
+    Digest digest;
+    for (const auto* part : {&m_training, &m_heldOut})
+        for (const Document& document : *part)
+            for (const std::string* text :
+                 {&m_classes[static_cast<std::size_t>(document.label)], &document.path, &document.text})
+                digest.add(*text);
+    return digest.text();
 }
 
 TaskInfo folderClassesTask() {

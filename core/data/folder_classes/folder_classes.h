@@ -45,6 +45,7 @@ public:
     std::vector<TaskBaseline> baselines() const override;
     std::string tokenText(std::int32_t token) const override;
     std::string description() const override;
+    std::string dataDigest() const override;
     Random::State cursor() const override { return m_random.state(); }
     void setCursor(const Random::State& cursor) override { m_random = Random(cursor); }
 

@@ -39,6 +39,7 @@ public:
     std::vector<TaskBaseline> baselines() const override;
     std::string tokenText(std::int32_t token) const override;
     std::string description() const override { return m_text.description(); }
+    std::string dataDigest() const override { return m_text.digest(); }
     Random::State cursor() const override { return m_random.state(); }
     void setCursor(const Random::State& cursor) override { m_random = Random(cursor); }
 

@@ -50,6 +50,7 @@ public:
     std::vector<TaskBaseline> baselines() const override;
     std::string tokenText(std::int32_t token) const override;
     std::string description() const override;
+    std::string dataDigest() const override { return m_text ? m_text->digest() : std::string(); }
     Random::State cursor() const override { return m_random.state(); }
     void setCursor(const Random::State& cursor) override { m_random = Random(cursor); }
     std::optional<std::vector<std::int32_t>> tokensOf(std::string_view text) const override;

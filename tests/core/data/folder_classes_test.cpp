@@ -162,5 +162,21 @@ TEST(FolderClasses, IsRegisteredAsPooled) {
     EXPECT_FALSE(info.needsCausal);
 }
 
+TEST(FolderClasses, DigestIsOfWhatIsRead) {
+    const TempFolder folder;
+    writeTwoClasses(folder);
+    const auto digest = [&] { return FolderClasses(optionsOf(folder), 1).dataDigest(); };
+    const std::string first = digest();
+    EXPECT_EQ(first.size(), 16U);
+    folder.write("a/3.txt", std::string(8, 'x') + std::string(8, 'z'));  // the last of its bytes is cut off
+    const std::string longer = digest();
+    EXPECT_NE(longer, first);
+    folder.write("a/3.txt", std::string(8, 'x') + std::string(7, 'z') + "y");
+    EXPECT_EQ(digest(), longer);
+    folder.write("c/one.txt", "w");
+    folder.write("c/two.txt", "w");
+    EXPECT_NE(digest(), longer);
+}
+
 }  // namespace
 }  // namespace linscope

@@ -290,5 +290,22 @@ TEST(MaskedBytes, BaselinesOfTheBibleAreTheOraclesOfTheReadme) {
     EXPECT_NEAR(baselines[1].value, 4.122496, 1e-5);
 }
 
+TEST(MaskedBytes, DigestIsOfTheTextAlone) {
+    const std::string digest = MaskedBytes(small(), 1, numbered(2000)).dataDigest();
+    EXPECT_EQ(digest.size(), 16U);
+    TextSource renamed = numbered(2000);
+    renamed.name = "elsewhere";
+    MaskedBytesOptions options = small();
+    options.batch = 1;
+    EXPECT_EQ(MaskedBytes(options, 2, std::move(renamed)).dataDigest(), digest);
+    std::set<std::string> digests{digest, MaskedBytes(small(), 1, numbered(2001)).dataDigest()};
+    for (const std::size_t at : {0, 1, 7, 1999, 3998, 3999}) {
+        TextSource changed = numbered(2000);
+        changed.text[at] ^= 1;
+        digests.insert(MaskedBytes(small(), 1, std::move(changed)).dataDigest());
+    }
+    EXPECT_EQ(digests.size(), 8U);
+}
+
 }  // namespace
 }  // namespace linscope

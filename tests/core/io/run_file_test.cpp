@@ -291,5 +291,16 @@ TEST_F(RunFile, LongTextsEndAtAWholeCharacter) {
     EXPECT_EQ(commandsOf(RunFileReader(path))[0].newValue, std::string(511, 'x'));
 }
 
+TEST_F(RunFile, ARunHasANameOfItsOwn) {
+    const std::string first = make()->runId();
+    EXPECT_EQ(first.size(), 16U);
+    EXPECT_EQ(RunFileReader(path).runId(), first);
+    EXPECT_EQ(RunFileWriter::resume(path, 0)->runId(), first);
+    EXPECT_EQ(RunFileReader(path).data(), "synthetic: no text at all");
+    EXPECT_EQ(RunFileReader(path).dataDigest(), "");
+    path = folder.path() / "other.h5";
+    EXPECT_NE(make()->runId(), first);
+}
+
 }  // namespace
 }  // namespace linscope
