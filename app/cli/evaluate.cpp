@@ -1,18 +1,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "app/cli/commands.h"
+#include "app/cli/going_on.h"
 #include "app/cli/json_text.h"
+#include "app/cli/lane_states.h"
 #include "app/cli/run_plan.h"
 #include "core/base/error.h"
 #include "core/data/task.h"
 #include "core/io/run_file.h"
 #include "core/train/checkpoint_state.h"
+#include "core/train/lane.h"
 #include "core/train/trainer.h"
 
 namespace linscope::app {
@@ -32,8 +37,8 @@ private:
     std::vector<ValidationEvent> m_all;
 };
 
-Experiment experimentOf(const EvaluateArguments& arguments) {
-    Experiment experiment = RunFileReader(arguments.runFile).experiment();
+Experiment experimentOf(const EvaluateArguments& arguments, const RunFileReader& run) {
+    Experiment experiment = run.experiment();
     applySets(experiment, arguments.sets);
     if (!arguments.data.empty()) applySets(experiment, {"task.corpus=" + arguments.data});
     if (arguments.batches) experiment.probes.validationBatches = *arguments.batches;
@@ -57,8 +62,8 @@ std::string namesOf(const std::vector<std::string>& classes) {
 
 /// A model knows classes by their number, and data number theirs by the alphabet: only where all names are the same
 /// does a number mean the same.
-void requireSameClasses(const EvaluateArguments& arguments, const Task& task) {
-    const std::vector<std::string> trained = RunFileReader(arguments.runFile).classes(), found = task.classes();
+void requireSameClasses(const EvaluateArguments& arguments, const RunFileReader& run, const Task& task) {
+    const std::vector<std::string> trained = run.classes(), found = task.classes();
     if (found == trained) return;
     if (trained.empty()) {
         if (!arguments.data.empty() || !arguments.sets.empty())
@@ -73,36 +78,101 @@ void requireSameClasses(const EvaluateArguments& arguments, const Task& task) {
          trained.size(), namesOf(trained), found.size(), namesOf(found));
 }
 
-fs::path checkpointOf(const EvaluateArguments& arguments) {
+fs::path checkpointOf(const EvaluateArguments& arguments, const RunFileReader& run) {
     const fs::path folder = checkpointFolder(arguments.runFile);
     const auto newest = newestCheckpoint(folder, arguments.step.value_or(std::numeric_limits<std::int64_t>::max()));
     require(newest && (!arguments.step || newest->filename() == checkpointName(*arguments.step)), "eval",
             "a checkpoint{} was expected in {}, but there is no whole one",
             arguments.step ? fmt::format(" of step {}", *arguments.step) : "", folder.string());
+    requireOwnCheckpoint(run, *newest);
     return *newest;
+}
+
+/// What there is to tell of a lane: numbers, or why there are none.
+struct Verdict {
+    std::string name;
+    std::optional<ValidationEvent> numbers;
+    std::string stopped;
+};
+
+std::vector<Verdict> verdictsOf(const EvaluateArguments& arguments, const RunFileReader& run, Trainer& trainer,
+                                const std::vector<ValidationEvent>& results) {
+    std::vector<Verdict> verdicts;
+    for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
+        const Lane& lane = trainer.lane(i);
+        Verdict verdict{.name = lane.config().name, .numbers = {}, .stopped = {}};
+        const int logged = arguments.lane ? static_cast<int>(*arguments.lane) : lane.index();
+        for (const ValidationEvent& result : results)
+            if (result.lane == lane.index()) verdict.numbers = result;
+        if (lane.state() != LaneState::Running)
+            verdict.stopped = stopText(run, logged, lane.state(), lane.message());
+        else if (verdict.numbers && !std::isfinite(verdict.numbers->loss))
+            verdict.stopped = "its loss on these data is not finite";
+        if (!verdict.stopped.empty()) verdict.numbers.reset();
+        verdicts.push_back(std::move(verdict));
+    }
+    return verdicts;
+}
+
+/// Throws Error, which says why, where no lane has numbers.
+void requireNumbers(const std::vector<Verdict>& verdicts) {
+    std::string reasons;
+    for (const Verdict& verdict : verdicts) {
+        if (verdict.numbers) return;
+        reasons += fmt::format("{}\"{}\": {}", reasons.empty() ? "" : ", ", verdict.name, verdict.stopped);
+    }
+    fail("eval",
+         "at least one lane that can be evaluated was expected, but found {}; --step takes a checkpoint before that",
+         reasons);
+}
+
+void printVerdicts(const std::vector<Verdict>& verdicts) {
+    fmt::print("{:<24}{:>12}{:>12}{:>12}\n", "lane", "loss", "bits/byte", "accuracy");
+    for (const Verdict& verdict : verdicts)
+        if (verdict.numbers)
+            fmt::print("{:<24}{:>12.4f}{:>12.4f}{:>12.4f}\n", verdict.name, verdict.numbers->loss,
+                       verdict.numbers->bitsPerByte, verdict.numbers->accuracy);
+        else
+            fmt::print("{:<24}  not evaluated: {}\n", verdict.name, verdict.stopped);
+}
+
+Json jsonOf(const std::vector<Verdict>& verdicts) {
+    Json lanes = Json::array();
+    for (const Verdict& verdict : verdicts) {
+        const auto number = [&](double ValidationEvent::*value) {
+            return verdict.numbers ? jsonNumber(*verdict.numbers.*value) : Json(nullptr);
+        };
+        lanes.push_back({{"lane", verdict.name},
+                         {"loss", number(&ValidationEvent::loss)},
+                         {"bits_per_byte", number(&ValidationEvent::bitsPerByte)},
+                         {"accuracy", number(&ValidationEvent::accuracy)},
+                         {"stopped", verdict.stopped.empty() ? Json(nullptr) : Json(verdict.stopped)}});
+    }
+    return lanes;
 }
 
 }  // namespace
 
 int runEvaluate(const EvaluateArguments& arguments) {
-    const Experiment experiment = experimentOf(arguments);
+    const RunFileReader run(arguments.runFile);
+    const Experiment experiment = experimentOf(arguments, run);
     Trainer trainer(experiment, chosenDevice(arguments.device, experiment));
-    requireSameClasses(arguments, trainer.task());
-    const fs::path checkpoint = checkpointOf(arguments);
+    requireSameClasses(arguments, run, trainer.task());
+    if (arguments.data.empty() && arguments.sets.empty())
+        if (const std::string change = changeOfData(run, trainer.task()); !change.empty())
+            fmt::print(stderr, "these are not the data that the run began with: {}\n", change);
+    const fs::path checkpoint = checkpointOf(arguments, run);
     const auto lane = arguments.lane ? std::optional(static_cast<int>(*arguments.lane)) : std::nullopt;
     trainer.loadCheckpoint(checkpoint, lane);
     Results results;
     trainer.addListener(results);
     trainer.validate();
 
+    const std::vector<Verdict> verdicts = verdictsOf(arguments, run, trainer, results.all());
+    requireNumbers(verdicts);
     const std::vector<TaskBaseline> baselines = trainer.task().baselines();
     if (arguments.json) {
-        Json lanes = Json::array(), lines = Json::array();
-        for (const ValidationEvent& result : results.all())
-            lanes.push_back({{"lane", trainer.lane(static_cast<std::size_t>(result.lane)).config().name},
-                             {"loss", jsonNumber(result.loss)},
-                             {"bits_per_byte", jsonNumber(result.bitsPerByte)},
-                             {"accuracy", jsonNumber(result.accuracy)}});
+        Json lines = Json::array();
         for (const TaskBaseline& line : baselines)
             lines.push_back({{"metric", line.metric}, {"name", line.name}, {"value", jsonNumber(line.value)}});
         printJson({{"run", arguments.runFile},
@@ -110,18 +180,14 @@ int runEvaluate(const EvaluateArguments& arguments) {
                    {"step", trainer.currentStep()},
                    {"batches", trainer.experiment().probes.validationBatches},
                    {"baselines", std::move(lines)},
-                   {"lanes", std::move(lanes)}});
+                   {"lanes", jsonOf(verdicts)}});
         return 0;
     }
     fmt::print("{} at step {}, {} held-out batches: {}\n", arguments.runFile, trainer.currentStep(),
                trainer.experiment().probes.validationBatches, trainer.task().description());
     for (const TaskBaseline& line : baselines)
         fmt::print("baseline {}: {} {:.4f}\n", line.metric, line.name, line.value);
-    fmt::print("{:<24}{:>12}{:>12}{:>12}\n", "lane", "loss", "bits/byte", "accuracy");
-    for (const ValidationEvent& result : results.all())
-        fmt::print("{:<24}{:>12.4f}{:>12.4f}{:>12.4f}\n",
-                   trainer.lane(static_cast<std::size_t>(result.lane)).config().name, result.loss, result.bitsPerByte,
-                   result.accuracy);
+    printVerdicts(verdicts);
     return 0;
 }
 

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "app/cli/commands.h"
+#include "app/cli/going_on.h"
 #include "app/cli/json_text.h"
+#include "app/cli/lane_states.h"
 #include "app/cli/run_plan.h"
 #include "core/base/error.h"
 #include "core/data/task.h"
@@ -60,7 +62,8 @@ struct LoadedLane {
 };
 
 std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
-    const Experiment experiment = RunFileReader(arguments.runFile).experiment();
+    const RunFileReader run(arguments.runFile);
+    const Experiment experiment = run.experiment();
     const auto lane = static_cast<std::size_t>(arguments.lane);
     require(lane < experiment.lanes.size(), "--lane", "a lane from 0 to {} was expected, but {} was given",
             experiment.lanes.size() - 1, lane);
@@ -76,7 +79,12 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
     require(loaded->trainer.task().tokensOf("").has_value(), kWhere,
             "a task whose tokens are text was expected, but {} is not one; train with task.name = \"next_byte\"",
             experiment.task.name);
+    requireOwnCheckpoint(run, *checkpoint);
     loaded->trainer.loadCheckpoint(*checkpoint);
+    const Lane& own = loaded->lane();
+    require(own.state() == LaneState::Running, kWhere,
+            "a lane that has not stopped was expected, but \"{}\" {}; choose another --lane", own.config().name,
+            stopText(run, own.index(), own.state(), own.message()));
     return loaded;
 }
 

@@ -9,6 +9,7 @@
 
 #include "app/cli/commands.h"
 #include "app/cli/json_text.h"
+#include "app/cli/lane_states.h"
 #include "core/io/run_file.h"
 
 namespace linscope::app {
@@ -77,7 +78,7 @@ Json runJson(const RunFileReader& run, const std::string& path) {
     for (const LaneRecord& lane : run.lanes())
         lanes.push_back({{"name", lane.name},
                          {"mechanism", lane.mechanism},
-                         {"state", nameOf(lane.state)},
+                         {"state", stateText(run, lane)},
                          {"message", lane.message},
                          {"parameters", lane.parameters},
                          {"metrics", metricsJson(lane)},
@@ -123,9 +124,12 @@ double shareOf(const LaneRecord& lane, std::size_t bin) {
     return in / all;
 }
 
-void printLane(const LaneRecord& lane) {
-    fmt::print("\n{}  ({}, {} parameters, {})\n", lane.name, lane.mechanism, lane.parameters, nameOf(lane.state));
-    if (!lane.message.empty()) fmt::print("  {}\n", lane.message);
+void printLane(const RunFileReader& run, std::size_t index) {
+    const LaneRecord& lane = run.lanes()[index];
+    const bool stopped = lane.state != LaneState::Running;
+    fmt::print("\n{}  ({}, {} parameters, {})\n", lane.name, lane.mechanism, lane.parameters,
+               stopped ? stopText(run, static_cast<int>(index), lane.state, lane.message) : stateText(run, lane));
+    if (stopped) fmt::print("  all below is from before that\n");
     fmt::print("  {:<28}{:>8}{:>14}{:>14}  {}\n", "metric", "step", "last", "best", "unit");
     for (const Series& series : lane.metrics) {
         const Extremes found = extremesOf(series);
@@ -166,7 +170,7 @@ int runInfo(const InfoArguments& arguments) {
                    precision == "bf16" ? " (on the processor no faster than fp32)" : "");
     for (const TaskBaseline& baseline : run.baselines())
         fmt::print("baseline {}: {} {:.4f}\n", baseline.metric, baseline.name, baseline.value);
-    for (const LaneRecord& lane : run.lanes()) printLane(lane);
+    for (std::size_t lane = 0; lane < run.lanes().size(); ++lane) printLane(run, lane);
     return 0;
 }
 

@@ -36,8 +36,12 @@ class ChangedData(CliTest):
         line = self.fails("train", "--resume", self.run_file)
         self.assertIn("reads otherwise", line)
         self.assertEqual(self.run_file.read_bytes(), before)
+        done = self.run_cli("eval", self.run_file)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("not the data that the run began with", done.stderr)
         self.corpus.write_text(text)
         self.ok("train", "--resume", self.run_file)
+        self.assertNotIn("not the data", self.run_cli("eval", self.run_file).stderr)
 
     @unittest.skipIf(h5py is None, "python3-h5py is not installed")
     def test_a_file_of_an_earlier_version_goes_on_as_before(self):
@@ -55,9 +59,10 @@ class ChangedData(CliTest):
         for name, change in (("other", ["--set", "optimizer.learning_rate=2e-3"]), ("twin", [])):
             other = self.train(name + ".h5", *change)
             shutil.copytree(other.with_suffix(".checkpoints"), self.path("run.checkpoints"))
-            line = self.fails("train", "--resume", self.run_file)
-            self.assertIn("another one", line)
-            self.assertIn("optimizer.learning_rate is 0.002" if change else "of the same experiment", line)
+            for command in (["train", "--resume"], ["eval"]):
+                line = self.fails(*command, self.run_file)
+                self.assertIn("another one", line)
+                self.assertIn("optimizer.learning_rate is 0.002" if change else "of the same experiment", line)
             shutil.rmtree(self.path("run.checkpoints"))
         shutil.move(kept, self.path("run.checkpoints"))
         self.ok("train", "--resume", self.run_file)

@@ -67,7 +67,7 @@ class TrainAndInfo(CliTest):
         self.assertEqual([lane["name"] for lane in info["lanes"]], ["full", "linformer"])
         self.assertTrue(info["baselines"])
         for lane in info["lanes"]:
-            self.assertEqual(lane["state"], "running")
+            self.assertEqual(lane["state"], "finished")
             self.assertGreater(lane["parameters"], 1000)
             loss = lane["metrics"]["loss"]
             self.assertEqual(loss["step"], 12)

@@ -146,10 +146,26 @@ class NotFinite(CliTest):
         info = self.info(run)
         full, linformer = info["lanes"]
         self.assertEqual(info["step"], step + 3)
-        self.assertEqual((full["state"], linformer["state"]), ("running", "diverged"))
+        self.assertEqual((full["state"], linformer["state"]), ("stopped", "diverged"))
         self.assertEqual(full["metrics"]["loss"]["step"], step + 3)
         self.assertEqual(linformer["metrics"]["loss"]["step"], step)
         self.assertIn("blocks.0", linformer["message"])
+        self.says_that_the_lane_diverged(run, step + 1)
+
+    def says_that_the_lane_diverged(self, run, step):
+        """Of the lane 1, wherever its numbers or its words would be."""
+        reason = f"diverged at step {step}: blocks.0.mlp.up.weight"
+        self.assertIn(reason, self.ok("info", run))
+        done = self.run_cli("eval", run)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(reason, [line for line in done.stdout.splitlines() if line.startswith("linformer ")][0])
+        self.assertNotIn("nan", done.stdout)
+        full, linformer = json.loads(self.ok("eval", run, "--json"))["lanes"]
+        self.assertIsNone(full["stopped"])
+        self.assertGreater(full["loss"], 0)
+        self.assertIn(reason, linformer["stopped"])
+        self.assertIsNone(linformer["loss"])
+        self.assertIn(reason, self.fails("eval", run, "--lane", 1))
 
     def test_every_lane_stopped_is_a_failure(self):
         run, step = self.stopped_run()

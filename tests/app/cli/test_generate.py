@@ -2,6 +2,7 @@
 
 import json
 import math
+import struct
 import subprocess
 import unittest
 
@@ -103,6 +104,19 @@ class Generate(CliTest):
         text = DECODER.format(corpus=self.corpus, position="none").replace("next_byte", "masked_bytes")
         run = self.train("masked.h5", experiment=self.write_experiment("masked.toml", text))
         self.assertIn("next_byte", self.fails("generate", run, "--prompt", "in"))
+
+    def test_a_lane_that_diverged_writes_nothing(self):
+        run = self.decoder()
+        newest = self.checkpoints(run)[-1]
+        data = bytearray(newest.read_bytes())
+        (size,) = struct.unpack_from("<Q", data)
+        header = json.loads(data[8:8 + size])
+        header["__metadata__"] |= {"lane0.state": "1", "lane0.message": "blocks.0.mlp.up.weight (value)"}
+        text = json.dumps(header).encode()
+        newest.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size:])
+        line = self.fails("generate", run, "--prompt", "in")
+        self.assertIn('"full" diverged: blocks.0.mlp.up.weight (value)', line)
+        self.assertIn("--lane", line)
 
     def test_bench_decode_tells_time_and_memory(self):
         document = json.loads(self.ok("bench", "decode", "--tokens", "20,40", "--width", 32, "--seconds", 20, "--json"))
