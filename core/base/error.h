@@ -21,6 +21,13 @@ public:
     using Error::Error;
 };
 
+/// A file that was being written has been taken away. All that was to be written is safe somewhere else, which the text
+/// names; nothing more should be computed for it.
+class FileLost : public Error {
+public:
+    using Error::Error;
+};
+
 /// Throws Error with the text `[where] message`.
 template <typename... Args>
 [[noreturn]] void fail(std::string_view where, fmt::format_string<Args...> message, Args&&... args) {

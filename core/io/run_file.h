@@ -35,8 +35,8 @@ struct RunFileOptions {
 };
 
 /// Logs a run to one HDF5 file, readable while it grows and after kill −9 (docs/run-file.md).
-/// A listener like any other; onEvent throws StorageFull when there is no room. The event that could not be
-/// written is kept and goes out with the next flush that succeeds.
+/// A listener like any other; onEvent throws StorageFull when there is no room, and FileLost as flush() does. The event
+/// that could not be written is kept and goes out with the next flush that succeeds.
 class RunFileWriter : public EventSink {
 public:
     /// Makes the file with its whole tree. Throws Error when the path cannot be written.
@@ -48,7 +48,8 @@ public:
     ~RunFileWriter() override;
 
     void onEvent(const Event& event) override;
-    /// Writes all that is buffered. Throws StorageFull.
+    /// Writes all that is buffered. Throws StorageFull. Throws FileLost, once, where the file was removed, moved or
+    /// replaced; all is then written to the file that the error names.
     void flush() override;
 
     /// The same for a run as long as it lives, wherever its file is; empty where the file was made by an earlier

@@ -1,5 +1,7 @@
 #include <chrono>
+#include <string>
 #include <system_error>
+#include <utility>
 
 #include "core/io/run_file.h"
 #include "core/io/run_rows.h"
@@ -61,6 +63,57 @@ struct RunFileWriter::Impl {
     }
 
     void flush() {
+        if (!file.isAtItsPath()) lost = followOrKeep();
+        write();
+        if (!lost.empty()) throw FileLost(std::exchange(lost, {}));
+    }
+
+    /// The file is not where it was: goes on in it where it has been moved to, or in a copy where it is nowhere any
+    /// more but for this program. What to say of it.
+    std::string followOrKeep() {
+        const std::filesystem::path was = file.path();
+        if (file.hasName()) {
+            file.setPath(file.currentPath());
+            return fmt::format(
+                "[run file] {} must stay where it is while it is written, but it is now at {}; all is logged there: "
+                "move it back and go on with: linscope train --resume {}",
+                was.string(), file.path().string(), was.string());
+        }
+        StorageFile copy = kept(was);
+        require(copy.lockForWriting(), "run file", "{} must not be in use, but another program is writing it",
+                copy.path().string());
+        file = std::move(copy);
+        const bool there = file.path() == was;
+        return fmt::format(
+            "[run file] {} must stay where it is while it is written, but it was {}; all that was logged is {}; go on "
+            "with: linscope train --resume {}",
+            was.string(), there ? "removed" : "replaced by another file",
+            there ? "there again" : fmt::format("in {}, to be moved back in its place", file.path().string()),
+            was.string());
+    }
+
+    /// A copy under the file's own name, or where that is taken under one beside it.
+    StorageFile kept(const std::filesystem::path& was) const {
+        constexpr int kMostNames = 100;
+        std::filesystem::path name = was;
+        std::error_code ignored;
+        std::filesystem::create_directories(was.parent_path(), ignored);  // it may have gone as a whole
+        for (int number = 0;; ++number) {
+            try {
+                return file.copyTo(name);
+            } catch (const StorageFull&) {
+                std::filesystem::remove(name, ignored);  // half of it
+                throw;
+            } catch (const Error&) {
+                if (number == kMostNames || !std::filesystem::exists(name, ignored)) throw;
+            }
+            name.replace_filename(fmt::format("{}.rescued{}{}", was.stem().string(),
+                                              number == 0 ? "" : fmt::format("-{}", number + 1),
+                                              was.extension().string()));
+        }
+    }
+
+    void write() {
         commitPending();
         if (!rows.empty()) {
             auto set = std::make_unique<WriteSet>(&file);
@@ -84,6 +137,7 @@ struct RunFileWriter::Impl {
 
     StorageFile file;
     std::string runId;
+    std::string lost;  ///< what is to be told of a file that was taken away, once all is written
     RunFileOptions options;
     RunRows rows;
     std::unique_ptr<WriteSet> pending;

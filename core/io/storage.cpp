@@ -5,9 +5,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/io/run_file.h"
@@ -33,9 +37,11 @@ struct flock wholeFile(short kind) {
 }  // namespace
 
 StorageFile::StorageFile(std::filesystem::path path, Mode mode) : m_path(std::move(path)) {
-    const int flags = mode == Mode::Read ? O_RDONLY : mode == Mode::Update ? O_RDWR : O_RDWR | O_CREAT | O_TRUNC;
-    m_descriptor = ::open(m_path.c_str(), flags | O_CLOEXEC, 0644);
-    if (m_descriptor < 0) throwLastError(mode == Mode::Create ? "create" : "open");
+    const bool makes = mode == Mode::Create || mode == Mode::CreateNew;
+    const int flags = mode == Mode::Read ? O_RDONLY : O_RDWR;
+    const int making = !makes ? 0 : mode == Mode::Create ? O_CREAT | O_TRUNC : O_CREAT | O_EXCL;
+    m_descriptor = ::open(m_path.c_str(), flags | making | O_CLOEXEC, 0644);
+    if (m_descriptor < 0) throwLastError(makes ? "create" : "open");
 }
 
 StorageFile::StorageFile(StorageFile&& other) noexcept
@@ -103,6 +109,40 @@ void StorageFile::resize(std::uint64_t size) {
 
 void StorageFile::sync() {
     if (::fsync(m_descriptor) != 0) throwLastError("write");
+}
+
+bool StorageFile::isAtItsPath() const {
+    struct stat own {
+    }, there{};
+    if (::fstat(m_descriptor, &own) != 0) return true;
+    // Any other failure tells nothing of the file: a folder that may not be looked into, say.
+    if (::stat(m_path.c_str(), &there) != 0) return errno != ENOENT && errno != ENOTDIR;
+    return own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
+bool StorageFile::hasName() const {
+    struct stat own {};
+    return ::fstat(m_descriptor, &own) != 0 || own.st_nlink > 0;
+}
+
+std::filesystem::path StorageFile::currentPath() const {
+    std::error_code error;
+    const auto link = std::filesystem::path("/proc/self/fd") / std::to_string(m_descriptor);
+    const std::filesystem::path target = std::filesystem::read_symlink(link, error);
+    return error ? m_path : target;
+}
+
+StorageFile StorageFile::copyTo(const std::filesystem::path& path) const {
+    StorageFile copy(path, Mode::CreateNew);
+    std::vector<std::byte> part(std::size_t{1} << 20);
+    const std::uint64_t all = size();
+    for (std::uint64_t at = 0; at < all; at += part.size()) {
+        const std::span<std::byte> bytes(part.data(),
+                                         static_cast<std::size_t>(std::min<std::uint64_t>(part.size(), all - at)));
+        copy.write(at, bytes.first(read(at, bytes)));
+    }
+    copy.sync();
+    return copy;
 }
 
 bool StorageFile::lockForWriting() {

@@ -12,7 +12,7 @@ namespace linscope {
 /// the path; want of room (ENOSPC, EDQUOT) is StorageFull.
 class StorageFile {
 public:
-    enum class Mode { Read, Update, Create };
+    enum class Mode { Read, Update, Create, CreateNew };  ///< CreateNew: Error where there is something already
 
     StorageFile() = default;
     StorageFile(std::filesystem::path path, Mode mode);
@@ -30,6 +30,15 @@ public:
     void reserve(std::uint64_t begin, std::uint64_t end);
     void resize(std::uint64_t size);
     void sync();
+
+    /// Whether path() still names this file: nobody has removed or moved it, or put another in its place.
+    bool isAtItsPath() const;
+    /// Whether any name is left for it in the file system.
+    bool hasName() const;
+    /// Where it is now, as far as the system tells.
+    std::filesystem::path currentPath() const;
+    /// A copy of all that is in it, under a new name: Error where that is taken already.
+    StorageFile copyTo(const std::filesystem::path& path) const;
 
     /// Marks the file as being written, as long as it stays open. False when another one has done so.
     /// Readers are not hindered: the lock is of another kind than those that HDF5 asks for.

@@ -122,7 +122,8 @@ using Event = std::variant<StepEvent, ValidationEvent, ProbeEvent, SnapshotEvent
 class EventSink {
 public:
     virtual ~EventSink() = default;
-    /// May throw StorageFull: the trainer then waits between two steps and calls flush() until it succeeds.
+    /// May throw StorageFull: the trainer then waits between two steps and calls flush() until it succeeds. May throw
+    /// FileLost, having kept the event: the run then stops.
     virtual void onEvent(const Event& event) = 0;
     virtual void flush() {}
 };

@@ -21,7 +21,7 @@ public:
         const std::int64_t until = m_options.untilStep.value_or(m_trainer.experiment().steps);
         while (!m_stopped && !m_trainer.finished() && m_trainer.currentStep() < until) {
             obeyPosted();
-            if (m_stopped) break;
+            if (m_stopped || !m_trainer.lost().empty()) break;
             if (m_paused) {
                 if (const auto command = m_commands.wait(200ms)) obey(*command);
                 continue;
@@ -35,6 +35,7 @@ public:
         const RunState end = m_trainer.finished() ? RunState::Finished : RunState::Stopped;
         announce(end);
         waitForRoom();
+        if (!m_trainer.lost().empty()) throw FileLost(m_trainer.lost());
         return end;
     }
 

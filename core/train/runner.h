@@ -18,7 +18,8 @@ struct RunnerOptions {
 
 /// Steps a trainer on the calling thread until it is finished or stopped, obeying commands between
 /// two steps: pause is exact, single steps are single. Emits RunStateEvents. When a listener throws
-/// StorageFull, the run waits (state Waiting), tries again every second, and still obeys Stop.
+/// StorageFull, the run waits (state Waiting), tries again every second, and still obeys Stop. When one throws
+/// FileLost, the run stops in good order, with a checkpoint, and the error is thrown again.
 RunState runTrainer(Trainer& trainer, CommandQueue& commands, const RunnerOptions& options = {});
 
 }  // namespace linscope

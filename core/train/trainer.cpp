@@ -64,6 +64,8 @@ void Trainer::emit(const Event& event) {
             listener->onEvent(event);
         } catch (const StorageFull& full) {
             m_blocked = full.what();
+        } catch (const FileLost& lost) {
+            m_lost = lost.what();
         }
     }
 }
@@ -82,6 +84,8 @@ void Trainer::flushListeners() {
             listener->flush();
         } catch (const StorageFull& full) {
             m_blocked = full.what();
+        } catch (const FileLost& lost) {
+            m_lost = lost.what();
         }
     }
 }

@@ -46,6 +46,8 @@ public:
 
     /// Why a listener or a checkpoint could not be written (the disk is full); empty when all is written.
     const std::string& blocked() const { return m_blocked; }
+    /// Which file of a listener was taken away, and where its contents are; empty as long as none was.
+    const std::string& lost() const { return m_lost; }
     /// Tries again what could not be written.
     void retry();
 
@@ -93,7 +95,7 @@ private:
     std::vector<EventSink*> m_listeners;
     std::filesystem::path m_checkpointFolder;
     std::string m_runId;
-    std::string m_blocked;
+    std::string m_blocked, m_lost;
     struct Work;  ///< batches and scratch that live as long as the trainer
     std::unique_ptr<Work> m_work;
 };

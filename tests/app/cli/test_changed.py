@@ -3,7 +3,7 @@
 import shutil
 import unittest
 
-from support import CliTest
+from support import CliTest, wait_for
 
 try:
     import h5py
@@ -66,6 +66,59 @@ class ChangedData(CliTest):
             shutil.rmtree(self.path("run.checkpoints"))
         shutil.move(kept, self.path("run.checkpoints"))
         self.ok("train", "--resume", self.run_file)
+
+
+class LostRunFile(CliTest):
+    def setUp(self):
+        super().setUp()
+        self.run_file = self.path("runs/run.h5")
+        self.process = self.start_cli("train", self.write_experiment(steps=40000, checkpoint_every=100), "--out",
+                                      self.run_file)
+        wait_for(lambda: len(self.checkpoints(self.run_file)) > 1)  # the first is of step 0
+
+    def stops(self):
+        """Requires that training stops by itself, soon, as a failure; the line that says why."""
+        _, error = self.process.communicate(timeout=60)
+        self.assertEqual(self.process.returncode, 1, error)
+        line = error.splitlines()[-1]
+        self.assertIn(f"[run file] {self.run_file} must stay where it is", line)
+        self.assertIn(f"linscope train --resume {self.run_file}", line)
+        return line
+
+    def goes_on(self):
+        info = self.info(self.run_file)
+        self.assertEqual((info["state"], info["health"]), ("stopped", "whole"))
+        self.assertTrue(self.checkpoints(self.run_file)[-1].stem.endswith(f"{info['step']:06}"))
+        self.ok("train", "--resume", self.run_file, "--steps", info["step"] + 2)
+        self.assertEqual(self.info(self.run_file)["lanes"][0]["metrics"]["loss"]["step"], info["step"] + 2)
+
+    def test_removed(self):
+        self.run_file.unlink()
+        self.assertIn("removed", self.stops())
+        self.goes_on()
+
+    def test_removed_with_its_folder(self):
+        shutil.rmtree(self.run_file.parent)
+        self.stops()
+        self.goes_on()
+
+    def test_replaced(self):
+        other = self.path("other")
+        other.write_text("something else\n")
+        other.rename(self.run_file)
+        line = self.stops()
+        rescued = self.path("runs/run.rescued.h5")
+        self.assertIn(f"replaced by another file; all that was logged is in {rescued}", line)
+        self.assertEqual(self.run_file.read_text(), "something else\n")
+        rescued.rename(self.run_file)
+        self.goes_on()
+
+    def test_moved(self):
+        moved = self.path("moved.h5")
+        self.run_file.rename(moved)
+        self.assertIn(f"now at {moved}", self.stops())
+        moved.rename(self.run_file)
+        self.goes_on()
 
 
 if __name__ == "__main__":

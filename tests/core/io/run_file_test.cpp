@@ -302,5 +302,54 @@ TEST_F(RunFile, ARunHasANameOfItsOwn) {
     EXPECT_NE(make()->runId(), first);
 }
 
+/// Runs until the writer says that its file is lost, and what it says.
+std::string lossOf(RunFileWriter& writer) {
+    try {
+        writer.flush();
+    } catch (const FileLost& lost) {
+        return lost.what();
+    }
+    return "nothing is lost";
+}
+
+TEST_F(RunFile, ARemovedFileIsThereAgain) {
+    const auto writer = make();
+    feed(*writer, 1, 20);
+    writer->flush();
+    feed(*writer, 21, 30);
+    std::filesystem::remove(path);
+    EXPECT_THAT(lossOf(*writer), HasSubstr("removed"));
+    EXPECT_EQ(RunFileReader(path).lastStep(), 30);
+    EXPECT_EQ(RunFileReader(path).health(), "being written");
+    feed(*writer, 31, 40);
+    EXPECT_EQ(lossOf(*writer), "nothing is lost");
+    EXPECT_EQ(seriesOf(RunFileReader(path).lanes()[1], "loss").steps.size(), 40U);
+}
+
+TEST_F(RunFile, AMovedFileIsFollowed) {
+    const auto writer = make();
+    feed(*writer, 1, 20);
+    const auto moved = folder.path() / "moved.h5";
+    std::filesystem::rename(path, moved);
+    EXPECT_THAT(lossOf(*writer), HasSubstr("now at " + moved.string()));
+    EXPECT_EQ(RunFileReader(moved).lastStep(), 20);
+    EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(RunFile, WhatTakesItsPlaceIsLeftAlone) {
+    const auto writer = make();
+    feed(*writer, 1, 20);
+    const auto mine = [this](const char* name) {
+        std::ofstream(folder.path() / "other") << "mine";
+        std::filesystem::rename(folder.path() / "other", folder.path() / name);
+    };
+    mine("run.rescued.h5");
+    mine("run.h5");
+    EXPECT_THAT(lossOf(*writer), HasSubstr((folder.path() / "run.rescued-2.h5").string()));
+    EXPECT_EQ(RunFileReader(folder.path() / "run.rescued-2.h5").lastStep(), 20);
+    for (const char* name : {"run.h5", "run.rescued.h5"})
+        EXPECT_EQ(std::filesystem::file_size(folder.path() / name), 4U);
+}
+
 }  // namespace
 }  // namespace linscope

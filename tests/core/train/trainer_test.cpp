@@ -285,6 +285,25 @@ TEST_F(TrainerTest, WaitsForRoomOnTheDisk) {
     EXPECT_EQ(disk.all<StepEvent>().size(), 4u);
 }
 
+// A listener whose file is taken away: the run stops in good order, and then says so.
+TEST_F(TrainerTest, StopsWhereAFileIsLost) {
+    Trainer trainer(experiment);
+    Recorder recorder;
+    recorder.hook = [](const Event& event) {
+        if (const auto* step = std::get_if<StepEvent>(&event); step && step->step == 2)
+            throw FileLost("[run file] gone");
+    };
+    trainer.addListener(recorder);
+    trainer.setCheckpointFolder(folder.path() / "c", "0123");
+    CommandQueue commands;
+    EXPECT_THROW(runTrainer(trainer, commands), FileLost);
+    EXPECT_EQ(recorder.all<StepEvent>().size(), 2u);
+    EXPECT_EQ(recorder.all<RunStateEvent>().back().state, RunState::Stopped);
+    const CheckpointOrigin origin = readCheckpointOrigin(folder.path() / "c" / checkpointName(2));
+    EXPECT_EQ(origin.run, "0123");
+    EXPECT_EQ(origin.experimentToml, experiment.toToml());
+}
+
 TEST_F(TrainerTest, SnapshotHoldsHeadsTokensAndProjections) {
     Trainer trainer(experiment);
     Batch batch;
