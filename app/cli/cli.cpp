@@ -19,6 +19,11 @@ namespace {
 
 using Action = std::function<int()>;
 
+// README.md has the same with examples, and tests/app/cli/test_exit_status.py holds both to it.
+constexpr const char* kExitStatus =
+    "Exit status: 0 done; 1 not done: wrong files, values or machine, no lane left that trains, a proof that fails; 2 "
+    "wrong usage, whatever the files hold; 130, 143, 129 interrupted by SIGINT, SIGTERM, SIGHUP.";
+
 /// One subcommand: `arguments` lives as long as the parser, and `run` is what main will call.
 template <typename Arguments, typename Run>
 CLI::App* command(CLI::App& parent, Action& chosen, const std::string& name, const std::string& help,
@@ -48,6 +53,23 @@ CLI::Validator aShare() {
     return numberThat("a share from 0 to 1", [](double x) { return x >= 0 && x <= 1; });
 }
 
+/// What applySets() takes apart.
+CLI::Validator keyAndValue() {
+    return {[](const std::string& text) {
+                const std::size_t equals = text.find('=');
+                return equals != std::string::npos && equals > 0
+                           ? std::string()
+                           : fmt::format("key=value was required, but got \"{}\"", text);
+            },
+            ""};
+}
+
+CLI::Validator aMechanism() {
+    std::vector<std::string> names;
+    for (const MechanismInfo& mechanism : mechanisms()) names.emplace_back(mechanism.name);
+    return CLI::IsMember(names);
+}
+
 void addDevice(CLI::App& app, std::string& device) {
     app.add_option("--device", device, "where to compute")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
@@ -71,6 +93,7 @@ void addTrain(CLI::App& parent, Action& chosen) {
     experiment->type_name("EXPERIMENT.toml");
     app->add_option("--set", arguments->sets, "change a value of the experiment, as task.length=256")
         ->type_name("KEY=VALUE")
+        ->check(keyAndValue())
         ->allow_extra_args(false);
     app->add_option("--out", arguments->out, "the run file to write (default: a dated one in runs/)")
         ->type_name("RUN.h5");
@@ -101,11 +124,14 @@ void addRender(CLI::App& parent, Action& chosen) {
     std::shared_ptr<RenderArguments> arguments;
     CLI::App* app = command(parent, chosen, "render", "draw a view of a logged step to a PNG", arguments, runRender);
     app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
+    const std::vector<std::string> views = viewNames();
     std::string names;
-    for (const std::string& name : viewNames()) names += (names.empty() ? "" : ", ") + name;
-    app->add_option("--view", arguments->view, "one of " + (names.empty() ? "the views (none here)" : names))
-        ->type_name("NAME")
-        ->required();
+    for (const std::string& name : views) names += (names.empty() ? "" : ", ") + name;
+    CLI::Option* view =
+        app->add_option("--view", arguments->view, "one of " + (names.empty() ? "the views (none here)" : names))
+            ->type_name("NAME")
+            ->required();
+    if (!views.empty()) view->check(CLI::IsMember(views));  // a build without says so when it is to draw
     app->add_option("--lane", arguments->lane, "default: the first that the view can show")->check(notNegative());
     app->add_option("--layer", arguments->layer, "from 0")->check(notNegative())->capture_default_str();
     app->add_option("--head", arguments->head, "from 0")->check(notNegative())->capture_default_str();
@@ -128,9 +154,7 @@ void addCheck(CLI::App& parent, Action& chosen) {
     std::shared_ptr<CheckArguments> arguments;
     CLI::App* app =
         command(parent, chosen, "check", "prove the mechanisms against their definitions", arguments, runCheck);
-    std::vector<std::string> names;
-    for (const MechanismInfo& mechanism : mechanisms()) names.emplace_back(mechanism.name);
-    app->add_option("--mechanism", arguments->mechanism, "only this one")->check(CLI::IsMember(names));
+    app->add_option("--mechanism", arguments->mechanism, "only this one")->check(aMechanism());
     addDevice(*app, arguments->device);
     addPrecision(*app, arguments->precision);
     addJson(*app, arguments->json);
@@ -155,6 +179,7 @@ void addEvaluate(CLI::App& parent, Action& chosen) {
     app->add_option("run", arguments->runFile, "the run file")->type_name("RUN.h5")->required();
     app->add_option("--set", arguments->sets, "another value than the run was trained with, as task.length=256")
         ->type_name("KEY=VALUE")
+        ->check(keyAndValue())
         ->allow_extra_args(false);
     app->add_option("--data", arguments->data, "another corpus, text file or folder: --set task.corpus=PATH")
         ->type_name("PATH");
@@ -189,6 +214,10 @@ void addGenerate(CLI::App& parent, Action& chosen) {
     app->add_option("--state", arguments->state, "go on from a kept state without reading its text again")
         ->type_name("FILE");
     addJson(*app, arguments->json);
+    app->parse_complete_callback([app] {
+        if (app->count("--prompt") + app->count("--prompt-file") + app->count("--state") == 0)
+            throw CLI::RequiredError("a text to go on from, --prompt, --prompt-file or --state,");
+    });
 }
 
 void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
@@ -206,7 +235,8 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     trainStep->add_option("--k", step->slots, "slots of the Linformer lane")->check(aboveZero());
     trainStep->add_option("--repeat", step->repeat, "timed steps")->check(aboveZero())->capture_default_str();
     trainStep->add_option("--threads", step->threads)->check(aboveZero());
-    trainStep->add_option("--mechanism", step->mechanisms, "lanes to time (default: full and linformer)");
+    trainStep->add_option("--mechanism", step->mechanisms, "lanes to time (default: full and linformer)")
+        ->check(aMechanism());
     addDevice(*trainStep, step->device);
     addPrecision(*trainStep, step->precision);
     trainStep->add_flag("--activation-checkpointing", step->activationCheckpointing,
@@ -235,7 +265,7 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     decodeApp->add_option("--seconds", decode->seconds, "at most for one mechanism")
         ->check(aboveZero())
         ->capture_default_str();
-    decodeApp->add_option("--mechanism", decode->mechanism, "only this one");
+    decodeApp->add_option("--mechanism", decode->mechanism, "only this one")->check(aMechanism());
     addJson(*decodeApp, decode->json);
 
     std::shared_ptr<BenchLengthArguments> length;
@@ -248,7 +278,7 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
         ->check(aboveZero())
         ->capture_default_str();
     lengthApp->add_option("--batch", length->batch, "sequences")->check(aboveZero())->capture_default_str();
-    lengthApp->add_option("--mechanism", length->mechanism, "only this one");
+    lengthApp->add_option("--mechanism", length->mechanism, "only this one")->check(aMechanism());
     addDevice(*lengthApp, length->device);
     addPrecision(*lengthApp, length->precision);
     addJson(*lengthApp, length->json);
@@ -335,6 +365,7 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
         CLI::App app("Linscope: a workbench for linear attention. Without arguments: the window.", "linscope");
         app.set_version_flag("--version", LINSCOPE_VERSION);
         app.require_subcommand(0, 1);
+        app.footer(kExitStatus);
         Action chosen = [&hooks] { return openGui(hooks, GuiOptions{}); };
         addGui(app, chosen, hooks);
         addTrain(app, chosen);

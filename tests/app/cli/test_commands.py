@@ -244,7 +244,7 @@ class Render(CliTest):
                 self.assertIn(word, self.fails("render", run, "--view", "exact", "--out", out, *extra))
                 self.assertFalse(out.exists())
         self.fails("render", run, "--view", "lifted", "--lane", 0, "--out", out)
-        self.assertIn("exact", self.fails("render", run, "--view", "nonsense", "--out", out))
+        self.assertIn("exact", self.fails("render", run, "--view", "nonsense", "--out", out, status=2))
         self.fails("render", run, "--view", "exact", "--out", self.path("absent/a.png"))
 
     def test_only_an_earlier_picture_is_replaced(self):

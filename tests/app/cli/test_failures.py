@@ -60,10 +60,11 @@ class WrongExperiments(CliTest):
         self.assertIn("absent.toml", self.fails("train", self.path("absent.toml")))
 
     def test_wrong_set(self):
-        for text, word in (("task.lenght=5", "task.lenght"), ("task.length", "key=value"), ("task.length=x", "task.length"),
-                           ("lane.1.attention.k=65", "65")):
+        for text, word, status in (("task.lenght=5", "task.lenght", 1), ("task.length", "key=value", 2),
+                                   ("task.length=x", "task.length", 1), ("lane.1.attention.k=65", "65", 1)):
             with self.subTest(text=text):
-                self.assertIn(word, self.fails("train", self.experiment, "--set", text, "--out", self.path("run.h5")))
+                self.assertIn(word, self.fails("train", self.experiment, "--set", text, "--out", self.path("run.h5"),
+                                               status=status))
 
 
 class WrongFiles(CliTest):
@@ -133,7 +134,7 @@ class NotFinite(CliTest):
         wait_for(lambda: len(self.checkpoints(run)) > 1)  # the first is of step 0
         process.send_signal(signal.SIGINT)
         out, error = process.communicate(timeout=60)
-        self.assertEqual(process.returncode, 0, error)
+        self.assertEqual(process.returncode, 128 + signal.SIGINT, error)
         self.assertIn("--resume", out)
         return run, self.info(run)["step"]
 

@@ -90,7 +90,7 @@ class Generate(CliTest):
         self.assertEqual(self.document(learned, "--prompt", "in", "--tokens", 62)["place"], 64)
         self.assertIn("built for 64 tokens, but 65", self.fails("generate", learned, "--prompt", "in", "--tokens", 63))
         self.assertIn("--lane", self.fails("generate", run, "--prompt", "in", "--lane", 1))
-        self.assertIn("text to go on from", self.fails("generate", run))
+        self.assertIn("text to go on from", self.fails("generate", run, status=2))
         self.assertIn("--prompt-file", self.fails("generate", run, "--prompt-file", self.path("absent")))
         state = self.path("state.safetensors")
         self.document(run, "--prompt", "in", "--tokens", 1, "--save-state", state)
@@ -144,7 +144,7 @@ class Generate(CliTest):
                 break
         else:
             self.fail(f"time grew by the powers {exponents} of the length: {best}")
-        self.assertIn("window", self.fails("bench", "length", "--mechanism", "windw"))
+        self.assertIn("window", self.fails("bench", "length", "--mechanism", "windw", status=2))
 
     def test_bench_linformer_table_compares_with_naive_and_fused_attention(self):
         arguments = ("bench", "linformer-table", "--device", "cpu", "--lengths", "64,512", "--slots", "16,128", "--width", 64,
