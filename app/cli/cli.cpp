@@ -30,7 +30,9 @@ CLI::App* command(CLI::App& parent, Action& chosen, const std::string& name, con
                   std::shared_ptr<Arguments>& arguments, Run run) {
     arguments = std::make_shared<Arguments>();
     CLI::App* app = parent.add_subcommand(name, help);
-    app->callback([&chosen, arguments, run] { chosen = [arguments, run] { return run(*arguments); }; });
+    app->callback([&chosen, arguments, run] {
+        chosen = [arguments, run] { return run(*arguments); };
+    });
     return app;
 }
 
@@ -336,11 +338,18 @@ void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     app->callback([&chosen, &hooks, options] { chosen = [&hooks, options] { return openGui(hooks, *options); }; });
 }
 
-/// An exception's text as the one line that is promised.
+/// An exception's text as the one line that is promised: of a length that can be read, whatever a file has in place of
+/// a word, and without what would steer a terminal.
 std::string oneLine(std::string text) {
+    constexpr std::size_t kLongest = 2000, kKept = 900;
     for (char& character : text)
-        if (character == '\n' || character == '\r') character = ' ';
-    return text;
+        if (static_cast<unsigned char>(character) < ' ' || character == 0x7F) character = ' ';
+    if (text.size() <= kLongest) return text;
+    const auto within = [&text](std::size_t at) {  // a whole character
+        while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
+        return at;
+    };
+    return text.substr(0, within(kKept)) + " … " + text.substr(within(text.size() - kKept));
 }
 
 }  // namespace

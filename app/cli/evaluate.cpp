@@ -130,10 +130,10 @@ void printVerdicts(const std::vector<Verdict>& verdicts) {
     fmt::print("{:<24}{:>12}{:>12}{:>12}\n", "lane", "loss", "bits/byte", "accuracy");
     for (const Verdict& verdict : verdicts)
         if (verdict.numbers)
-            fmt::print("{:<24}{:>12.4f}{:>12.4f}{:>12.4f}\n", verdict.name, verdict.numbers->loss,
+            fmt::print("{:<24}{:>12.4f}{:>12.4f}{:>12.4f}\n", lineOf(verdict.name), verdict.numbers->loss,
                        verdict.numbers->bitsPerByte, verdict.numbers->accuracy);
         else
-            fmt::print("{:<24}  not evaluated: {}\n", verdict.name, verdict.stopped);
+            fmt::print("{:<24}  not evaluated: {}\n", lineOf(verdict.name), verdict.stopped);
 }
 
 Json jsonOf(const std::vector<Verdict>& verdicts) {

@@ -127,7 +127,7 @@ double shareOf(const LaneRecord& lane, std::size_t bin) {
 void printLane(const RunFileReader& run, std::size_t index) {
     const LaneRecord& lane = run.lanes()[index];
     const bool stopped = lane.state != LaneState::Running;
-    fmt::print("\n{}  ({}, {} parameters, {})\n", lane.name, lane.mechanism, lane.parameters,
+    fmt::print("\n{}  ({}, {} parameters, {})\n", lineOf(lane.name), lane.mechanism, lane.parameters,
                stopped ? stopText(run, static_cast<int>(index), lane.state, lane.message) : stateText(run, lane));
     if (stopped) fmt::print("  all below is from before that\n");
     fmt::print("  {:<28}{:>8}{:>14}{:>14}  {}\n", "metric", "step", "last", "best", "unit");

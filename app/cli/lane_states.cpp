@@ -4,6 +4,12 @@
 
 namespace linscope::app {
 
+std::string lineOf(std::string name) {
+    for (char& character : name)
+        if (static_cast<unsigned char>(character) < ' ' || character == 0x7F) character = ' ';
+    return name;
+}
+
 std::string stopText(const RunFileReader& run, int lane, LaneState state, const std::string& message) {
     std::string text = nameOf(state);
     for (const Event& event : run.log())

@@ -8,6 +8,9 @@
 
 namespace linscope::app {
 
+/// The name as a line can have it: with a blank for each control character.
+std::string lineOf(std::string name);
+
 /// "diverged at step 21: blocks.0.mlp.up.weight (value)", with the step where the run's log has it.
 std::string stopText(const RunFileReader& run, int lane, LaneState state, const std::string& message);
 

@@ -6,6 +6,7 @@
 
 #include "app/cli/commands.h"
 #include "app/cli/going_on.h"
+#include "app/cli/lane_states.h"
 #include "app/cli/progress.h"
 #include "app/cli/run_plan.h"
 #include "app/cli/signals.h"
@@ -47,7 +48,7 @@ std::unique_ptr<RunFileWriter> openRunFile(RunPlan& plan, Trainer& trainer) {
 
 std::vector<std::string> laneNames(const Experiment& experiment) {
     std::vector<std::string> names;
-    for (const LaneConfig& lane : experiment.lanes) names.push_back(lane.name);
+    for (const LaneConfig& lane : experiment.lanes) names.push_back(lineOf(lane.name));
     return names;
 }
 

@@ -10,6 +10,7 @@ namespace linscope {
 namespace {
 
 constexpr std::size_t kMostLanes = 6;
+constexpr std::size_t kLongestName = 200;  // bytes
 
 /// The message of an error without its `[where] `, to be told again with a better one.
 std::string_view withoutWhere(std::string_view text) {
@@ -56,6 +57,10 @@ void checkLaneNames(const Experiment& experiment, const Locations& locations) {
         const std::string key = fmt::format("lane.{}.name", i);
         const std::string& name = experiment.lanes[i].name;
         require(!name.empty(), locations.of(key), "{}: expected a name, but it is missing or empty", key);
+        require(
+            name.size() <= kLongestName, locations.of(key),
+            "{}: expected a name of at most {} bytes, since it stands in lists and beside curves, but found {} bytes",
+            key, kLongestName, name.size());
         require(names.insert(name).second, locations.of(key),
                 "{}: expected a name that no other lane has, but found {} again", key, toTomlText(name));
     }
