@@ -11,6 +11,7 @@
 #include "app/cli/commands.h"
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
+#include "core/base/memory.h"
 #include "core/base/precision.h"
 #include "core/cuda/device.h"
 
@@ -31,7 +32,10 @@ CLI::App* command(CLI::App& parent, Action& chosen, const std::string& name, con
     arguments = std::make_shared<Arguments>();
     CLI::App* app = parent.add_subcommand(name, help);
     app->callback([&chosen, arguments, run] {
-        chosen = [arguments, run] { return run(*arguments); };
+        chosen = [arguments, run] {
+            refuseMoreThanMachineMemory();
+            return run(*arguments);
+        };
     });
     return app;
 }
@@ -402,8 +406,8 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
         fmt::print(stderr, "{}\n", oneLine(error.what()));
     } catch (const std::bad_alloc&) {
         fmt::print(stderr,
-                   "[memory] more memory was needed than this machine has left; make task.length or "
-                   "task.batch smaller\n");
+                   "[memory] more memory was needed than this machine has left; make task.length, task.batch or "
+                   "whatever else was asked for smaller\n");
     } catch (const std::exception& error) {
         fmt::print(stderr, "[linscope] {}\n", oneLine(error.what()));
     }

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <iterator>
 #include <limits>
+#include <new>
 #include <numbers>
 
 #include "core/base/error.h"
+#include "core/base/memory.h"
 #include "core/data/task.h"
 #include "core/train/checkpoint_state.h"
 #include "core/train/device_check.h"
@@ -29,9 +32,36 @@ struct Trainer::Work {
     std::int64_t protectedStep = -1;  ///< the last checkpoint before a lane diverged: never removed
 };
 
+namespace {
+
+/// Throws Error where the lanes cannot be had in this machine's memory, whatever else is in it: the system would give
+/// the memory, and end the program when it is written to. Counted is less than is needed: weights with gradients and
+/// moments, and on the processor each block's input and the inner numbers of one MLP.
+void requireMemory(const Experiment& experiment, Device device) {
+    constexpr double kGigabyte = 1e9, kNumber = sizeof(float), kOfWeight = 4;  // value, gradient, two moments
+    const ModelOptions& model = experiment.model;
+    const auto number = [](std::int64_t value) { return static_cast<double>(value); };
+    const double width = number(model.width), layers = number(model.layers), ratio = number(model.mlpRatio);
+    const double weights = layers * (4 + 2 * ratio) * width * width;
+    const double tokens = device == Device::Cpu ? number(experiment.batch()) * number(experiment.length()) : 0;
+    const double needed =
+        number(std::ssize(experiment.lanes)) * kNumber * (kOfWeight * weights + tokens * width * (layers + ratio));
+    const auto there = static_cast<double>(machineMemory());
+    require(needed <= there, "memory",
+            "{} lane{} with model.width {}, model.layers {}, task.length {} and task.batch {} need{} {:.1f} GB and "
+            "more, but "
+            "this machine has {:.1f} GB; make one of them smaller",
+            experiment.lanes.size(), experiment.lanes.size() == 1 ? "" : "s", model.width, model.layers,
+            experiment.length(), experiment.batch(), experiment.lanes.size() == 1 ? "s" : "", needed / kGigabyte,
+            there / kGigabyte);
+}
+
+}  // namespace
+
 Trainer::Trainer(Experiment experiment, Device device)
     : m_experiment(std::move(experiment)), m_work(std::make_unique<Work>()) {
     m_experiment.validate();
+    requireMemory(m_experiment, device);
     m_task = findTask(m_experiment.task.name)
                  .create(m_experiment.task.options, static_cast<std::uint64_t>(m_experiment.seed));
     for (std::size_t i = 0; i < m_experiment.lanes.size(); ++i) {
@@ -128,10 +158,12 @@ bool Trainer::attempt(Lane& lane, const std::function<void()>& work) {
     try {
         work();
         return true;
+    } catch (const std::bad_alloc&) {
+        lane.fail("[memory] more memory was needed than this machine has left; make task.length or task.batch smaller");
     } catch (const std::exception& error) {
         lane.fail(error.what());
-        return false;
     }
+    return false;
 }
 
 void Trainer::tellStopped() {
