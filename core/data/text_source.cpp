@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kWhere = "corpus";
 constexpr std::size_t kMostListed = 5;  // skipped files in a description
+constexpr std::int64_t kHead = 4096;    // bytes that are looked at before a file is read
 
 std::string systemMessage(int error) {
     return std::generic_category().message(error);
@@ -88,7 +89,9 @@ void loadFile(const fs::path& path, std::int64_t mostBytes, TextSource& source) 
     std::error_code error;
     const auto size = fs::file_size(path, error);
     if (!error && size > static_cast<std::uintmax_t>(mostBytes)) refuseSize(source.name, mostBytes);
-    FileRead read = readFile(path, mostBytes);
+    // Binary data mostly say so at once, and need not be read to their end.
+    const FileRead head = readFile(path, kHead);
+    FileRead read = head.bytes.find('\0') == std::string::npos ? readFile(path, mostBytes) : head;
     require(read.problem.empty(), kWhere, "a readable text file was expected, but \"{}\" is not: {}", source.name,
             read.problem);
     if (static_cast<std::int64_t>(read.bytes.size()) > mostBytes) refuseSize(source.name, mostBytes);
