@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <limits>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/io/checkpoint.h"
@@ -40,6 +42,16 @@ Number parse(const std::string& text, const std::filesystem::path& path) {
     return number;
 }
 
+/// The same within bounds, which NaN is not.
+template <typename Number>
+Number parseBetween(const std::string& text, Number low, Number high, const std::filesystem::path& path) {
+    const auto number = parse<Number>(text, path);
+    const bool open = high == std::numeric_limits<Number>::max();
+    require(number >= low && number <= high, "checkpoint", "a number {} in {}, but got {}",
+            open ? fmt::format("of at least {}", low) : fmt::format("from {} to {}", low, high), path.string(), number);
+    return number;
+}
+
 }  // namespace
 
 std::string checkpointName(std::int64_t step) {
@@ -59,7 +71,7 @@ std::vector<std::pair<std::int64_t, std::filesystem::path>> listCheckpoints(cons
         if (!name.starts_with("step-") || !name.ends_with(".safetensors")) continue;
         const char *begin = name.data() + 5, *end = name.data() + name.size() - 12;
         const auto parsed = std::from_chars(begin, end, step);
-        if (parsed.ec == std::errc{} && parsed.ptr == end) found.emplace_back(step, entry.path());
+        if (parsed.ec == std::errc{} && parsed.ptr == end && step >= 0) found.emplace_back(step, entry.path());
     }
     std::ranges::sort(found);
     return found;
@@ -114,12 +126,28 @@ CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::ve
             "{} with {} lanes, but it has {}", path.string(), only ? *only + 1 : static_cast<int>(lanes.size()), count);
     const auto numberOf = [only](const Lane& lane) { return only.value_or(lane.index()); };
     CheckpointHeader header;
-    header.step = parse<std::int64_t>(text("step"), path);
-    header.wallSeconds = parse<double>(text("wall_seconds"), path);
+    header.step = parseBetween<std::int64_t>(text("step"), 0, std::numeric_limits<std::int64_t>::max(), path);
+    header.wallSeconds = parseBetween(text("wall_seconds"), 0.0, std::numeric_limits<double>::max(), path);
     header.experimentToml = text(kExperiment);
     if (const auto run = file.metadata().find(kRun); run != file.metadata().end()) header.run = run->second;
     for (std::size_t i = 0; i < header.cursor.size(); ++i)
         header.cursor[i] = parse<std::uint64_t>(text(fmt::format("cursor.{}", i)), path);
+
+    struct LaneValues {
+        double learningRate;
+        bool projectionsFrozen;
+        LaneState state;
+        std::string message;
+    };
+    std::vector<LaneValues> values;
+    for (const auto& lane : lanes) {
+        const auto of = [&](const char* what) -> const std::string& { return text(laneKey(numberOf(*lane), what)); };
+        values.push_back(
+            {parseBetween(of("learning_rate"), 0.0, std::numeric_limits<double>::max(), path),
+             parseBetween(of("projections_frozen"), 0, 1, path) == 1,
+             static_cast<LaneState>(parseBetween(of("state"), 0, static_cast<int>(kLaneStateNames.size()) - 1, path)),
+             of("message")});
+    }
 
     // All tensors are checked before the first is taken over: a wrong file changes nothing.
     for (const bool copy : {false, true})
@@ -134,11 +162,10 @@ CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::ve
                             own.shape().text(), path.string(), saved.shape().text());
                     if (copy) std::memcpy(own.raw(), saved.raw(), static_cast<std::size_t>(own.bytes()));
                 }
-    for (const auto& lane : lanes) {
-        lane->setPeakLearningRate(parse<double>(text(laneKey(numberOf(*lane), "learning_rate")), path));
-        lane->setProjectionsFrozen(text(laneKey(numberOf(*lane), "projections_frozen")) == "1");
-        const int state = parse<int>(text(laneKey(numberOf(*lane), "state")), path);
-        lane->setState(static_cast<LaneState>(std::clamp(state, 0, 2)), text(laneKey(numberOf(*lane), "message")));
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        lanes[i]->setPeakLearningRate(values[i].learningRate);
+        lanes[i]->setProjectionsFrozen(values[i].projectionsFrozen);
+        lanes[i]->setState(values[i].state, std::move(values[i].message));
     }
     return header;
 }
