@@ -9,6 +9,7 @@
 #include <string>
 
 #include "app/cli/commands.h"
+#include "app/cli/lane_states.h"
 #include "core/analysis/maps.h"
 #include "core/base/error.h"
 #include "core/io/run_file.h"
@@ -74,7 +75,11 @@ int runRender(const RenderArguments& arguments) {
     requireIndex("--head", arguments.head, snapshot.heads);
     requireIndex("--sample", arguments.sample, snapshot.samples);
 
-    const std::string lane = run.lanes()[static_cast<std::size_t>(snapshot.lane)].name;
+    const LaneRecord& record = run.lanes()[static_cast<std::size_t>(snapshot.lane)];
+    const std::string& lane = record.name;
+    if (record.state != LaneState::Running)
+        fmt::print(stderr, "lane \"{}\" {}; this is its step {}\n", lane,
+                   stopText(run, snapshot.lane, record.state, record.message), snapshot.step);
     drawView({.view = arguments.view,
               .layer = static_cast<int>(arguments.layer),
               .head = static_cast<int>(arguments.head),

@@ -7,7 +7,7 @@ import struct
 import subprocess
 import unittest
 
-from support import CliTest, EXPERIMENT, PROGRAM, wait_for
+from support import CliTest, EXPERIMENT, HAS_VIEWS, PROGRAM, wait_for
 
 try:
     import h5py
@@ -167,6 +167,10 @@ class NotFinite(CliTest):
         self.assertIn(reason, linformer["stopped"])
         self.assertIsNone(linformer["loss"])
         self.assertIn(reason, self.fails("eval", run, "--lane", 1))
+        if HAS_VIEWS:
+            done = self.run_cli("render", run, "--view", "compressed", "--lane", 1, "--out", self.path("map.png"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(reason, done.stderr)
 
     def test_every_lane_stopped_is_a_failure(self):
         run, step = self.stopped_run()
