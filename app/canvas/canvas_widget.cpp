@@ -133,6 +133,7 @@ QVariantMap CanvasWidget::saveState() const {
             {"scale", QString::fromStdString(settings.scale)},
             {"weights", QString::fromStdString(settings.sequential)},
             {"signed", QString::fromStdString(settings.diverging)},
+            {"joint", settings.joint},
             {"tools", settings.tools},
             {"fitted", settings.place.fitted},
             {"row", settings.place.row},
@@ -157,6 +158,7 @@ void CanvasWidget::restoreState(const QVariantMap& state) {
     settings.scale = state.value("scale").toString().toStdString();
     settings.sequential = state.value("weights").toString().toStdString();
     settings.diverging = state.value("signed").toString().toStdString();
+    settings.joint = state.value("joint", true).toBool();
     settings.tools = state.value("tools", true).toBool();
     settings.place = {.row = number("row", 0.5),
                       .column = number("column", 0.5),

@@ -150,9 +150,9 @@ void CanvasScene::drawTools(ImVec2 corner, ImVec2 size) {
 void CanvasScene::drawMapTools(float width) {
     Colouring& colouring = m_model.colouring();
     sectionTitle(m_host, "Colour",
-                 "Each map has a range of its own, so that each is seen; joined, exact and lifted map share one, and "
-                 "equal colours are equal weights. Signed maps are symmetric about 0.\n\nMagenta is "
-                 "NaN, green +Inf, orange −Inf, on every scale. Until a scale is chosen, signed maps are diverging.");
+                 "Exact and lifted map share one range, so that equal colours are equal weights; apart, each fills a "
+                 "range of its own.\n\nSigned maps are symmetric about 0: linear is diverging there, and a logarithm "
+                 "has no place for what is negative.\n\nMagenta is NaN, green +Inf, orange −Inf, on every scale.");
     static constexpr std::array kKinds{ScaleKind::Linear, ScaleKind::Log, ScaleKind::Arcsinh, ScaleKind::Diverging};
     const std::array<std::string, 4> kinds{"linear", "log", "arcsinh", "diverging"};
     int kind = static_cast<int>(std::find(kKinds.begin(), kKinds.end(), colouring.kind()) - kKinds.begin());
@@ -261,9 +261,10 @@ CanvasSettings CanvasScene::settings() const {
     return {.choice = m_model.savedChoice(),
             .page = m_model.page,
             .place = m_placePending ? m_restoredPlace : m_model.view().place(),
-            .scale = colouring.kindChosen() ? std::string(scaleName(colouring.kind())) : std::string(),
+            .scale = std::string(scaleName(colouring.kind())),
             .sequential = colouring.sequentialName(),
             .diverging = colouring.divergingName(),
+            .joint = colouring.joint(),
             .tools = m_tools};
 }
 
@@ -274,7 +275,8 @@ void CanvasScene::restore(const CanvasSettings& settings) {
     m_restoredPlace = settings.place;
     m_placePending = true;
     Colouring& colouring = m_model.colouring();
-    colouring.setKind(settings.scale.empty() ? std::nullopt : std::optional(scaleKind(settings.scale)));
+    colouring.setJoint(settings.joint);
+    colouring.setKind(settings.scale.empty() ? ScaleKind::Linear : scaleKind(settings.scale));
     for (const std::string& name : {settings.sequential, settings.diverging})
         if (!name.empty()) colouring.setColours(name);
 }

@@ -34,7 +34,8 @@ struct CanvasSettings {
     HeadChoice choice;
     CanvasPage page = CanvasPage::Maps;
     LinkedView::Place place;
-    std::string scale, sequential, diverging;  ///< empty: chosen by the values
+    std::string scale, sequential, diverging;  ///< empty: as at first
+    bool joint = true;                         ///< exact and lifted map in one range
     bool tools = true;
 };
 

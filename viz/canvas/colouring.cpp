@@ -7,7 +7,7 @@
 
 namespace linscope::viz {
 
-void Colouring::setKind(std::optional<ScaleKind> kind) {
+void Colouring::setKind(ScaleKind kind) {
     if (kind == m_kind) return;
     m_kind = kind;
     for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted, RangeOf::Compressed}) setAutomatic(range);
@@ -33,21 +33,29 @@ void Colouring::setColours(const std::string& name) {
     (colourMap(name).isDiverging() ? m_diverging : m_sequential) = name;
 }
 
+bool Colouring::isSigned(RangeOf range) const {
+    if (range == RangeOf::Difference || range == RangeOf::Projections) return true;
+    const std::vector<Histogram> shown = histograms(range);
+    return std::any_of(shown.begin(), shown.end(), [](const Histogram& one) { return one.min < 0; });
+}
+
 ScaleKind Colouring::kindOf(RangeOf range) const {
     switch (range) {
         case RangeOf::Difference:
         case RangeOf::Projections:
             return ScaleKind::Diverging;
         case RangeOf::Compressed:
-            return m_kind && *m_kind != ScaleKind::Diverging ? *m_kind : ScaleKind::Linear;
+            return m_kind != ScaleKind::Diverging ? m_kind : ScaleKind::Linear;
         case RangeOf::Exact:
         case RangeOf::Lifted:
             break;
     }
-    if (m_kind) return *m_kind;
-    const std::vector<Histogram> shown = histograms(range);
-    const bool isSigned = std::any_of(shown.begin(), shown.end(), [](const Histogram& one) { return one.min < 0; });
-    return isSigned ? ScaleKind::Diverging : ScaleKind::Linear;
+    return m_kind == ScaleKind::Linear && isSigned(range) ? ScaleKind::Diverging : m_kind;
+}
+
+bool Colouring::isSymmetric(RangeOf range) const {
+    const ScaleKind kind = kindOf(range);
+    return kind == ScaleKind::Diverging || (kind == ScaleKind::Arcsinh && isSigned(range));
 }
 
 void Colouring::refit(RangeOf range) {
@@ -69,7 +77,7 @@ void Colouring::setRange(RangeOf range, float low, float high) {
     if (!std::isfinite(low) || !std::isfinite(high)) return;
     Range& chosen = at(range);
     chosen.automatic = false;
-    if (kindOf(range) == ScaleKind::Diverging) {
+    if (isSymmetric(range)) {
         const float bound = std::max(std::abs(low), std::abs(high));
         low = -bound;
         high = bound;
@@ -91,11 +99,15 @@ ValueScale Colouring::scale(RangeOf range) const {
         scale.lo = chosen.low;
         scale.hi = chosen.high;
     }
+    if (isSymmetric(range)) {
+        scale.hi = std::max(std::abs(scale.lo), std::abs(scale.hi));
+        scale.lo = -scale.hi;
+    }
     return scale.usable();
 }
 
 const ColourMap& Colouring::colours(RangeOf range) const {
-    const bool diverging = kindOf(range) == ScaleKind::Diverging;
+    const bool diverging = isSymmetric(range);
     const std::string& name = diverging ? m_diverging : m_sequential;
     return name.empty() ? defaultColourMap(diverging) : colourMap(name);
 }

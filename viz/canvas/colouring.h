@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,16 +25,16 @@ inline constexpr int kRangeCount = 5;
 /// How values become colours on the whole canvas: what the colour tools edit.
 class Colouring {
 public:
-    /// Scale of exact and lifted map. Until one is chosen, a signed map (the lifted one of Linformer) is
-    /// diverging, so that zero looks like zero, and others are linear.
-    ScaleKind kind() const { return kindOf(RangeOf::Exact); }
-    bool kindChosen() const { return m_kind.has_value(); }
-    /// Of token maps and compressed map, whose ranges become automatic again; nothing: chosen by the values.
-    /// Differences and projections are signed and stay diverging, the compressed map is not and never is.
-    void setKind(std::optional<ScaleKind> kind);
+    /// What a person chose for token maps and compressed map; linear at first.
+    ScaleKind kind() const { return m_kind; }
+    /// Their ranges become automatic again. Where values are signed (the lifted map of Linformer), linear is
+    /// diverging and arcsinh symmetric, so that zero looks like zero whatever was chosen before. Differences and
+    /// projections are signed and stay diverging, the compressed map is not and never is.
+    void setKind(ScaleKind kind);
 
-    /// One range for exact and lifted map: equal colours are equal weights. Apart at first, since an untrained
-    /// lifted map is so much larger that the exact one would be one flat colour.
+    /// One range for exact and lifted map, so that equal colours are equal weights: what the eye takes for granted of
+    /// maps that stand side by side. Apart, each fills its own scale: an untrained lifted map may be so much larger
+    /// that the exact one is one flat colour.
     bool joint() const { return m_joint; }
     void setJoint(bool joint);
 
@@ -47,6 +46,8 @@ public:
     /// What the automatic range is made from, whenever new pictures come.
     void setStatistics(RangeOf range, std::span<const ValueStatistics* const> statistics);
 
+    /// The range is as wide on either side of 0, and colours are those of signed values.
+    bool isSymmetric(RangeOf range) const;
     bool isAutomatic(RangeOf range) const { return at(range).automatic; }
     void setRange(RangeOf range, float low, float high);
     void setAutomatic(RangeOf range);
@@ -64,11 +65,12 @@ private:
     const Range& at(RangeOf range) const { return m_ranges[static_cast<int>(resolved(range))]; }
     /// Of everything that shares the range.
     std::vector<Histogram> histograms(RangeOf range) const;
+    bool isSigned(RangeOf range) const;
     ScaleKind kindOf(RangeOf range) const;
     void refit(RangeOf range);
 
-    bool m_joint = false;
-    std::optional<ScaleKind> m_kind;
+    bool m_joint = true;
+    ScaleKind m_kind = ScaleKind::Linear;
     std::string m_sequential, m_diverging = "polar";  ///< dark where the ground is dark
     std::array<Range, kRangeCount> m_ranges;
     std::array<std::vector<Histogram>, kRangeCount> m_histograms;

@@ -79,7 +79,7 @@ void rangeHistogram(const ImGuiHost& host, const char* id, RangeOf range, Colour
     const ValueScale scale = colouring.scale(range);
     const RangeAxis axis(layers, scale);
     const ColourMap& map = colouring.colours(range);
-    const bool symmetric = scale.kind == ScaleKind::Diverging;
+    const bool symmetric = colouring.isSymmetric(range);
     const auto pixel = [&](double value) {
         return corner.x + plot.x * static_cast<float>(std::clamp(axis.toShare(value), 0.0, 1.0));
     };

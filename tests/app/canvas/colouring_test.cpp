@@ -15,22 +15,51 @@ ValueStatistics statistics(std::vector<float> values) {
     return statisticsOf({.rows = 1, .cols = count, .values = std::move(values)});
 }
 
-TEST(Colouring, ExactAndLiftedShareOneRangeWhenJoined) {
-    Colouring colouring;
-    const ValueStatistics exact = statistics({0.0F, 0.5F}), lifted = statistics({-0.25F, 0.75F});
-    const std::array<const ValueStatistics*, 1> ofExact{&exact}, ofLifted{&lifted};
-    colouring.setStatistics(RangeOf::Exact, ofExact);
-    colouring.setStatistics(RangeOf::Lifted, ofLifted);
-    EXPECT_EQ(colouring.scale(RangeOf::Exact).kind, ScaleKind::Linear);
-    EXPECT_EQ(colouring.scale(RangeOf::Lifted).kind, ScaleKind::Diverging) << "signed: zero must look like zero";
-    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Exact).hi, 0.5F);
-    colouring.setJoint(true);
-    EXPECT_EQ(colouring.scale(RangeOf::Exact).kind, ScaleKind::Diverging);
-    colouring.setKind(ScaleKind::Linear);
-    for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) {
-        EXPECT_FLOAT_EQ(colouring.scale(range).hi, 0.75F);
-        EXPECT_FLOAT_EQ(colouring.scale(range).lo, -0.25F);
+class ExactAndLifted : public testing::Test {
+protected:
+    ExactAndLifted() {
+        const std::array<const ValueStatistics*, 1> ofExact{&m_exact}, ofLifted{&m_lifted};
+        m_colouring.setStatistics(RangeOf::Exact, ofExact);
+        m_colouring.setStatistics(RangeOf::Lifted, ofLifted);
     }
+    const ValueStatistics m_exact = statistics({0.0F, 0.5F}), m_lifted = statistics({-0.25F, 0.75F});
+    Colouring m_colouring;
+};
+
+TEST_F(ExactAndLifted, ShareOneRangeUnlessTheyAreSetApart) {
+    ASSERT_TRUE(m_colouring.joint());
+    for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) {
+        EXPECT_EQ(m_colouring.scale(range).kind, ScaleKind::Diverging);
+        EXPECT_FLOAT_EQ(m_colouring.scale(range).hi, 0.75F);
+    }
+    m_colouring.setJoint(false);
+    EXPECT_EQ(m_colouring.scale(RangeOf::Exact).kind, ScaleKind::Linear);
+    EXPECT_EQ(m_colouring.scale(RangeOf::Lifted).kind, ScaleKind::Diverging) << "signed: zero must look like zero";
+    EXPECT_FLOAT_EQ(m_colouring.scale(RangeOf::Exact).hi, 0.5F);
+}
+
+TEST_F(ExactAndLifted, SignedOnesAreDivergingAgainAfterAnotherScale) {
+    for (const bool joint : {true, false}) {
+        m_colouring.setJoint(joint);
+        m_colouring.setKind(ScaleKind::Log);
+        m_colouring.setKind(ScaleKind::Linear);
+        EXPECT_EQ(m_colouring.scale(RangeOf::Lifted).kind, ScaleKind::Diverging);
+        EXPECT_TRUE(m_colouring.colours(RangeOf::Lifted).isDiverging());
+        EXPECT_EQ(m_colouring.kind(), ScaleKind::Linear) << "what was chosen is what the tools show";
+        EXPECT_EQ(m_colouring.colours(RangeOf::Exact).isDiverging(), joint);
+    }
+}
+
+TEST_F(ExactAndLifted, ArcsinhHasZeroInTheMiddleOfSignedColours) {
+    m_colouring.setKind(ScaleKind::Arcsinh);
+    const ValueScale scale = m_colouring.scale(RangeOf::Lifted);
+    EXPECT_EQ(scale.kind, ScaleKind::Arcsinh);
+    EXPECT_FLOAT_EQ(scale.lo, -scale.hi);
+    EXPECT_FLOAT_EQ(scale.position(0), 0.5F);
+    EXPECT_TRUE(m_colouring.colours(RangeOf::Lifted).isDiverging());
+    m_colouring.setJoint(false);
+    EXPECT_FLOAT_EQ(m_colouring.scale(RangeOf::Exact).lo, 0);
+    EXPECT_FALSE(m_colouring.colours(RangeOf::Exact).isDiverging());
 }
 
 TEST(Colouring, DifferenceStaysSymmetricWhateverIsAskedFor) {
