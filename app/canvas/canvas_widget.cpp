@@ -139,7 +139,8 @@ QVariantMap CanvasWidget::saveState() const {
             {"row", settings.place.row},
             {"column", settings.place.column},
             {"slot", settings.place.slot},
-            {"magnification", settings.place.magnification}};
+            {"magnification", settings.place.magnification},
+            {"slotMagnification", settings.place.slotMagnification}};
 }
 
 void CanvasWidget::restoreState(const QVariantMap& state) {
@@ -164,6 +165,7 @@ void CanvasWidget::restoreState(const QVariantMap& state) {
                       .column = number("column", 0.5),
                       .slot = number("slot", 0.5),
                       .magnification = number("magnification", 1),
+                      .slotMagnification = number("slotMagnification", 1),
                       .fitted = state.value("fitted", true).toBool()};
     try {
         m_window->scene().restore(settings);

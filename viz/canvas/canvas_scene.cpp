@@ -234,8 +234,9 @@ bool CanvasScene::key(CanvasKey key) {
         case CanvasKey::ZoomIn:
         case CanvasKey::ZoomOut: {
             const double factor = key == CanvasKey::ZoomIn ? kKeyZoom : 1 / kKeyZoom;
-            if (maps)
-                view.zoom(ColumnAxis::Keys, factor, view.width() / 2, view.height() / 2);
+            if (maps)  // in the compressed map where the cursor is there
+                view.zoom(m_model.cursor.slot >= 0 ? ColumnAxis::Slots : ColumnAxis::Keys, factor, view.width() / 2,
+                          view.height() / 2);
             else
                 m_projection.zoom(factor);
             return true;

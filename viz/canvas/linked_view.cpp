@@ -36,32 +36,37 @@ void LinkedView::setCells(std::int64_t tokens, std::int64_t slots) {
         fit();
     } else {
         m_slot.centre = static_cast<double>(m_slots) / 2;
-        setScale(m_query.pixelsPerCell);
+        setSlotScale(0);
+        clamp();
     }
 }
 
 void LinkedView::setPane(double width, double height) {
     if (width == m_width && height == m_height) return;
+    const double slotMagnification = m_slot.pixelsPerCell / fittedSlotScale();
     m_width = std::max(1.0, width);
     m_height = std::max(1.0, height);
-    if (m_fitted)
-        fit();
-    else
-        setScale(m_query.pixelsPerCell);
+    if (m_fitted) return fit();
+    setScale(m_query.pixelsPerCell);
+    setSlotScale(fittedSlotScale() * slotMagnification);
+    clamp();
 }
 
 double LinkedView::fittedScale() const {
     return std::min(kLargestCell, std::min(m_width, m_height) / static_cast<double>(m_tokens));
 }
 
-double LinkedView::slotStretch() const {
-    return m_slots > 0 ? static_cast<double>(m_tokens) / static_cast<double>(m_slots) : 1.0;
+// Slots are stretched so that all maps fill the same square when fitted.
+double LinkedView::fittedSlotScale() const {
+    return fittedScale() * static_cast<double>(m_tokens) / static_cast<double>(std::max<std::int64_t>(1, m_slots));
 }
 
 void LinkedView::fit() {
     m_query.centre = m_key.centre = static_cast<double>(m_tokens) / 2;
     m_slot.centre = static_cast<double>(m_slots) / 2;
     setScale(fittedScale());
+    setSlotScale(0);
+    clamp();
     m_fitted = true;
 }
 
@@ -69,8 +74,11 @@ void LinkedView::setScale(double pixelsPerToken) {
     const double smallest = fittedScale();
     m_query.pixelsPerCell = std::clamp(pixelsPerToken, smallest, std::max(smallest, kLargestCell));
     m_key.pixelsPerCell = m_query.pixelsPerCell;
-    m_slot.pixelsPerCell = m_query.pixelsPerCell * slotStretch();
-    clamp();
+}
+
+void LinkedView::setSlotScale(double pixelsPerSlot) {
+    const double smallest = fittedSlotScale();
+    m_slot.pixelsPerCell = std::clamp(pixelsPerSlot, smallest, std::max(smallest, kLargestCell));
 }
 
 void LinkedView::clamp() {
@@ -83,10 +91,11 @@ void LinkedView::zoom(ColumnAxis columns, double factor, double x, double y) {
     CameraAxis& across = columns == ColumnAxis::Keys ? m_key : m_slot;
     const double row = m_query.toCell(y, m_height);
     const double column = across.toCell(x, m_width);
-    const double before = m_query.pixelsPerCell;
+    const double before = m_query.pixelsPerCell, slotBefore = m_slot.pixelsPerCell;
     setScale(before * factor);
-    if (m_query.pixelsPerCell == before) return;
-    m_fitted = m_query.pixelsPerCell <= fittedScale();
+    if (columns == ColumnAxis::Slots) setSlotScale(slotBefore * factor);
+    if (m_query.pixelsPerCell == before && m_slot.pixelsPerCell == slotBefore) return;
+    m_fitted = m_query.pixelsPerCell <= fittedScale() && m_slot.pixelsPerCell <= fittedSlotScale();
     if (m_fitted) return fit();
     m_query.centre = row - (y - m_height / 2) / m_query.pixelsPerCell;
     across.centre = column - (x - m_width / 2) / across.pixelsPerCell;
@@ -112,6 +121,7 @@ LinkedView::Place LinkedView::place() const {
             .column = m_key.centre / tokens,
             .slot = m_slots > 0 ? m_slot.centre / static_cast<double>(m_slots) : 0.5,
             .magnification = m_query.pixelsPerCell / fittedScale(),
+            .slotMagnification = m_slot.pixelsPerCell / fittedSlotScale(),
             .fitted = m_fitted};
 }
 
@@ -122,6 +132,8 @@ void LinkedView::setPlace(const Place& place) {
     m_key.centre = place.column * static_cast<double>(m_tokens);
     m_slot.centre = place.slot * static_cast<double>(m_slots);
     setScale(fittedScale() * place.magnification);
+    setSlotScale(fittedSlotScale() * place.slotMagnification);
+    clamp();
 }
 
 }  // namespace linscope::viz

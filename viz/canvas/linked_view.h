@@ -14,7 +14,8 @@ enum class ColumnAxis {
 
 /// Where all four panes look: one axis of query tokens for every pane, one of key tokens for the
 /// token × token maps, one of slots for the compressed map. Panes have equal sizes, in logical pixels.
-/// Token cells stay square; slots are stretched so that all maps fill the same square when fitted.
+/// Token cells stay square. Slots have a magnification of their own, since a slot is no place in the sequence: what a
+/// person magnifies in a token × token map is met in the compressed map by its rows, with all its slots in sight.
 class LinkedView {
 public:
     /// Tokens and slots of what is shown; another number fits the view anew. Slots may be 0.
@@ -24,8 +25,8 @@ public:
 
     void fit();
     bool fitted() const { return m_fitted; }
-    /// Zooms about a point of a pane with the given columns. An axis that the pane does not have keeps
-    /// its middle and follows the magnification, so that cells stay square everywhere.
+    /// Zooms about a point of a pane with the given columns. Keys follow the magnification of the queries, also where
+    /// the pane has none, and keep their middle then; slots are magnified in their own pane alone.
     void zoom(ColumnAxis columns, double factor, double x, double y);
     void pan(ColumnAxis columns, double dx, double dy);
     /// Moves as little as is needed to have the row (and the column, if not negative) in sight.
@@ -40,7 +41,7 @@ public:
 
     /// For sessions: the middle, as shares of the axes, and the magnification over the fitted one.
     struct Place {
-        double row = 0.5, column = 0.5, slot = 0.5, magnification = 1;
+        double row = 0.5, column = 0.5, slot = 0.5, magnification = 1, slotMagnification = 1;
         bool fitted = true;
     };
     Place place() const;
@@ -48,8 +49,9 @@ public:
 
 private:
     double fittedScale() const;
-    double slotStretch() const;
+    double fittedSlotScale() const;
     void setScale(double pixelsPerToken);
+    void setSlotScale(double pixelsPerSlot);
     void clamp();
 
     std::int64_t m_tokens = 1, m_slots = 0;

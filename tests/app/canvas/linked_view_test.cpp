@@ -47,6 +47,31 @@ TEST(LinkedView, ZoomInTheCompressedPaneLinksRowsAndLeavesTheKeysMiddle) {
     EXPECT_DOUBLE_EQ(view.columns(ColumnAxis::Keys).pixelsPerCell, view.rows().pixelsPerCell);
 }
 
+TEST(LinkedView, ZoomInATokenMapLeavesAllSlotsInSight) {
+    LinkedView view = made();
+    view.zoom(ColumnAxis::Keys, 40, 100, 100);
+    const CameraAxis& slots = view.columns(ColumnAxis::Slots);
+    EXPECT_NEAR(slots.toPixel(0, 600), 100, 1e-9) << "as when it is fitted: a square of 400 in a pane of 600";
+    EXPECT_NEAR(slots.toPixel(64, 600), 500, 1e-9);
+    view.setPane(900, 500);
+    EXPECT_NEAR(slots.toPixel(64, 900) - slots.toPixel(0, 900), 500, 1e-9);
+    view.setCells(512, 32);
+    EXPECT_NEAR(slots.toPixel(32, 900) - slots.toPixel(0, 900), 500, 1e-9);
+}
+
+TEST(LinkedView, SlotsGetRoomForTheirValuesInTheirOwnPane) {
+    LinkedView view = made();
+    view.zoom(ColumnAxis::Slots, 1e9, 300, 200);
+    EXPECT_GE(view.columns(ColumnAxis::Slots).pixelsPerCell, 40);
+    EXPECT_LT(view.columns(ColumnAxis::Slots).pixelsPerCell, 400);
+    EXPECT_GE(view.rows().pixelsPerCell, 40);
+    LinkedView other = made();
+    other.setPlace(view.place());
+    EXPECT_NEAR(other.columns(ColumnAxis::Slots).pixelsPerCell, view.columns(ColumnAxis::Slots).pixelsPerCell, 1e-9);
+    view.zoom(ColumnAxis::Slots, 1e-9, 300, 200);
+    EXPECT_TRUE(view.fitted());
+}
+
 TEST(LinkedView, PanInTheCompressedPaneMovesNoKeys) {
     LinkedView view = made();
     view.zoom(ColumnAxis::Keys, 8, 300, 200);
