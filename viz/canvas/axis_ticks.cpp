@@ -44,4 +44,11 @@ std::string numberText(double value, int digits) {
     return real;
 }
 
+std::optional<float> placeInCell(double middle, double cell, float text, float plot) {
+    if (text > cell || text > plot) return std::nullopt;
+    const double place = std::clamp<double>(middle, text / 2, plot - text / 2);
+    if (std::abs(place - middle) > (cell - text) / 2) return std::nullopt;
+    return static_cast<float>(place);
+}
+
 }  // namespace linscope::viz

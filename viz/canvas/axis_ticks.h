@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,5 +15,10 @@ std::vector<std::int64_t> ticks(std::int64_t first, std::int64_t last, std::int6
 
 /// "0.0125", "−3.1e−05", "0": `digits` significant digits, with a real minus sign; NaN and Inf in words.
 std::string numberText(double value, int digits = 3);
+
+/// Where the middle of a text of the given extent stands in a cell, pixels of the plot, so that all of it is seen: a
+/// number that the plot's edge cuts off has lost its sign or its decimal point. `middle` and `cell` are the cell's
+/// middle and extent. Nothing where the cell, or what is seen of it, has no room.
+std::optional<float> placeInCell(double middle, double cell, float text, float plot);
 
 }  // namespace linscope::viz

@@ -32,6 +32,9 @@ float luminance(const Colour& colour) {
     return 0.2126F * colour.red + 0.7152F * colour.green + 0.0722F * colour.blue;
 }
 
+/// Between a number and the edge of the plot or its cell: beside it a tick of the axis passes for a minus sign.
+constexpr float kBeside = 4;
+
 Colour colourOf(float value, const ValueScale& scale, const ColourMap& map) {
     if (std::isnan(value)) return kNanColour;
     if (std::isinf(value)) return value > 0 ? kPlusInfColour : kMinusInfColour;
@@ -124,6 +127,7 @@ void MatrixPane::drawValues(ImDrawList& list, const PaneContent& content) const 
     const double height = content.rows.camera.pixelsPerCell * static_cast<double>(content.rows.block);
     if (width < kPrintedWidth || height < kPrintedHeight) return;
     const ImFont* font = m_host.fonts().tiny;
+    const float high = lineHeight(font);
     const ColourMap& map = content.colours ? *content.colours : defaultColourMap(false);
     const ValueScale scale = content.scale.usable();
     const Range rows = visibleUnits(content.rows, m_size.y);
@@ -139,11 +143,11 @@ void MatrixPane::drawValues(ImDrawList& list, const PaneContent& content) const 
             const float value = m_matrix->at(row, column);
             const std::string text = numberText(value, width < 54 ? 2 : 3);
             const float wide = textWidth(font, text);
-            if (wide > width - 2) continue;
+            const auto textX = placeInCell(x, width, wide + 2 * kBeside, m_size.x),
+                       textY = placeInCell(y, height, high, m_size.y);
+            if (!textX || !textY) continue;
             const bool light = luminance(colourOf(value, scale, map)) > 0.52F;
-            list.AddText(font, lineHeight(font),
-                         {m_corner.x + static_cast<float>(x) - wide / 2,
-                          m_corner.y + static_cast<float>(y) - lineHeight(font) / 2},
+            list.AddText(font, lineHeight(font), {m_corner.x + *textX - wide / 2, m_corner.y + *textY - high / 2},
                          light ? IM_COL32(12, 14, 18, 235) : IM_COL32(245, 247, 250, 235), text.c_str());
         }
     }

@@ -140,5 +140,14 @@ TEST(AxisTicks, NumbersAreShortAndHonest) {
     EXPECT_EQ(numberText(-std::numeric_limits<double>::infinity()), "−Inf");
 }
 
+TEST(PlaceInCell, ANumberIsSeenWholeOrNotAtAll) {
+    EXPECT_EQ(placeInCell(50, 40, 30, 400), 50) << "in the middle of a cell in sight";
+    EXPECT_EQ(placeInCell(13, 40, 30, 400), 15) << "the edge cuts the cell: as far from its middle as is needed";
+    EXPECT_EQ(placeInCell(388, 40, 30, 400), 385);
+    EXPECT_EQ(placeInCell(5, 40, 30, 400), std::nullopt) << "what is seen of the cell has no room";
+    EXPECT_EQ(placeInCell(50, 20, 30, 400), std::nullopt);
+    EXPECT_EQ(placeInCell(5, 400, 30, 20), std::nullopt);
+}
+
 }  // namespace
 }  // namespace linscope::viz
