@@ -2,7 +2,11 @@
 
 #include <QSaveFile>
 #include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
 
+#include "app/models/lane_name.h"
 #include "core/base/error.h"
 
 namespace linscope::app {
@@ -32,12 +36,23 @@ std::vector<std::string> keysOf(const std::vector<ExperimentField>& fields) {
     return keys;
 }
 
+/// "lane.1.attention.k" → 1 and "attention.k"; nothing for what is of no lane.
+std::optional<std::pair<std::size_t, std::string>> ofLane(const std::string& key) {
+    constexpr std::string_view kPrefix = "lane.";
+    if (!key.starts_with(kPrefix)) return std::nullopt;
+    std::size_t lane = 0;
+    const auto [end, error] = std::from_chars(key.data() + kPrefix.size(), key.data() + key.size(), lane);
+    if (error != std::errc{} || end == key.data() + key.size()) return std::nullopt;
+    return std::pair(lane, std::string(end + 1, key.data() + key.size()));
+}
+
 }  // namespace
 
 ExperimentDraft::ExperimentDraft(QObject* parent) : QObject(parent) {}
 
 void ExperimentDraft::load(Experiment experiment) {
     m_experiment = std::move(experiment);
+    m_named.assign(m_experiment.lanes.size(), false);
     m_refused.clear();
     Q_EMIT fieldsChanged();
     check();
@@ -66,22 +81,46 @@ void ExperimentDraft::set(const std::string& key, const std::string& text) {
         check();
         return;
     }
-    m_experiment = std::move(changed);
+    std::swap(m_experiment, changed);
     m_refused.erase(key);
+    if (const auto place = ofLane(key); place && place->first < m_experiment.lanes.size()) {
+        if (place->second == "name")
+            m_named.at(place->first) = true;
+        else
+            followName(place->first, changed.lanes[place->first]);
+    }
     if (keysOf(before) != keysOf(fields())) Q_EMIT fieldsChanged();
     check();
+}
+
+void ExperimentDraft::followName(std::size_t lane, const LaneConfig& before) {
+    if (m_named.at(lane)) return;
+    LaneConfig& after = m_experiment.lanes[lane];
+    const auto name = followedName(before, after);
+    if (!name || *name == after.name) return;
+    after.name = freeName(*name, lane);
+    const std::string key = "lane." + std::to_string(lane) + ".name";
+    m_refused.erase(key);
+    Q_EMIT valueChanged(key, after.name);
+}
+
+std::string ExperimentDraft::freeName(const std::string& name, std::size_t except) const {
+    const auto taken = [&](const std::string& wanted) {
+        for (std::size_t i = 0; i < m_experiment.lanes.size(); ++i)
+            if (i != except && m_experiment.lanes[i].name == wanted) return true;
+        return false;
+    };
+    std::string free = name;
+    for (int number = 2; taken(free); ++number) free = name + " " + std::to_string(number);
+    return free;
 }
 
 void ExperimentDraft::addLane() {
     if (!canAddLane()) return;
     LaneConfig lane = m_experiment.lanes.empty() ? LaneConfig{} : m_experiment.lanes.back();
-    const std::string base = lane.name.empty() ? "lane" : lane.name;
-    const auto taken = [&](const std::string& name) {
-        return std::any_of(m_experiment.lanes.begin(), m_experiment.lanes.end(),
-                           [&](const LaneConfig& other) { return other.name == name; });
-    };
-    for (int i = 2; taken(lane.name) || lane.name.empty(); ++i) lane.name = base + " " + std::to_string(i);
+    lane.name = freeName(lane.name.empty() ? "lane" : lane.name, m_experiment.lanes.size());
     m_experiment.lanes.push_back(std::move(lane));
+    m_named.push_back(false);
     Q_EMIT fieldsChanged();
     check();
 }
@@ -89,6 +128,7 @@ void ExperimentDraft::addLane() {
 void ExperimentDraft::removeLane(std::size_t index) {
     if (index >= m_experiment.lanes.size() || m_experiment.lanes.size() < 2) return;
     m_experiment.lanes.erase(m_experiment.lanes.begin() + static_cast<std::ptrdiff_t>(index));
+    m_named.erase(m_named.begin() + static_cast<std::ptrdiff_t>(index));
     // The lanes after it have other keys now, so what was refused there belongs to nobody.
     std::erase_if(m_refused, [](const auto& refused) { return refused.first.starts_with("lane."); });
     Q_EMIT fieldsChanged();

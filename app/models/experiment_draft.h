@@ -29,7 +29,8 @@ public:
     /// Throws Error when the file cannot be written or the draft is not valid.
     void saveFile(const QString& path) const;
 
-    /// Takes what a person typed for `key`.
+    /// Takes what a person typed for `key`. A lane's name that says its mechanism or options follows them, unless it
+    /// was typed here itself.
     void set(const std::string& key, const std::string& text);
     bool canAddLane() const { return m_experiment.lanes.size() < 6; }
     /// A copy of the last lane under a new name.
@@ -40,11 +41,17 @@ Q_SIGNALS:
     /// Other fields than before: a mechanism was changed, a lane added, another file loaded.
     void fieldsChanged();
     void errorsChanged();
+    /// A value has changed by itself, beside the one that was set.
+    void valueChanged(const std::string& key, const std::string& text);
 
 private:
     void check();
+    void followName(std::size_t lane, const LaneConfig& before);
+    /// `name`, or with the first number behind it that no lane but `except` has.
+    std::string freeName(const std::string& name, std::size_t except) const;
 
     Experiment m_experiment;
+    std::vector<bool> m_named;                     // by set(), lane by lane
     std::map<std::string, std::string> m_refused;  // by set(), until the key is set to something right
     std::map<std::string, std::string> m_errors;
 };

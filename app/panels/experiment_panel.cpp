@@ -45,6 +45,9 @@ ExperimentPanel::ExperimentPanel(Session& session, QWidget* parent)
         QMetaObject::invokeMethod(this, &ExperimentPanel::rebuild, Qt::QueuedConnection);
     });
     connect(&m_draft, &ExperimentDraft::errorsChanged, this, &ExperimentPanel::showErrors);
+    connect(&m_draft, &ExperimentDraft::valueChanged, this, [this](const std::string& key, const std::string& text) {
+        if (FieldEditor* editor = field(key)) editor->setText(QString::fromStdString(text));
+    });
 }
 
 QWidget* ExperimentPanel::makeButtons() {

@@ -106,6 +106,13 @@ void FieldEditor::setError(const QString& text) {
     m_input->style()->polish(m_input);
 }
 
+void FieldEditor::setText(const QString& text) {
+    auto* line = qobject_cast<QLineEdit*>(m_input);
+    if (!line || line->text() == text) return;
+    line->setText(text);  // which is no edit
+    line->setCursorPosition(0);
+}
+
 bool FieldEditor::eventFilter(QObject* watched, QEvent* event) {
     // Scrolling over the form must not change what it says.
     if (event->type() == QEvent::Wheel && watched == m_input && !m_input->hasFocus()) {

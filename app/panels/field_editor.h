@@ -17,6 +17,8 @@ public:
     /// An empty text takes the error away.
     void setError(const QString& text);
     QString error() const { return m_error->isHidden() ? QString() : m_error->text(); }
+    /// Shows another text, where a person can type one; tells nobody.
+    void setText(const QString& text);
     /// The widget a person types into.
     QWidget* input() const { return m_input; }
 

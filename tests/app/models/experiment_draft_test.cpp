@@ -46,6 +46,53 @@ TEST_F(ExperimentDraftTest, AddsAndRemovesLanes) {
     EXPECT_EQ(m_draft.experiment().lanes.size(), 1U);
 }
 
+TEST_F(ExperimentDraftTest, ANameThatSaysTheOptionsFollowsThem) {
+    Experiment experiment = tinyExperiment(m_folder);
+    experiment.lanes[1].name = "linformer k=8";
+    m_draft.load(experiment);
+    std::string told;
+    QObject::connect(&m_draft, &ExperimentDraft::valueChanged, &m_draft,
+                     [&](const std::string& key, const std::string& text) { told = key + " " + text; });
+    const auto name = [&](std::size_t lane) { return m_draft.experiment().lanes[lane].name; };
+    m_draft.set("lane.1.attention.k", "16");
+    EXPECT_EQ(name(1), "linformer k=16");
+    EXPECT_EQ(told, "lane.1.name linformer k=16");
+    m_draft.addLane();
+    EXPECT_EQ(name(2), "linformer k=16 2");
+    m_draft.set("lane.2.attention.k", "4");
+    EXPECT_EQ(name(2), "linformer k=4");
+    m_draft.set("lane.2.attention.k", "16");
+    EXPECT_EQ(name(2), "linformer k=16 2") << "no two lanes have one name";
+    m_draft.set("lane.2.attention.mechanism", "gated_delta");
+    EXPECT_EQ(name(2), "gated_delta");
+    m_draft.set("lane.0.attention.mechanism", "window");
+    EXPECT_EQ(name(0), "window");
+}
+
+TEST_F(ExperimentDraftTest, ANameThatAPersonChoseStays) {
+    const auto name = [&](std::size_t lane) { return m_draft.experiment().lanes[lane].name; };
+    m_draft.set("lane.1.name", "linformer k=8");
+    m_draft.set("lane.1.attention.k", "4");
+    EXPECT_EQ(name(1), "linformer k=8") << "typed";
+    Experiment experiment = tinyExperiment(m_folder);
+    for (const char* chosen : {"mine", "linformer coarse", "linformer k=9", "linformer k=8 slow", "linformers"}) {
+        experiment.lanes[1].name = chosen;
+        m_draft.load(experiment);
+        m_draft.set("lane.1.attention.k", "4");
+        EXPECT_EQ(name(1), chosen) << "says something else than the options did";
+    }
+    experiment.lanes[0].name = "window 16";
+    experiment.set("lane.0.attention.mechanism", "window");
+    experiment.set("lane.0.attention.window", "16");
+    m_draft.load(experiment);
+    m_draft.set("lane.0.attention.window", "8");
+    EXPECT_EQ(name(0), "window 8");
+    m_draft.set("lane.1.name", "x");
+    m_draft.removeLane(0);
+    m_draft.set("lane.0.attention.k", "2");
+    EXPECT_EQ(name(0), "x");
+}
+
 TEST_F(ExperimentDraftTest, SavesWhatItLoads) {
     const QString path = m_folder.filePath("saved.toml");
     m_draft.set("optimizer.learning_rate", "2e-3");

@@ -62,5 +62,22 @@ TEST_F(ExperimentPanelTest, FollowsTheMechanism) {
     EXPECT_TRUE(waitFor([&] { return m_panel->field("lane.1.attention.k") == nullptr; }, 5000));
 }
 
+TEST_F(ExperimentPanelTest, ShowsANameThatFollowsItsOptions) {
+    Experiment experiment = tinyExperiment(m_folder);
+    experiment.lanes[1].name = "linformer k=8";
+    m_panel->draft().load(experiment);
+    QLineEdit* name = nullptr;
+    ASSERT_TRUE(waitFor(
+        [&] {
+            name = qobject_cast<QLineEdit*>(m_panel->field("lane.1.name")->input());
+            return name->text() == "linformer k=8";
+        },
+        5000));
+    auto* k = qobject_cast<QLineEdit*>(m_panel->field("lane.1.attention.k")->input());
+    ASSERT_NE(k, nullptr);
+    Q_EMIT k->textEdited("4");
+    EXPECT_EQ(name->text(), "linformer k=4");
+}
+
 }  // namespace
 }  // namespace linscope::app
