@@ -7,6 +7,7 @@
 #include <QPushButton>
 #include <QSignalBlocker>
 #include <QVBoxLayout>
+#include <utility>
 
 #include "app/shell/theme.h"
 
@@ -70,7 +71,6 @@ void SteerPanel::rebuild() {
     const Run* run = m_session.current();
     if (!run) return;
     m_freezable = run->record.freezable;
-    m_rate->setText(QString::number(run->record.experiment.optimizer.learningRate));
     for (std::size_t i = 0; i < run->record.lanes.size(); ++i) {
         if (!run->record.freezable[i]) continue;
         const int lane = static_cast<int>(i);
@@ -95,8 +95,12 @@ void SteerPanel::update() {
     const Run* run = m_session.current();
     if (selection.run != m_run || (run && run->record.freezable != m_freezable)) {
         m_run = selection.run;
+        m_peak.reset();
         rebuild();
     }
+    // What was set last, by whomever, and not what the experiment began with; a text that is being typed stays.
+    const double peak = run && !run->record.peakRates.empty() ? run->record.peakRates.front() : 0;
+    if (run && std::exchange(m_peak, std::optional(peak)) != peak) m_rate->setText(QString::number(peak));
     const bool live = run && run->live();
     m_rate->setEnabled(live);
     m_apply->setEnabled(live);

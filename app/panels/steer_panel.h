@@ -2,6 +2,7 @@
 
 #include <QWidget>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,7 @@ private:
 
     Session& m_session;
     int m_run = -2;
+    std::optional<double> m_peak;  ///< that the field was given
     QLineEdit* m_rate;
     QPushButton* m_apply;
     QLabel* m_problem;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 namespace linscope::app {
@@ -102,10 +103,17 @@ struct Applier {
     }
     void operator()(const DeviceCheckEvent&) const {}  // read from the run file
     void operator()(const CommandEvent& event) const {
-        record.log.push_back({event.step, event.lane, LogKind::Command, commandText(event)});
-        if (event.name != "freeze" && event.name != "unfreeze") return;
-        for (std::size_t i = 0; i < record.frozen.size(); ++i)
-            if (event.lane < 0 || event.lane == static_cast<int>(i)) record.frozen[i] = event.name == "freeze";
+        const bool freezes = event.name == "freeze" || event.name == "unfreeze";
+        const bool setsRate = event.name == "set_learning_rate";
+        record.log.push_back(
+            {event.step, event.lane, freezes || setsRate ? LogKind::Change : LogKind::Command, commandText(event)});
+        for (std::size_t i = 0; i < record.lanes.size(); ++i) {
+            if (event.lane >= 0 && event.lane != static_cast<int>(i)) continue;
+            if (freezes) record.frozen[i] = event.name == "freeze";
+            if (setsRate)
+                std::from_chars(event.newValue.data(), event.newValue.data() + event.newValue.size(),
+                                record.peakRates[i]);
+        }
     }
     void operator()(const LaneStateEvent& event) const {
         if (LaneRecord* target = lane(event.lane)) {
@@ -154,6 +162,13 @@ std::string metricTitle(std::string_view name) {
     return std::string(name);
 }
 
+void RunRecord::forLanes() {
+    learningRates.assign(lanes.size(), 0.0);
+    peakRates.assign(lanes.size(), experiment.optimizer.learningRate);
+    freezable.assign(lanes.size(), false);
+    frozen.assign(lanes.size(), false);
+}
+
 RunRecord RunRecord::fromExperiment(const Experiment& experiment) {
     RunRecord record;
     record.experiment = experiment;
@@ -163,9 +178,7 @@ RunRecord RunRecord::fromExperiment(const Experiment& experiment) {
         lane.mechanism = config.mechanism;
         record.lanes.push_back(std::move(lane));
     }
-    record.learningRates.assign(record.lanes.size(), 0.0);
-    record.freezable.assign(record.lanes.size(), false);
-    record.frozen.assign(record.lanes.size(), false);
+    record.forLanes();
     return record;
 }
 
@@ -173,9 +186,7 @@ RunRecord RunRecord::fromReader(const RunFileReader& reader) {
     RunRecord record = fromExperiment(reader.experiment());
     record.lanes = reader.lanes();
     record.baselines = reader.baselines();
-    record.learningRates.assign(record.lanes.size(), 0.0);
-    record.freezable.assign(record.lanes.size(), false);
-    record.frozen.assign(record.lanes.size(), false);
+    record.forLanes();
     const Applier applier{record};
     for (const Event& event : reader.log()) std::visit(applier, event);
     record.lastStep = reader.lastStep();
@@ -205,6 +216,33 @@ void RunRecord::apply(const Event& event) {
 
 void RunRecord::note(LogKind kind, std::string text, int lane) {
     log.push_back({lastStep, lane, kind, std::move(text)});
+}
+
+void RunRecord::rewind(std::int64_t step) {
+    const auto kept = [step](const std::vector<std::int64_t>& steps) {
+        return static_cast<std::size_t>(std::upper_bound(steps.begin(), steps.end(), step) - steps.begin());
+    };
+    const auto cut = [](auto& values, std::size_t count) { values.resize(std::min(values.size(), count)); };
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
+        LaneRecord& lane = lanes[i];
+        for (Series& series : lane.metrics) {
+            const std::size_t count = kept(series.steps);
+            cut(series.steps, count);
+            cut(series.values, count);
+        }
+        for (ProjectionSeries& series : lane.projections) {
+            const std::size_t count = kept(series.steps);
+            cut(series.steps, count);
+            cut(series.spectrum, count);
+            cut(series.angles, count);
+            for (auto& [name, values] : series.measures) cut(values, count);
+        }
+        cut(lane.snapshotSteps, kept(lane.snapshotSteps));
+        const Series* rate = findSeries(lane, "learning_rate");
+        learningRates[i] = rate && !rate->values.empty() ? rate->values.back() : 0;
+    }
+    std::erase_if(log, [step](const LogEntry& entry) { return entry.kind == LogKind::Change && entry.step > step; });
+    lastStep = std::min(lastStep, step);
 }
 
 std::vector<std::int64_t> RunRecord::snapshotSteps() const {

@@ -19,7 +19,14 @@ const std::vector<MetricInfo>& knownMetrics();
 /// "Loss (nats)" for a known metric, the name itself for another one.
 std::string metricTitle(std::string_view name);
 
-enum class LogKind { State, Command, Checkpoint, Lane, Note };
+enum class LogKind {
+    State,
+    Command,
+    Change,  ///< a command that changes how lanes learn from that step on: what charts mark
+    Checkpoint,
+    Lane,
+    Note
+};
 
 /// One line of the Events list.
 struct LogEntry {
@@ -43,6 +50,7 @@ struct RunRecord {
     std::int64_t lastStep = 0;
     double wallSeconds = 0;             ///< of training, without pauses; 0 when it comes from a file
     std::vector<double> learningRates;  ///< as last used, one for each lane; 0 before the first step
+    std::vector<double> peakRates;      ///< what the schedule is a share of, as last set, one for each lane
     std::vector<bool> freezable;        ///< the lane has projections that learn; known of a run that has started
     std::vector<bool> frozen;           ///< they get no steps
 
@@ -52,9 +60,16 @@ struct RunRecord {
     /// Takes over what the event says.
     void apply(const Event& event);
     void note(LogKind kind, std::string text, int lane = -1);
+    /// Forgets what was measured and changed after `step`: a run that goes on from an older checkpoint makes those
+    /// steps anew, and its file has them once.
+    void rewind(std::int64_t step);
 
     /// Steps that have a stored snapshot in any lane, ascending.
     std::vector<std::int64_t> snapshotSteps() const;
+
+private:
+    /// What is known of each lane beside its measurements, as at the start.
+    void forLanes();
 };
 
 /// The series of that name; nullptr when the lane has none.

@@ -75,8 +75,14 @@ RunState RunWorker::train() {
     start.baselines = trainer.task().baselines();
     start.place = device == Device::Cuda ? cudaDescription() : fmt::format("the processor, {} threads", threadCount());
     start.tokenTexts = tokenTextsOf(trainer.task());
-    for (std::size_t i = 0; i < trainer.laneCount(); ++i)
-        start.lanes.push_back({trainer.lane(i).parameters().elements(), trainer.lane(i).projectionsTrainable()});
+    start.step = trainer.currentStep();
+    for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
+        const Lane& lane = trainer.lane(i);
+        start.lanes.push_back({.parameters = lane.parameters().elements(),
+                               .projectionsTrainable = lane.projectionsTrainable(),
+                               .projectionsFrozen = lane.projectionsFrozen(),
+                               .peakLearningRate = lane.peakLearningRate()});
+    }
 
     const std::unique_ptr<RunFileWriter> writer =
         m_request.checkpoint ? RunFileWriter::resume(m_request.file, trainer.currentStep())

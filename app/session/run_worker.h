@@ -34,8 +34,10 @@ struct RunStart {
     std::vector<TaskBaseline> baselines;
     struct LaneStart {
         std::int64_t parameters = 0;
-        bool projectionsTrainable = false;
+        bool projectionsTrainable = false, projectionsFrozen = false;
+        double peakLearningRate = 0;
     };
+    std::int64_t step = 0;  ///< from which it goes on
     std::vector<LaneStart> lanes;
     std::string place;  ///< where it computes, for people
     TokenTexts tokenTexts;

@@ -44,6 +44,45 @@ TEST(RunRecord, TakesProbesStatesAndCommands) {
     EXPECT_EQ(record.log[1].text, "freeze: trained → frozen");
 }
 
+TEST(RunRecord, KnowsTheRateThatWasSetLast) {
+    RunRecord record = twoLanes();
+    EXPECT_DOUBLE_EQ(record.peakRates[1], record.experiment.optimizer.learningRate);
+    record.apply(
+        CommandEvent{.step = 6, .lane = -1, .name = "set_learning_rate", .oldValue = "0.001", .newValue = "0.0005"});
+    record.apply(CommandEvent{.step = 8, .lane = 1, .name = "set_learning_rate", .newValue = "2e-05"});
+    EXPECT_DOUBLE_EQ(record.peakRates[0], 5e-4);
+    EXPECT_DOUBLE_EQ(record.peakRates[1], 2e-5);
+    EXPECT_EQ(record.log[0].kind, LogKind::Change);
+    record.apply(CommandEvent{.step = 8, .lane = -1, .name = "pause"});
+    EXPECT_EQ(record.log[2].kind, LogKind::Command);
+}
+
+TEST(RunRecord, RewindsToTheStepOfACheckpoint) {
+    RunRecord record = twoLanes();
+    for (int step = 1; step <= 9; ++step) {
+        StepEvent event{.step = step};
+        event.lanes = {{.loss = 1.0 * step, .learningRate = 1e-4 * step}, {.loss = 2.0 * step, .learningRate = 1e-3}};
+        record.apply(event);
+        ProbeEvent probe{.step = step, .lane = 1};
+        probe.projections.push_back({.label = "E", .slots = 1, .length = 2, .health = {.spectrum = {1}}});
+        record.apply(probe);
+        auto snapshot = std::make_shared<Snapshot>();
+        snapshot->lane = 1;
+        snapshot->step = step;
+        record.apply(SnapshotEvent{snapshot, true});
+        record.apply(CommandEvent{.step = step, .lane = -1, .name = "set_learning_rate", .newValue = "1"});
+    }
+    record.rewind(5);
+    EXPECT_EQ(record.lastStep, 5);
+    EXPECT_EQ(findSeries(record.lanes[0], "loss")->steps, (std::vector<std::int64_t>{1, 2, 3, 4, 5}));
+    EXPECT_EQ(findSeries(record.lanes[1], "loss")->values.size(), 5U);
+    EXPECT_EQ(record.lanes[1].projections[0].spectrum.size(), 5U);
+    EXPECT_EQ(record.lanes[1].projections[0].measures.at("condition_number").size(), 5U);
+    EXPECT_EQ(record.snapshotSteps().back(), 5);
+    EXPECT_DOUBLE_EQ(record.learningRates[0], 5e-4);
+    EXPECT_EQ(record.log.size(), 5U);
+}
+
 TEST(RunRecord, ListsStoredStepsOnce) {
     RunRecord record = twoLanes();
     for (int lane : {0, 1})
