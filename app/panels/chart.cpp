@@ -47,6 +47,7 @@ Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limit
     setMinimumSize(120, 90);
     setFocusPolicy(Qt::ClickFocus);
 
+    m_marks = new ChartMarks(*this);
     m_cursorLine = new QCPItemStraightLine(this);
     m_cursorLine->setPen(QPen(QColor("#7b8490"), 1));
     m_cursorLine->setSelectable(false);

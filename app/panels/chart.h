@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "app/panels/chart_marks.h"
 #include "app/panels/plot_library.h"
 
 namespace linscope::app {
@@ -31,6 +32,8 @@ public:
     void setBaselines(std::vector<Baseline> baselines);
     const std::vector<Baseline>& baselines() const { return m_baselines; }
 
+    ChartMarks& marks() { return *m_marks; }
+
     /// Fits the axes unless a person has taken them over, and draws soon.
     void refresh();
     void resetView();
@@ -56,6 +59,7 @@ private:
     std::vector<QCPItemStraightLine*> m_lines;
     std::vector<QCPItemText*> m_names;
     QCPItemStraightLine* m_cursorLine = nullptr;
+    ChartMarks* m_marks = nullptr;
     double m_cursor = 0;
     bool m_followsData = true;
 };

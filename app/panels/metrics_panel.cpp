@@ -13,6 +13,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "app/panels/run_marks.h"
 #include "app/session/metrics_csv.h"
 #include "app/shell/theme.h"
 
@@ -229,6 +230,7 @@ void MetricsPanel::update() {
                          baseline.value,
                          {}});
         chart.setBaselines(std::move(baselines));
+        chart.marks().set(run ? runMarks(run->record) : std::vector<ChartMark>());
         chart.refresh();
         readOut(*plot, chart.cursor());
     }

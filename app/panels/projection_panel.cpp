@@ -9,6 +9,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "app/panels/run_marks.h"
 #include "app/shell/theme.h"
 #include "core/analysis/projection_health.h"
 
@@ -205,6 +206,7 @@ void ProjectionPanel::update() {
     }
     const std::size_t index = shownIndex(*series);
     drawSpectrum(*series, index);
+    for (Chart* chart : {&conditioning(), &drift()}) chart->marks().set(runMarks(m_session.current()->record));
     drawConditioning(*series);
     drawDrift(*series);
     readOuts(*series, index);

@@ -1,0 +1,84 @@
+#include "app/panels/chart_marks.h"
+
+#include <QApplication>
+#include <QFontMetrics>
+
+#include "app/shell/theme.h"
+
+namespace linscope::app {
+
+namespace {
+
+QFont markFont() {
+    QFont font = QApplication::font();
+    font.setPointSizeF(7);
+    return font;
+}
+
+}  // namespace
+
+ChartMarks::ChartMarks(QCustomPlot& plot) : QObject(&plot), m_plot(plot) {
+    connect(&plot, &QCustomPlot::afterLayout, this, &ChartMarks::place);
+}
+
+void ChartMarks::set(std::vector<ChartMark> marks) {
+    if (marks == m_marks) return;
+    m_marks = std::move(marks);
+    for (QCPItemStraightLine* line : m_lines) m_plot.removeItem(line);
+    for (QCPItemText* text : m_texts) m_plot.removeItem(text);
+    m_lines.clear();
+    m_texts.clear();
+    for (const ChartMark& mark : m_marks) {
+        QColor color = mark.color.isValid() ? mark.color : mutedColor();
+        auto* text = new QCPItemText(&m_plot);
+        text->setFont(markFont());
+        text->setColor(color);
+        text->setText(mark.text);
+        text->setPositionAlignment(Qt::AlignLeft | Qt::AlignTop);
+        text->setPadding(QMargins(3, 1, 2, 1));
+        QColor ground = plotColor();
+        ground.setAlphaF(0.7F);  // curves behind the text do not cross it out
+        text->setBrush(ground);
+        text->position->setTypeX(QCPItemPosition::ptPlotCoords);
+        text->position->setTypeY(QCPItemPosition::ptAxisRectRatio);
+        text->position->setCoords(mark.x, 0);
+        auto* line = new QCPItemStraightLine(&m_plot);
+        color.setAlphaF(0.75F);
+        line->setPen(QPen(color, 1, Qt::DotLine));
+        for (QCPItemPosition* point : {line->point1, line->point2}) {
+            point->setTypeX(QCPItemPosition::ptPlotCoords);
+            point->setTypeY(QCPItemPosition::ptAxisRectRatio);
+        }
+        line->point1->setCoords(mark.x, 0);
+        line->point2->setCoords(mark.x, 1);
+        for (QCPAbstractItem* item : std::initializer_list<QCPAbstractItem*>{text, line}) item->setSelectable(false);
+        m_lines.push_back(line);
+        m_texts.push_back(text);
+    }
+}
+
+void ChartMarks::place() {
+    const QFontMetrics metrics(markFont());
+    const QRect plot = m_plot.axisRect()->rect();
+    double taken = -1e9;
+    for (std::size_t i = 0; i < m_marks.size(); ++i) {
+        const double x = m_plot.xAxis->coordToPixel(m_marks[i].x);
+        const int wide = metrics.horizontalAdvance(m_marks[i].text) + 6;
+        // At the right edge the text stands on the left of its line.
+        const bool left = x + wide > plot.right();
+        const double begin = left ? x - wide : x;
+        const bool room = begin >= taken && x >= plot.left() && x <= plot.right();
+        m_texts[i]->setPositionAlignment((left ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignTop);
+        m_texts[i]->setVisible(room);
+        if (room) taken = begin + wide + 4;
+    }
+}
+
+QStringList ChartMarks::shownTexts() const {
+    QStringList texts;
+    for (const QCPItemText* text : m_texts)
+        if (text->visible()) texts << text->text();
+    return texts;
+}
+
+}  // namespace linscope::app
