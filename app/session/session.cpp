@@ -16,6 +16,7 @@ Session::Session(QObject* parent) : QObject(parent) {
     m_drainTimer.setSingleShot(true);
     m_drainTimer.setInterval(kDrainMilliseconds);
     connect(&m_drainTimer, &QTimer::timeout, this, qOverload<>(&Session::drain));
+    connect(&m_overlays, &Overlays::message, this, &Session::message);
 }
 
 Session::~Session() {
@@ -97,9 +98,8 @@ void Session::launch(Run& run, RunRequest request) {
 
 int Session::open(const QString& file) {
     const std::filesystem::path path(file.toStdString());
-    std::error_code ignored;
     for (const auto& run : m_runs)
-        if (run->file == path || std::filesystem::equivalent(run->file, path, ignored)) {
+        if (sameFile(run->file, path)) {
             selectRun(run->id);
             return run->id;
         }

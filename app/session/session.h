@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "app/session/overlays.h"
 #include "app/session/run.h"
 #include "app/session/snapshot_loader.h"
 
@@ -55,6 +56,9 @@ public:
     const Run* run(int id) const;
     const Run* current() const { return run(m_selection.run); }
     const Selection& selection() const { return m_selection; }
+    /// What lies over the charts of the selected run.
+    Overlays& overlays() { return m_overlays; }
+    const Overlays& overlays() const { return m_overlays; }
 
     void selectRun(int id);
     void selectHead(int lane, int layer, int head);
@@ -92,6 +96,7 @@ private:
     std::vector<std::shared_ptr<const Snapshot>> m_loaded;  // of the selected step
     Selection m_selection;
     SnapshotLoader m_loader;
+    Overlays m_overlays{m_loader};
     QTimer m_drainTimer;
     std::string m_device = "auto";
     int m_nextId = 1;
