@@ -17,6 +17,9 @@ ChartFrame::ChartFrame(const QString& title, QWidget* parent)
     head->setSpacing(10);
     head->addWidget(m_heading);
     head->addWidget(m_readOut, 1);
+    QFont small = m_readOut->font();
+    small.setPointSizeF(8.5);
+    m_readOut->setFont(small);
     m_readOut->setAlignment(Qt::AlignRight | Qt::AlignVCenter);
     m_readOut->setTextFormat(Qt::RichText);
     m_readOut->setMinimumWidth(20);
@@ -45,9 +48,12 @@ void ChartFrame::setReadOut(const QString& place, const std::vector<ReadOut>& va
     // An entry stays on one line; there are as many lines as it takes to show them all.
     const auto whole = [](QString text) { return text.toHtmlEscaped().replace(' ', "&nbsp;"); };
     QString html;
-    for (const ReadOut& value : values)
-        html += QString("<span style='color:%1'>●</span>&nbsp;<span style='color:%2'>%3</span>&nbsp;%4&nbsp; ")
-                    .arg(value.color.name(), mutedColor().name(), whole(value.name), whole(value.value));
+    for (const ReadOut& value : values) {
+        html += QString("<span style='color:%1'>●</span>&nbsp;").arg(value.color.name());
+        if (!value.name.isEmpty())
+            html += QString("<span style='color:%1'>%2</span>&nbsp;").arg(mutedColor().name(), whole(value.name));
+        html += whole(value.value) + "&nbsp; ";
+    }
     if (!place.isEmpty()) html += QString("<span style='color:%1'>%2</span>").arg(mutedColor().name(), whole(place));
     if (html == m_readOut->text()) return;
     m_readOut->setText(html);

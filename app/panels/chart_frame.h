@@ -12,7 +12,8 @@ class QMenu;
 
 namespace linscope::app {
 
-/// One entry of the line above a chart: a colour, a name, a value. Legend and read-out in one.
+/// One entry of the line above a chart: a colour, a name, a value. Legend and read-out in one; without a name where a
+/// legend serves several charts.
 struct ReadOut {
     QColor color;
     QString name;

@@ -1,5 +1,6 @@
 #include "app/panels/lane_curve.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace linscope::app {
@@ -11,8 +12,8 @@ double Smoother::add(double value) {
     return m_mean / (1 - m_correction);
 }
 
-LaneCurve::LaneCurve(Chart& chart, const QColor& color, const QString& name)
-    : m_chart(&chart), m_raw(chart.addCurve(QPen(color, 1), name)), m_smooth(chart.addCurve(QPen(color, 1.8), name)) {
+LaneCurve::LaneCurve(Chart& chart, const QPen& pen, const QString& name)
+    : m_chart(&chart), m_pen(pen), m_raw(chart.addCurve(pen, name)), m_smooth(chart.addCurve(pen, name)) {
     setSmoothing(0);
 }
 
@@ -24,10 +25,16 @@ LaneCurve::~LaneCurve() {
 
 void LaneCurve::setSmoothing(double weight) {
     m_weight = weight;
-    QPen pen = m_smooth->pen();
-    QColor color = pen.color();
-    color.setAlphaF(weight > 0 ? 0.28F : 1.0F);
-    m_raw->setPen(QPen(color, weight > 0 ? 1.0 : 1.5));
+    // Behind a smoothed curve the raw one is a shadow, and needs no dashes to be told from others.
+    QPen raw = m_pen;
+    if (weight > 0) {
+        QColor faint = m_pen.color();
+        faint.setAlphaF(0.28F * m_pen.color().alphaF());
+        raw = QPen(faint, 1.0);
+    } else {
+        raw.setWidthF(std::min(1.5, m_pen.widthF()));
+    }
+    m_raw->setPen(raw);
     setVisible(m_raw->visible());
     clear();
 }

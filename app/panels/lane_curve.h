@@ -24,7 +24,8 @@ private:
 /// One lane's curve in a chart: the smoothed one, and the raw one faintly behind it. Takes only what is new.
 class LaneCurve {
 public:
-    LaneCurve(Chart& chart, const QColor& color, const QString& name);
+    /// With the pen's colour and dashes.
+    LaneCurve(Chart& chart, const QPen& pen, const QString& name);
     ~LaneCurve();
     LaneCurve(const LaneCurve&) = delete;
     LaneCurve& operator=(const LaneCurve&) = delete;
@@ -39,6 +40,7 @@ private:
     void draw(const Series& series, std::size_t from);
 
     QPointer<Chart> m_chart;
+    QPen m_pen;
     QCPGraph* m_raw;
     QCPGraph* m_smooth;
     double m_weight = 0;

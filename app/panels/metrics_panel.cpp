@@ -1,6 +1,8 @@
 #include "app/panels/metrics_panel.h"
 
+#include <QCursor>
 #include <QFileDialog>
+#include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMenu>
@@ -14,6 +16,8 @@
 #include <sstream>
 
 #include "app/panels/run_marks.h"
+#include "app/panels/scrolled.h"
+#include "app/panels/value_box.h"
 #include "app/session/metrics_csv.h"
 #include "app/shell/theme.h"
 
@@ -53,13 +57,19 @@ QToolButton* toggle(const QString& text, const QString& help) {
 }  // namespace
 
 MetricsPanel::MetricsPanel(Session& session, QWidget* parent)
-    : QWidget(parent), m_session(session), m_splitter(new QSplitter(Qt::Vertical)) {
+    : QWidget(parent),
+      m_session(session),
+      m_legend(new Legend),
+      m_box(new ValueBox(this)),
+      m_splitter(new QSplitter(Qt::Vertical)) {
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
     layout->addWidget(makeControls());
-    layout->addWidget(m_splitter, 1);
+    layout->addWidget(m_legend);
+    layout->addWidget(scrolled(m_splitter), 1);
     m_splitter->setChildrenCollapsible(false);
+    connect(m_legend, &Legend::overlayClicked, this, &MetricsPanel::offerToRemove);
 
     m_timer.setSingleShot(true);
     m_timer.setInterval(kRedrawMilliseconds);
@@ -70,6 +80,7 @@ MetricsPanel::MetricsPanel(Session& session, QWidget* parent)
     connect(&session, &Session::selectionChanged, this, [this] {
         if (m_session.selection().run != m_run) update();
     });
+    connect(&session.overlays(), &Overlays::changed, this, &MetricsPanel::update);
     setMetrics({"loss", "validation_bits_per_byte"});
     setSmoothing(0.6);
 }
@@ -174,12 +185,12 @@ void MetricsPanel::addPlot(const std::string& metric) {
     plot->metric = metric;
     plot->frame = new ChartFrame(QString::fromStdString(metricTitle(metric)));
     plot->frame->chart().setLogarithmic(m_logX->isChecked(), m_logY->isChecked());
-    connect(&plot->frame->chart(), &Chart::hovered, this, &MetricsPanel::showCursor);
+    connect(&plot->frame->chart(), &Chart::hovered, this,
+            [this, shown = plot.get()](double step) { showCursor(*shown, step); });
     connect(plot->frame, &ChartFrame::exportPngAsked, this, &MetricsPanel::askExportPng);
     connect(plot->frame, &ChartFrame::exportCsvAsked, this, &MetricsPanel::askExportCsv);
     m_splitter->addWidget(plot->frame);
     m_plots.push_back(std::move(plot));
-    m_run = -1;
 }
 
 double MetricsPanel::smoothingOf(const std::string& metric) const {
@@ -204,24 +215,19 @@ void MetricsPanel::scheduleUpdate() {
 
 void MetricsPanel::update() {
     const Run* run = m_session.current();
+    const std::vector<ChartLane> lanes = this->lanes();
+    Shown shown;
+    for (const ChartLane& lane : lanes) shown.push_back({lane.pen, lane.name, lane.overlay});
     const int id = m_session.selection().run;
     const bool another = std::exchange(m_run, id) != id;
+    const bool others = std::exchange(m_shown, shown) != shown;
+    m_legend->setEntries(std::move(shown));
     for (const auto& plot : m_plots) {
         Chart& chart = plot->frame->chart();
-        const std::size_t lanes = run ? run->record.lanes.size() : 0;
-        if (another || plot->curves.size() != lanes) {
-            plot->curves.clear();
-            for (std::size_t lane = 0; lane < lanes; ++lane) {
-                plot->curves.push_back(std::make_unique<LaneCurve>(
-                    chart, laneColor(static_cast<int>(lane)), QString::fromStdString(run->record.lanes[lane].name)));
-                plot->curves.back()->setSmoothing(smoothingOf(plot->metric));
-            }
-            chart.resetView();
-        }
+        if (another || others) plot->curves.clear();
+        drawCurves(*plot, lanes);
+        if (another) chart.resetView();
         std::vector<Chart::Baseline> baselines;
-        for (std::size_t lane = 0; lane < lanes; ++lane)
-            if (const Series* series = findSeries(run->record.lanes[lane], plot->metric))
-                plot->curves[lane]->update(*series);
         if (run)
             for (const TaskBaseline& baseline : run->record.baselines)
                 if (baseline.metric == plot->metric)
@@ -232,47 +238,97 @@ void MetricsPanel::update() {
         chart.setBaselines(std::move(baselines));
         chart.marks().set(run ? runMarks(run->record) : std::vector<ChartMark>());
         chart.refresh();
-        readOut(*plot, chart.cursor());
+        readOut(*plot, lanes, chart.cursor());
     }
 }
 
-void MetricsPanel::showCursor(double step) {
+void MetricsPanel::drawCurves(Plot& plot, const std::vector<ChartLane>& lanes) {
+    if (plot.curves.size() != lanes.size()) {
+        plot.curves.clear();
+        // What is laid over lies below: it is the company, not the matter.
+        plot.curves.resize(lanes.size());
+        for (std::size_t i = lanes.size(); i-- > 0;) {
+            plot.curves[i] = std::make_unique<LaneCurve>(plot.frame->chart(), lanes[i].pen, lanes[i].name);
+            plot.curves[i]->setSmoothing(smoothingOf(plot.metric));
+        }
+    }
+    for (std::size_t i = 0; i < lanes.size(); ++i)
+        if (const Series* series = findSeries(*lanes[i].record, plot.metric)) plot.curves[i]->update(*series);
+}
+
+void MetricsPanel::showCursor(const Plot& pointed, double step) {
+    const std::vector<ChartLane> lanes = this->lanes();
     for (const auto& plot : m_plots) {
         plot->frame->chart().setCursor(step);
-        readOut(*plot, step);
+        readOut(*plot, lanes, step);
     }
+    showValues(pointed, step);
 }
 
-void MetricsPanel::readOut(Plot& plot, double step) {
-    const Run* run = m_session.current();
+void MetricsPanel::showValues(const Plot& pointed, double step) {
+    std::vector<ValueBox::Line> lines;
+    std::int64_t place = -1;
+    if (!std::isnan(step))
+        for (const ChartLane& lane : lanes()) {
+            const Series* series = findSeries(*lane.record, pointed.metric);
+            if (!series || series->values.empty()) continue;
+            const std::size_t at = nearest(*series, step);
+            // A shorter run has no value there, and its last one would pass for it.
+            const bool ended = step > static_cast<double>(series->steps.back()) && at + 1 == series->steps.size();
+            lines.push_back(
+                {lane.pen, lane.name,
+                 ended ? tr("ended at %1").arg(series->steps.back()) : valueText(pointed.metric, series->values[at])});
+            if (place < 0 || !ended) place = series->steps[at];
+        }
+    if (lines.empty()) return m_box->hide();
+    m_box->showAt(mapFromGlobal(QCursor::pos()), tr("step %1").arg(place), std::move(lines));
+}
+
+void MetricsPanel::readOut(Plot& plot, const std::vector<ChartLane>& lanes, double step) {
     std::vector<ReadOut> values;
     QString place;
-    for (std::size_t lane = 0; run && lane < run->record.lanes.size(); ++lane) {
-        const Series* series = findSeries(run->record.lanes[lane], plot.metric);
-        if (!series || series->values.empty()) continue;
+    for (const ChartLane& lane : lanes) {
+        const Series* series = findSeries(*lane.record, plot.metric);
+        if (lane.overlay || !series || series->values.empty()) continue;
         const std::size_t at = std::isnan(step) ? series->values.size() - 1 : nearest(*series, step);
-        values.push_back({laneColor(static_cast<int>(lane)), QString::fromStdString(run->record.lanes[lane].name),
-                          valueText(plot.metric, series->values[at])});
+        values.push_back({lane.pen.color(), {}, valueText(plot.metric, series->values[at])});
         if (!std::isnan(step)) place = tr("step %1").arg(series->steps[at]);
     }
     plot.frame->setReadOut(place, values);
 }
 
+void MetricsPanel::offerToRemove(int overlay, const QPoint& position) {
+    Overlays& overlays = m_session.overlays();
+    QMenu menu;
+    for (const Overlay& one : overlays.all()) {
+        if (one.id != overlay) continue;
+        const QString file = QString::fromStdString(one.file.string());
+        menu.addAction(tr("Take %1 away").arg(QFileInfo(file).fileName()), this,
+                       [&overlays, overlay] { overlays.remove(overlay); });
+        menu.addAction(tr("Read its file again"), this, [&overlays, file] { overlays.lay(file); });
+    }
+    menu.addAction(tr("Take all laid-over runs away"), &overlays, &Overlays::clear);
+    menu.exec(position);
+}
+
 bool MetricsPanel::exportPng(const QString& path) {
-    QPixmap picture(m_splitter->size() * 2);
+    const int head = m_legend->isHidden() ? 0 : m_legend->heightForWidth(m_splitter->width()) + 4;
+    QPixmap picture(QSize(m_splitter->width(), m_splitter->height() + head) * 2);
     picture.setDevicePixelRatio(2);
     picture.fill(palette().color(QPalette::Window));
-    m_splitter->render(&picture);
+    if (head > 0) m_legend->render(&picture, QPoint(0, 2));
+    m_splitter->render(&picture, QPoint(0, head));
     return picture.save(path, "PNG");
 }
 
 bool MetricsPanel::exportCsv(const QString& path) {
-    const Run* run = m_session.current();
-    if (!run) return false;
+    std::vector<NamedLane> rows;
+    for (const ChartLane& lane : lanes()) rows.push_back({lane.name.toStdString(), lane.record});
+    if (rows.empty()) return false;
     std::vector<std::string> names;
     for (const auto& plot : m_plots) names.push_back(plot->metric);
     std::ostringstream text;
-    writeMetricsCsv(text, run->record, names);
+    writeMetricsCsv(text, rows, names);
     QSaveFile file(path);
     const QByteArray bytes = QByteArray::fromStdString(text.str());
     return file.open(QIODevice::WriteOnly) && file.write(bytes) == bytes.size() && file.commit();

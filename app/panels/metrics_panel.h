@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "app/panels/chart_frame.h"
+#include "app/panels/chart_lanes.h"
 #include "app/panels/lane_curve.h"
+#include "app/panels/legend.h"
 #include "app/session/session.h"
 
 class QLabel;
@@ -17,7 +19,10 @@ class QToolButton;
 
 namespace linscope::app {
 
-/// Metrics of the selected run over steps: one chart for each chosen metric, one curve for each lane.
+class ValueBox;
+
+/// Metrics of the selected run over steps: one chart for each chosen metric, one curve for each lane, below those of
+/// the runs that are laid over. One legend serves all charts.
 class MetricsPanel : public QWidget {
     Q_OBJECT
 public:
@@ -28,9 +33,10 @@ public:
     double smoothing() const;
     void setSmoothing(double weight);
     ChartFrame* frame(const QString& metric);
+    Legend& legend() { return *m_legend; }
 
     bool exportPng(const QString& path);
-    /// Raw values of the shown metrics of all lanes.
+    /// Raw values of the shown metrics of all lanes, laid-over ones too.
     bool exportCsv(const QString& path);
 
     QVariantMap saveState() const;
@@ -44,20 +50,29 @@ private:
     struct Plot {
         std::string metric;
         ChartFrame* frame = nullptr;
-        std::vector<std::unique_ptr<LaneCurve>> curves;  // one for each lane
+        std::vector<std::unique_ptr<LaneCurve>> curves;  // one for each of m_shown
     };
+    /// What a chart's curves are; others are drawn anew.
+    using Shown = std::vector<Legend::Entry>;
     QWidget* makeControls();
+    std::vector<ChartLane> lanes() const { return chartLanes(m_session.current(), m_session.overlays().all()); }
     void addPlot(const std::string& metric);
     double smoothingOf(const std::string& metric) const;
     void scheduleUpdate();
     void update();
-    void showCursor(double step);
-    void readOut(Plot& plot, double step);
+    void drawCurves(Plot& plot, const std::vector<ChartLane>& lanes);
+    void showCursor(const Plot& pointed, double step);
+    void showValues(const Plot& pointed, double step);
+    void readOut(Plot& plot, const std::vector<ChartLane>& lanes, double step);
+    void offerToRemove(int overlay, const QPoint& position);
     void setLogarithmic();
 
     Session& m_session;
     std::vector<std::unique_ptr<Plot>> m_plots;
     int m_run = -1;
+    Shown m_shown;
+    Legend* m_legend;
+    ValueBox* m_box;
     QSplitter* m_splitter;
     QToolButton* m_chooser;
     std::map<std::string, QAction*> m_choices;

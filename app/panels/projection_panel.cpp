@@ -10,6 +10,7 @@
 #include <numbers>
 
 #include "app/panels/run_marks.h"
+#include "app/panels/scrolled.h"
 #include "app/shell/theme.h"
 #include "core/analysis/projection_health.h"
 
@@ -72,7 +73,8 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
       m_splitter(new QSplitter(Qt::Vertical)),
       m_spectrum(new ChartFrame(tr("Spectrum σ"))),
       m_conditioning(new ChartFrame(tr("Conditioning κ"))),
-      m_drift(new ChartFrame(tr("Drift"))) {
+      m_drift(new ChartFrame(tr("Drift"))),
+      m_scroll(scrolled(m_splitter)) {
     m_choice->setToolTip(tr("Which projection matrix; it follows the layer and head that are selected in the canvas"));
     m_choice->setAccessibleName(tr("Projection matrix"));
     m_choice->setSizeAdjustPolicy(QComboBox::AdjustToContents);
@@ -91,7 +93,7 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     layout->setSpacing(0);
     layout->addLayout(row);
     layout->addWidget(m_facts);
-    layout->addWidget(m_splitter, 1);
+    layout->addWidget(m_scroll, 1);
     layout->addStretch();  // where the charts are hidden
     m_splitter->setChildrenCollapsible(false);
     for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) m_splitter->addWidget(frame);
@@ -193,7 +195,7 @@ void ProjectionPanel::update() {
     fillChoices();
     const ProjectionSeries* series = shown();
     const bool any = series && !series->steps.empty();
-    m_splitter->setVisible(any);
+    m_scroll->setVisible(any);
     m_choice->setVisible(m_choice->count() > 0);
     if (!any) {
         const Run* run = m_session.current();

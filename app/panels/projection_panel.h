@@ -44,6 +44,7 @@ private:
     ChartFrame* m_spectrum;
     ChartFrame* m_conditioning;
     ChartFrame* m_drift;
+    QWidget* m_scroll;  ///< around the charts
     QCPGraph* m_now;
     QCPGraph* m_start;
     QCPGraph* m_kappa;

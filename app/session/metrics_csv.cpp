@@ -21,14 +21,14 @@ std::string field(const std::string& text) {
 
 }  // namespace
 
-void writeMetricsCsv(std::ostream& out, const RunRecord& record, const std::vector<std::string>& metrics) {
+void writeMetricsCsv(std::ostream& out, const std::vector<NamedLane>& lanes, const std::vector<std::string>& metrics) {
     out << "step,lane";
     for (const std::string& metric : metrics) out << ',' << field(metric);
     out << "\r\n";
-    for (const LaneRecord& lane : record.lanes) {
+    for (const NamedLane& lane : lanes) {
         std::map<std::int64_t, std::vector<std::string>> rows;
         for (std::size_t column = 0; column < metrics.size(); ++column)
-            if (const Series* series = findSeries(lane, metrics[column]))
+            if (const Series* series = findSeries(*lane.record, metrics[column]))
                 for (std::size_t i = 0; i < series->steps.size(); ++i) {
                     auto& row = rows[series->steps[i]];
                     row.resize(metrics.size());

@@ -8,8 +8,14 @@
 
 namespace linscope::app {
 
+/// A lane under the name that its rows have.
+struct NamedLane {
+    std::string name;
+    const LaneRecord* record = nullptr;
+};
+
 /// Writes raw values, one row for each step and lane at which any of `metrics` was measured:
 /// `step,lane,<metric>…`, RFC 4180, an empty field where a metric was not measured.
-void writeMetricsCsv(std::ostream& out, const RunRecord& record, const std::vector<std::string>& metrics);
+void writeMetricsCsv(std::ostream& out, const std::vector<NamedLane>& lanes, const std::vector<std::string>& metrics);
 
 }  // namespace linscope::app

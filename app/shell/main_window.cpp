@@ -28,6 +28,8 @@ namespace {
 // Changed when docks are renamed, so that an older layout is not restored over them.
 constexpr int kLayoutVersion = 1;
 constexpr QSize kDefaultSize{1600, 960};
+constexpr QSize kFrame{8, 40};       // what a desktop puts around a window
+constexpr int kHeightForBoth = 860;  // of a window that has room for the charts of metrics and projection at once
 }  // namespace
 
 MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
@@ -49,7 +51,7 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     makeActions();
     makeMenus();
     makeToolBar();
-    resize(kDefaultSize.boundedTo(screen() ? screen()->availableSize() : kDefaultSize));
+    resize(kDefaultSize.boundedTo(screen() ? screen()->availableSize() - kFrame : kDefaultSize));
     defaultLayout();
     if (m_memory == Memory::Remembered) restoreWindow();
 
@@ -61,9 +63,9 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
         // What was said of another run, or of a file that could not be opened, is no longer the matter.
         if (std::exchange(m_shownRun, m_session.selection().run) != m_session.selection().run) showMessage({}, false);
     });
-    // The charts of the projection come up with its page.
+    // The charts of the projection come up with its page, and go with it where they share a place.
     connect(m_central, &CentralWidget::pageChanged, this, [this] {
-        if (m_central->page() == CanvasWidget::Page::Projection) m_docks["projection"]->raise();
+        m_docks[m_central->page() == CanvasWidget::Page::Projection ? "projection" : "metrics"]->raise();
     });
     // The editor shows what the run was made from, so that it can be changed and started again.
     connect(&session, &Session::runStateChanged, this, [this](int id) {
@@ -114,12 +116,18 @@ void MainWindow::defaultLayout() {
     splitDockWidget(m_docks["steer"], m_docks["experiment"], Qt::Vertical);
     tabifyDockWidget(m_docks["experiment"], m_docks["events"]);
     m_docks["experiment"]->raise();
-    splitDockWidget(m_docks["metrics"], m_docks["projection"], Qt::Vertical);
+    if (height() >= kHeightForBoth) {
+        splitDockWidget(m_docks["metrics"], m_docks["projection"], Qt::Vertical);
+    } else {
+        tabifyDockWidget(m_docks["metrics"], m_docks["projection"]);
+        m_docks["metrics"]->raise();
+    }
     setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
     setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
 
     resizeDocks({m_docks["runs"], m_docks["metrics"]}, {330, 400}, Qt::Horizontal);
-    resizeDocks({m_docks["runs"], m_docks["steer"], m_docks["experiment"]}, {150, 110, 560}, Qt::Vertical);
+    // Six lanes of a run are in sight.
+    resizeDocks({m_docks["runs"], m_docks["steer"], m_docks["experiment"]}, {220, 90, height() - 500}, Qt::Vertical);
     resizeDocks({m_docks["metrics"], m_docks["projection"]}, {420, 460}, Qt::Vertical);
 }
 

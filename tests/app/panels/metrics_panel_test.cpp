@@ -37,6 +37,46 @@ TEST(MetricsPanel, ExportsWhatItShows) {
     EXPECT_GT(QImage(folder.filePath("out.png")).width(), 100);
 }
 
+TEST(MetricsPanel, DrawsALaidOverRunBesideTheShownOne) {
+    testApplication();
+    QTemporaryDir folder;
+    Session session;
+    MetricsPanel panel(session);
+    panel.resize(500, 600);
+    panel.setMetrics({"loss", "accuracy"});
+    Session::StartOptions options;
+    options.folder = folder.path();
+    std::vector<QString> files;
+    for (const std::int64_t steps : {4, 9}) {  // of other lengths
+        options.untilStep = steps;
+        const int id = session.start(tinyExperiment(folder), options);
+        ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+        files.push_back(QString::fromStdString(session.run(id)->file.string()));
+        if (steps == 9) session.close(id);
+    }
+    Chart& loss = panel.frame("loss")->chart();
+    const int before = loss.graphCount();
+    session.overlays().lay(files[1]);
+    ASSERT_TRUE(waitFor([&] { return !session.overlays().all().empty(); }));
+    EXPECT_EQ(loss.graphCount(), 2 * before);
+    EXPECT_NEAR(loss.xAxis->range().upper, 9, 1e-9) << "the longer run is seen whole";
+    bool named = false;
+    for (int i = 0; i < loss.graphCount(); ++i) named = named || loss.graph(i)->name().endsWith(" / full");
+    EXPECT_TRUE(named);
+
+    ASSERT_TRUE(panel.exportCsv(folder.filePath("both.csv")));
+    QFile file(folder.filePath("both.csv"));
+    ASSERT_TRUE(file.open(QIODevice::ReadOnly));
+    EXPECT_EQ(QString::fromUtf8(file.readAll()).split("\r\n", Qt::SkipEmptyParts).size(), 1 + 2 * 4 + 2 * 9);
+
+    // A metric that the other run does not have, a step that it did not reach: nothing is made up.
+    Q_EMIT loss.hovered(8);
+    Q_EMIT loss.hovered(std::numeric_limits<double>::quiet_NaN());
+    session.overlays().clear();
+    EXPECT_EQ(loss.graphCount(), before);
+    EXPECT_NEAR(loss.xAxis->range().upper, 4, 1e-9);
+}
+
 TEST(Chart, KeepsAZoomThroughNewData) {
     testApplication();
     Chart chart;
@@ -57,7 +97,7 @@ TEST(Chart, DrawsAHundredThousandPointsFastAndWithTheirExtreme) {
     testApplication();
     Chart chart;
     chart.resize(400, 300);
-    LaneCurve curve(chart, Qt::red, "lane");
+    LaneCurve curve(chart, QPen(Qt::red, 1.8), "lane");
     Series series;
     for (int i = 0; i < 100'000; ++i) {
         series.steps.push_back(i);

@@ -17,7 +17,8 @@ TEST(MetricsCsv, HoldsRawValuesWithStepAndLane) {
     record.lanes[1].name = "k=8, \"shared\"";
     record.lanes[1].metrics = {{.name = "loss", .unit = {}, .longName = {}, .steps = {1}, .values = {2.75}}};
     std::ostringstream out;
-    writeMetricsCsv(out, record, {"loss", "validation_bits_per_byte"});
+    writeMetricsCsv(out, {{record.lanes[0].name, &record.lanes[0]}, {record.lanes[1].name, &record.lanes[1]}},
+                    {"loss", "validation_bits_per_byte"});
     EXPECT_EQ(out.str(),
               "step,lane,loss,validation_bits_per_byte\r\n"
               "0,full,,8\r\n"

@@ -9,6 +9,7 @@
 #include <QTreeView>
 
 #include "app/panels/experiment_panel.h"
+#include "app/panels/metrics_panel.h"
 #include "app/panels/runs_panel.h"
 #include "app/shell/central_widget.h"
 #include "tests/app/app_test.h"
@@ -71,6 +72,36 @@ TEST(MainWindow, ALaneIsChosenInTheListByTheArrowKeysToo) {
     session.selectHead(1, 0, 0);  // chosen elsewhere: the list follows, and asks for nothing
     EXPECT_EQ(list->currentIndex(), list->model()->index(1, 0, run));
     EXPECT_EQ(chosen.size(), 3U);
+    session.shutdown();
+}
+
+TEST(MainWindow, FitsASmallScreenWithSixLanesAndAnotherRunLaidOver) {
+    testApplication();
+    QTemporaryDir folder;
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Fresh);
+    window.resize(1358, 728);  // a screen of 1366 × 768 without the desktop's frame
+    window.action("layout")->trigger();
+    window.show();
+    Experiment experiment = tinyExperiment(folder);
+    for (int lane = 2; lane < 6; ++lane) {
+        experiment.lanes.push_back(experiment.lanes[1]);
+        experiment.lanes.back().name = "linformer with a long name " + std::to_string(lane);
+    }
+    Session::StartOptions options;
+    options.folder = folder.path();
+    options.untilStep = 5;
+    for (int run = 0; run < 2; ++run) {
+        const int id = session.start(experiment, options);
+        ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+        session.overlays().lay(QString::fromStdString(session.run(id)->file.string()));
+        ASSERT_TRUE(waitFor([&] { return !session.overlays().busy(); }));
+    }
+    waitFor([] { return false; }, 500);
+    EXPECT_LE(window.height(), 728);
+    EXPECT_LE(window.width(), 1358);
+    EXPECT_LE(window.minimumSizeHint().height(), 728);
+    EXPECT_GE(window.metricsPanel().frame("loss")->chart().height(), 120) << "the charts keep their room";
     session.shutdown();
 }
 
