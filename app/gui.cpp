@@ -12,6 +12,7 @@
 #include "app/shell/screenshot.h"
 #include "app/shell/theme.h"
 #include "core/base/error.h"
+#include "core/io/run_file.h"
 
 namespace linscope::app {
 
@@ -49,6 +50,15 @@ void begin(const GuiOptions& options, MainWindow& window, Session& session, cons
     session.start(window.experimentPanel().draft().experiment(), start);
 }
 
+/// Behind the run that is opened, whose coming clears what was said before.
+void layOver(const GuiOptions& options, Session& session) {
+    for (const std::string& file : options.overlays) {
+        // At the window a person reads that a file cannot be read; of a picture it would only be missing.
+        if (!options.screenshot.empty()) RunFileReader reader(file);
+        session.overlays().lay(QString::fromStdString(file));
+    }
+}
+
 }  // namespace
 
 int runGui(const GuiOptions& options) {
@@ -81,6 +91,7 @@ int runGui(const GuiOptions& options) {
     // Before the window is shown: the corpus is read meanwhile.
     try {
         begin(options, window, session, scratch ? scratch->path() : QString());
+        layOver(options, session);
     } catch (const Error& error) {
         // A picture of nothing helps nobody; a person at the window reads what is wrong and mends it.
         if (isScreenshot || !options.path.empty()) throw;

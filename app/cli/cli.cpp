@@ -331,6 +331,11 @@ void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     auto options = std::make_shared<GuiOptions>();
     CLI::App* app = parent.add_subcommand("gui", "the workbench");
     app->add_option("path", options->path, "a run or an experiment to open")->type_name("RUN.h5 | EXPERIMENT.toml");
+    app->add_option("--overlay", options->overlays,
+                    "a run whose curves are laid over the charts, to compare; may be given again")
+        ->type_name("RUN.h5")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     CLI::Option* screenshot =
         app->add_option("--screenshot", options->screenshot, "write a picture of the window and close")
             ->type_name("OUT.png");

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/cli/bench_canvas.h"
 #include "app/cli/bench_start.h"
@@ -13,6 +14,7 @@ namespace linscope::app {
 /// What `linscope gui` was asked for.
 struct GuiOptions {
     std::string path;                        ///< a run file or an experiment file; empty: the default experiment
+    std::vector<std::string> overlays;       ///< run files whose curves are laid over the charts
     std::string screenshot;                  ///< PNG of the window to write, then close; empty: stay open
     std::optional<std::int64_t> afterSteps;  ///< the picture is taken after this training step
     std::string device;                      ///< as for chosenDevice(); empty: as chosen in the window before

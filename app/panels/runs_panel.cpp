@@ -89,8 +89,11 @@ void RunsPanel::showMenu(const QPoint& position) {
     const Run* run = m_session.run(id);
     if (!run) return;
     QMenu menu;
-    menu.addAction(tr("Copy the path of the run file"), this,
-                   [run] { QApplication::clipboard()->setText(QString::fromStdString(run->file.string())); });
+    const QString file = QString::fromStdString(run->file.string());
+    menu.addAction(tr("Copy the path of the run file"), this, [file] { QApplication::clipboard()->setText(file); });
+    QAction* lay =
+        menu.addAction(tr("Lay its curves over the charts"), this, [this, file] { m_session.overlays().lay(file); });
+    lay->setEnabled(!run->loading && id != m_session.selection().run);
     QAction* resume =
         menu.addAction(tr("Go on from the newest checkpoint"), this, [this, id] { m_session.resume(id); });
     resume->setEnabled(!run->live() && !listCheckpoints(checkpointFolder(run->file)).empty());

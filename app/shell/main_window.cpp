@@ -59,6 +59,10 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     connect(&session, &Session::runStateChanged, this, &MainWindow::updateActions);
     connect(&session, &Session::runRemoved, this, &MainWindow::updateActions);
     connect(&session, &Session::selectionChanged, this, &MainWindow::updateActions);
+    connect(&session.overlays(), &Overlays::changed, this, [this] {
+        updateActions();
+        if (!m_session.overlays().all().empty()) m_docks["metrics"]->show();
+    });
     connect(&session, &Session::selectionChanged, this, [this] {
         // What was said of another run, or of a file that could not be opened, is no longer the matter.
         if (std::exchange(m_shownRun, m_session.selection().run) != m_session.selection().run) showMessage({}, false);

@@ -70,6 +70,7 @@ private:
     void runOrPause();
     void post(CommandKind kind);
     void askOpen();
+    void askOverlays();
     void askRunsFolder();
     void askSavePicture();
     void showKeys();

@@ -61,6 +61,11 @@ void MainWindow::makeActions() {
               {QKeySequence::New}, [this] { openDefaultExperiment(); });
     addAction("open", "open", tr("&Open experiment or run…"), tr("Open an experiment file or a run file"),
               {QKeySequence::Open}, [this] { askOpen(); });
+    addAction("overlay", "", tr("&Lay a run over the charts…"),
+              tr("Draw the curves of other run files over those of this run, to compare; files are only read"),
+              {QKeySequence("Ctrl+Shift+O")}, [this] { askOverlays(); });
+    addAction("clear_overlays", "", tr("Take laid-over runs away"), tr("Leave the curves of this run alone"), {},
+              [this] { m_session.overlays().clear(); });
     addAction("save", "save", tr("&Save experiment as…"), tr("Save the experiment of the editor"), {QKeySequence::Save},
               [this] { m_experiment->askSave(); });
     addAction("export_png", "export", tr("Export charts as PNG…"), tr("Save the metric charts as a picture"), {},
@@ -98,7 +103,7 @@ void MainWindow::makeMenus() {
     fill(file, {"new", "open"});
     m_recent = file->addMenu(tr("Open recent"));
     connect(m_recent, &QMenu::aboutToShow, this, &MainWindow::fillRecent);
-    fill(file, {"save", ""});
+    fill(file, {"", "overlay", "clear_overlays", "", "save", ""});
     fill(file->addMenu(icon("export"), tr("Export")), {"export_png", "export_csv", "export_window"});
     fill(file, {"folder", "", "quit"});
     QMenu* run = menuBar()->addMenu(tr("&Run"));
@@ -165,6 +170,7 @@ void MainWindow::updateActions() {
     m_actions["step"]->setEnabled(live);
     m_actions["stop"]->setEnabled(live);
     m_actions["checkpoint"]->setEnabled(live);
+    m_actions["clear_overlays"]->setEnabled(!m_session.overlays().all().empty());
     const QString title = run ? QString::fromStdString(run->record.experiment.title) : QString();
     setWindowTitle(title.isEmpty() ? QString("Linscope") : title + " · Linscope");
 }
@@ -189,6 +195,12 @@ void MainWindow::askOpen() {
                                                       tr("Experiments and runs (*.toml *.h5);;All files (*)"));
     if (path.isEmpty()) return;
     if (openPath(path)) showMessage(tr("The experiment is in the editor; Ctrl+Return starts it"), false);
+}
+
+void MainWindow::askOverlays() {
+    for (const QString& file : QFileDialog::getOpenFileNames(this, tr("Lay runs over the charts"), runsFolder(),
+                                                             tr("Runs (*.h5);;All files (*)")))
+        m_session.overlays().lay(file);
 }
 
 void MainWindow::askRunsFolder() {

@@ -40,7 +40,7 @@ bool Screenshot::isReady() {
         fail(QString::fromStdString(run->error));
         return false;
     }
-    if (run->loading || run->live()) return false;
+    if (run->loading || run->live() || m_session.overlays().busy()) return false;
     const auto steps = run->record.snapshotSteps();
     if (m_atStep && m_session.selection().step) {
         const auto after = std::upper_bound(steps.begin(), steps.end(), *m_atStep);

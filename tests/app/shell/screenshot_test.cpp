@@ -5,35 +5,73 @@
 #include <QProcess>
 #include <QStandardPaths>
 
+#include "app/session/session.h"
 #include "tests/app/app_test.h"
 
 namespace linscope::app {
 namespace {
 
+/// Runs the program under a virtual display; its exit status, and what it says of errors.
+int linscopeGui(const QTemporaryDir& folder, const QStringList& arguments, std::string& errors) {
+    QProcess process;
+    QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
+    environment.remove("QT_QPA_PLATFORM");
+    environment.insert("HOME", folder.path());
+    process.setProcessEnvironment(environment);
+    process.start(QStandardPaths::findExecutable("xvfb-run"),
+                  QStringList{"-a", "-s", "-screen 0 1680x1050x24", LINSCOPE_PROGRAM, "gui"} + arguments);
+    if (!process.waitForFinished(120'000)) return -1;
+    errors = process.readAllStandardError().toStdString();
+    return process.exitCode();
+}
+
 TEST(Screenshot, WritesThePictureOfATrainedWindow) {
     testApplication();
-    const QString xvfb = QStandardPaths::findExecutable("xvfb-run");
-    if (xvfb.isEmpty()) GTEST_SKIP() << "xvfb-run is not installed";
+    if (QStandardPaths::findExecutable("xvfb-run").isEmpty()) GTEST_SKIP() << "xvfb-run is not installed";
     QTemporaryDir folder;
     QFile toml(folder.filePath("tiny.toml"));
     ASSERT_TRUE(toml.open(QIODevice::WriteOnly));
     toml.write(QByteArray::fromStdString(tinyExperiment(folder).toToml()));
     toml.close();
 
-    QProcess process;
-    QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-    environment.remove("QT_QPA_PLATFORM");
-    environment.insert("HOME", folder.path());
-    process.setProcessEnvironment(environment);
-    process.start(xvfb, {"-a", "-s", "-screen 0 1680x1050x24", LINSCOPE_PROGRAM, "gui", toml.fileName(), "--screenshot",
-                         folder.filePath("window.png"), "--after-steps", "4"});
-    ASSERT_TRUE(process.waitForFinished(120'000));
-    EXPECT_EQ(process.exitCode(), 0) << process.readAllStandardError().toStdString();
+    std::string errors;
+    EXPECT_EQ(
+        linscopeGui(folder, {toml.fileName(), "--screenshot", folder.filePath("window.png"), "--after-steps", "4"},
+                    errors),
+        0)
+        << errors;
     const QImage picture(folder.filePath("window.png"));
     EXPECT_GT(picture.width(), 1000);
     EXPECT_GT(picture.height(), 700);
     EXPECT_FALSE(QFile::exists(folder.filePath(".config/linscope/linscope.conf")))
         << "the remembered layout was touched";
+}
+
+TEST(Screenshot, ShowsRunsLaidOverAndRefusesWhatIsNone) {
+    testApplication();
+    if (QStandardPaths::findExecutable("xvfb-run").isEmpty()) GTEST_SKIP() << "xvfb-run is not installed";
+    QTemporaryDir folder;
+    QStringList files;
+    {
+        Session session;
+        for (const std::int64_t steps : {3, 5, 7}) {
+            const int id = session.start(tinyExperiment(folder), {.untilStep = steps, .folder = folder.path()});
+            ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+            files << QString::fromStdString(session.run(id)->file.string());
+        }
+    }
+    std::string errors;
+    const QString picture = folder.filePath("window.png");
+    EXPECT_EQ(
+        linscopeGui(folder, {"--overlay", files[1], files[0], "--overlay", files[2], "--screenshot", picture}, errors),
+        0)
+        << errors;
+    EXPECT_GT(QImage(picture).width(), 1000);
+    const QString other = folder.filePath("other.png");
+    EXPECT_EQ(
+        linscopeGui(folder, {files[0], "--overlay", folder.filePath("corpus.txt"), "--screenshot", other}, errors), 1);
+    EXPECT_NE(errors.find("corpus.txt"), std::string::npos) << errors;
+    EXPECT_FALSE(QFile::exists(other));
 }
 
 }  // namespace
