@@ -2,12 +2,17 @@
 
 #include <QApplication>
 #include <QFontMetrics>
+#include <algorithm>
+#include <cmath>
 
 #include "app/shell/theme.h"
 
 namespace linscope::app {
 
 namespace {
+
+constexpr int kHeightForTwoRows = 60;  // pixels of the plot
+constexpr double kNear = 6;            // pixels
 
 QFont markFont() {
     QFont font = QApplication::font();
@@ -60,18 +65,35 @@ void ChartMarks::set(std::vector<ChartMark> marks) {
 void ChartMarks::place() {
     const QFontMetrics metrics(markFont());
     const QRect plot = m_plot.axisRect()->rect();
-    double taken = -1e9;
+    const int row = metrics.height() + 2;
+    std::vector<double> taken(plot.height() >= kHeightForTwoRows ? 2 : 1, -1e9);
     for (std::size_t i = 0; i < m_marks.size(); ++i) {
         const double x = m_plot.xAxis->coordToPixel(m_marks[i].x);
         const int wide = metrics.horizontalAdvance(m_marks[i].text) + 6;
         // At the right edge the text stands on the left of its line.
         const bool left = x + wide > plot.right();
         const double begin = left ? x - wide : x;
-        const bool room = begin >= taken && x >= plot.left() && x <= plot.right();
-        m_texts[i]->setPositionAlignment((left ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignTop);
+        const auto free = std::find_if(taken.begin(), taken.end(), [&](double end) { return begin >= end; });
+        const bool room = free != taken.end() && x >= plot.left() && x <= plot.right();
         m_texts[i]->setVisible(room);
-        if (room) taken = begin + wide + 4;
+        if (!room) continue;
+        *free = begin + wide + 4;
+        m_texts[i]->setPositionAlignment((left ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignTop);
+        const auto line = static_cast<double>(free - taken.begin());
+        m_texts[i]->position->setCoords(m_marks[i].x, line * row / std::max(1, plot.height()));
     }
+}
+
+QString ChartMarks::textNear(double x) const {
+    double least = kNear;
+    QString text;
+    for (const ChartMark& mark : m_marks) {
+        const double away = std::abs(m_plot.xAxis->coordToPixel(mark.x) - m_plot.xAxis->coordToPixel(x));
+        if (away > least) continue;
+        least = away;
+        text = mark.text;
+    }
+    return text;
 }
 
 QStringList ChartMarks::shownTexts() const {

@@ -28,6 +28,8 @@ public:
     const std::vector<ChartMark>& all() const { return m_marks; }
     /// Texts that have room at the present zoom.
     QStringList shownTexts() const;
+    /// Of the mark that lies nearest to x and no more than a few pixels away; empty without one.
+    QString textNear(double x) const;
 
 private:
     void place();

@@ -281,7 +281,10 @@ void MetricsPanel::showValues(const Plot& pointed, double step) {
             if (place < 0 || !ended) place = series->steps[at];
         }
     if (lines.empty()) return m_box->hide();
-    m_box->showAt(mapFromGlobal(QCursor::pos()), tr("step %1").arg(place), std::move(lines));
+    QString head = tr("step %1").arg(place);
+    const QString mark = pointed.frame->chart().marks().textNear(step);
+    if (!mark.isEmpty()) head += " · " + mark;
+    m_box->showAt(mapFromGlobal(QCursor::pos()), head, std::move(lines));
 }
 
 void MetricsPanel::readOut(Plot& plot, const std::vector<ChartLane>& lanes, double step) {

@@ -33,17 +33,22 @@ TEST(RunMarks, SayWhatChangedHowTheRunLearns) {
 TEST(ChartMarks, TextsDoNotRunIntoOneAnother) {
     testApplication();
     Chart chart;
-    chart.setViewport(QRect(0, 0, 500, 200));
+    const QString first = "learning rate 0.001 → 0.0005", second = "learning rate 0.0005 → 0.001", third = "frozen";
+    chart.setViewport(QRect(0, 0, 500, 70));
     QCPGraph* graph = chart.addCurve(QPen(Qt::white), "x");
     graph->setData({0, 1000}, {0, 1}, true);
     chart.refresh();
-    chart.marks().set(
-        {{100, "learning rate 0.001 → 0.0005", {}}, {130, "learning rate 0.0005 → 0.001", {}}, {990, "end", {}}});
+    chart.marks().set({{100, first, {}}, {130, second, {}}, {140, third, {}}, {990, "end", {}}});
     chart.replot();
-    EXPECT_EQ(chart.marks().shownTexts(), (QStringList{"learning rate 0.001 → 0.0005", "end"}));
+    EXPECT_EQ(chart.marks().shownTexts(), (QStringList{first, "end"}));
+    chart.setViewport(QRect(0, 0, 500, 200));
+    chart.replot();
+    EXPECT_EQ(chart.marks().shownTexts(), (QStringList{first, second, "end"})) << "a second row where there is height";
+    EXPECT_EQ(chart.marks().textNear(141), third) << "what has no room is told";
+    EXPECT_EQ(chart.marks().textNear(600), "");
     chart.xAxis->setRange(120, 1000);
     chart.replot();
-    EXPECT_EQ(chart.marks().shownTexts(), (QStringList{"learning rate 0.0005 → 0.001", "end"}));
+    EXPECT_EQ(chart.marks().shownTexts(), (QStringList{second, third, "end"}));
     chart.marks().set({});
     EXPECT_TRUE(chart.marks().shownTexts().isEmpty());
 }
