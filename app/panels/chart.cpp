@@ -33,6 +33,7 @@ Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limit
     setBackground(QBrush(plotColor()));
     styleAxis(xAxis);
     styleAxis(yAxis);
+    xAxis->setNumberPrecision(8);  // steps are counted: 12000, not 1.2·10⁴
     xAxis->ticker()->setTickCount(6);
     yAxis->ticker()->setTickCount(4);
     axisRect()->setupFullAxesBox(false);

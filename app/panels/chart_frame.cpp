@@ -34,7 +34,10 @@ ChartFrame::ChartFrame(const QString& title, QWidget* parent)
 
     setTitle(title);
     m_chart->setContextMenuPolicy(Qt::CustomContextMenu);
-    m_chart->setToolTip(tr("Wheel zooms, drag pans, double click follows the data again; right click for more"));
+    // On the heading: over the chart itself it would cover what is being read there.
+    m_heading->setToolTip(
+        tr("In the chart the wheel zooms, drag pans, a double click follows the data again; right click "
+           "for more"));
     connect(m_chart, &QWidget::customContextMenuRequested, this, &ChartFrame::showMenu);
 }
 
