@@ -52,8 +52,9 @@ void CanvasScene::draw(float width, float height) {
                      ImGuiWindowFlags_NoBackground | ImGuiWindowFlags_NoNav);
     ImGui::PopStyleVar();
     ImGui::PushFont(m_host.fonts().text);
-    const bool room = m_tools && width > kSmallest.x + kToolsWidth;
-    const float tools = room ? kToolsWidth + kMargin : 0;
+    m_room = width > kSmallest.x + kToolsWidth;
+    if (m_room) m_toolsOver = false;
+    const float tools = m_tools && m_room ? kToolsWidth + kMargin : 0;
     const ImVec2 corner{kMargin, kBarHeight};
     const ImVec2 page{width - 2 * kMargin - tools, height - kBarHeight - kMargin};
     if (page.x < kSmallest.x - 2 * kMargin || page.y < kSmallest.y - kBarHeight - kMargin) {
@@ -74,7 +75,8 @@ void CanvasScene::draw(float width, float height) {
         } else {
             m_projection.draw(corner, page);
         }
-        if (room) drawTools({width - kMargin - kToolsWidth, kBarHeight}, {kToolsWidth, page.y});
+        // In a narrow canvas they lie over the page while they are asked for: maps alone would be left without them.
+        if (toolsShown()) drawTools({width - kMargin - kToolsWidth, kBarHeight}, {kToolsWidth, page.y});
     }
     ImGui::PopFont();
     ImGui::End();
@@ -112,7 +114,8 @@ void CanvasScene::drawBar(ImVec2 corner, ImVec2 size) {
     const Snapshot* shown = m_model.page == CanvasPage::Maps ? (maps ? maps->snapshot.get() : nullptr) : snapshot.get();
     const ImVec2 toggle{corner.x + size.x - 62, corner.y + 9};
     ImGui::SetCursorScreenPos(toggle);
-    if (ImGui::Button(m_tools ? "Tools ▸" : "◂ Tools", {62, 0})) m_tools = !m_tools;
+    bool& wanted = m_room ? m_tools : m_toolsOver;
+    if (ImGui::Button(toolsShown() ? "Tools ▸" : "◂ Tools", {62, 0})) wanted = !wanted;
     ImDrawList& list = *ImGui::GetWindowDrawList();
     const Fonts& fonts = m_host.fonts();
     std::string step = shown ? fmt::format("step {}", shown->step) : std::string("no step yet");
@@ -133,8 +136,15 @@ void CanvasScene::drawBar(ImVec2 corner, ImVec2 size) {
 }
 
 void CanvasScene::drawTools(ImVec2 corner, ImVec2 size) {
-    m_backdrop.card(*ImGui::GetWindowDrawList(), corner, {corner.x + size.x, corner.y + size.y}, m_host.theme().card,
-                    m_host.theme().ground);
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    const ImVec2 end{corner.x + size.x, corner.y + size.y};
+    const Theme& theme = m_host.theme();
+    if (m_room) {
+        m_backdrop.card(list, corner, end, theme.card, theme.ground);
+    } else {  // above the pictures, which the backdrop lies below
+        list.AddRectFilled(corner, end, theme.card, 6);
+        list.AddRect(corner, end, theme.cardLine, 6);
+    }
     ImGui::SetCursorScreenPos(corner);
     ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(14, 12));
     ImGui::BeginChild("tools", size, true, ImGuiWindowFlags_NoNav | ImGuiWindowFlags_AlwaysUseWindowPadding);

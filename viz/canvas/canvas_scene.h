@@ -64,6 +64,7 @@ private:
     void drawBar(ImVec2 corner, ImVec2 size);
     void drawTools(ImVec2 corner, ImVec2 size);
     void drawMapTools(float width);
+    bool toolsShown() const { return m_room ? m_tools : m_toolsOver; }
     bool moveCursor(CanvasKey key);
     bool step(int layers, int heads);
 
@@ -73,6 +74,8 @@ private:
     MapsPage m_maps;
     ProjectionPage m_projection;
     bool m_tools = true;
+    bool m_toolsOver = false;  ///< asked for where there is no room for them beside the page
+    bool m_room = true;        ///< there is
     LinkedView::Place m_restoredPlace;
     bool m_placePending = false;
 };

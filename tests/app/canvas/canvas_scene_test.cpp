@@ -131,6 +131,40 @@ TEST_F(CanvasSceneTest, HoveringMarksTheSameRowInEveryPaneAndTheKeyWhereThereIsO
     EXPECT_EQ(scene().model().cursor.row, -1);
 }
 
+TEST_F(CanvasSceneTest, ANarrowCanvasHasItsToolsOverThePageWhenTheyAreAskedFor) {
+    showLinformer();
+    constexpr int kWidth = 620, kHeight = 560;
+    const RgbaImage before = picture(kWidth, kHeight);
+    ImGuiHost& host = canvas->host();
+    const auto clickTools = [&] {
+        host.mouseMoved(kWidth - 40, 22);
+        picture(kWidth, kHeight);
+        host.mouseButton(0, true);
+        picture(kWidth, kHeight);
+        host.mouseButton(0, false);
+        return picture(kWidth, kHeight);
+    };
+    const auto differs = [&](const RgbaImage& image, int x) {
+        int others = 0;
+        for (int y = 100; y < kHeight - 60; ++y)
+            others += !std::equal(image.at(x, y), image.at(x, y) + 3, before.at(x, y));
+        return others;
+    };
+    const RgbaImage over = clickTools();
+    EXPECT_GT(differs(over, kWidth - 150), 50);
+    const int margin = kWidth - 10 - 312 + 5;  // of the tools, left of all that is in them
+    for (int y = 60; y < kHeight - 30; ++y)
+        ASSERT_TRUE(std::equal(over.at(margin, y), over.at(margin, y) + 3, over.at(margin, 60)))
+            << "a map shines through";
+    EXPECT_EQ(differs(over, 150), 0) << "the page keeps its place below them";
+    host.mouseMoved(kWidth - 150, kHeight / 2);
+    picture(kWidth, kHeight);
+    EXPECT_EQ(scene().model().cursor.row, -1) << "what is under the tools is not pointed at";
+    clickTools();
+    host.mouseGone();
+    EXPECT_EQ(differs(picture(kWidth, kHeight), kWidth - 150), 0);
+}
+
 TEST_F(CanvasSceneTest, WheelZoomsDragPansDoubleClickFits) {
     showLinformer();
     picture();
