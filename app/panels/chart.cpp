@@ -193,6 +193,12 @@ void Chart::resetView() {
     refresh();
 }
 
+void Chart::setFineness(double ratio) {
+    setBufferDevicePixelRatio(ratio);
+    setPlottingHint(QCP::phCacheLabels, ratio <= devicePixelRatioF());  // cached ones are as coarse as the screen
+    replot(QCustomPlot::rpImmediateRefresh);
+}
+
 void Chart::setCursor(double x) {
     if (x == m_cursor || (std::isnan(x) && std::isnan(m_cursor))) return;
     m_cursor = x;

@@ -39,6 +39,9 @@ public:
     void resetView();
     bool followsData() const { return m_followsData; }
 
+    /// Draws again with that many pixels for one, for a picture that is finer than the screen.
+    void setFineness(double ratio);
+
     /// Marks x with a vertical line; NaN takes it away.
     void setCursor(double x);
     double cursor() const { return m_cursor; }

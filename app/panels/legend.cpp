@@ -31,7 +31,6 @@ Legend::Legend(QWidget* parent) : QWidget(parent) {
 void Legend::setEntries(std::vector<Entry> entries) {
     if (entries == m_entries) return;
     m_entries = std::move(entries);
-    setVisible(!m_entries.empty());
     setAccessibleDescription(allNames());
     updateGeometry();
     update();
@@ -54,7 +53,7 @@ std::vector<Legend::Place> Legend::places(int width) const {
         const QString text = metrics.elidedText(m_entries[i].name, Qt::ElideMiddle, most);
         const int wide = kSwatch + kSwatchGap + metrics.horizontalAdvance(text);
         if (at.x() > kMargin && at.x() + wide > right) {
-            if (++line > kRows) break;
+            if (++line > m_rows) break;
             at = QPoint(kMargin, at.y() + row);
         }
         found.push_back({QRect(at, QSize(wide, metrics.height())), text, i});

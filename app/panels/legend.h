@@ -22,6 +22,9 @@ public:
 
     explicit Legend(QWidget* parent = nullptr);
     void setEntries(std::vector<Entry> entries);
+    const std::vector<Entry>& entries() const { return m_entries; }
+    /// At most so many: a picture in a file has nobody to ask for the rest.
+    void setRows(int rows) { m_rows = rows; }
 
     bool hasHeightForWidth() const override { return true; }
     int heightForWidth(int width) const override;
@@ -49,6 +52,7 @@ private:
     QString allNames() const;
 
     std::vector<Entry> m_entries;
+    int m_rows = kRows;
 };
 
 }  // namespace linscope::app

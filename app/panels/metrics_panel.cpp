@@ -315,12 +315,18 @@ void MetricsPanel::offerToRemove(int overlay, const QPoint& position) {
 }
 
 bool MetricsPanel::exportPng(const QString& path) {
-    const int head = m_legend->isHidden() ? 0 : m_legend->heightForWidth(m_splitter->width()) + 4;
-    QPixmap picture(QSize(m_splitter->width(), m_splitter->height() + head) * 2);
-    picture.setDevicePixelRatio(2);
+    constexpr double kFineness = 2;
+    Legend whole;
+    whole.setRows(static_cast<int>(m_shown.size()));
+    whole.setEntries(m_shown);
+    whole.resize(m_splitter->width(), whole.heightForWidth(m_splitter->width()));
+    QPixmap picture(QSize(m_splitter->width(), m_splitter->height() + whole.height()) * kFineness);
+    picture.setDevicePixelRatio(kFineness);
     picture.fill(palette().color(QPalette::Window));
-    if (head > 0) m_legend->render(&picture, QPoint(0, 2));
-    m_splitter->render(&picture, QPoint(0, head));
+    if (!m_shown.empty()) whole.render(&picture);
+    for (const auto& plot : m_plots) plot->frame->chart().setFineness(kFineness);
+    m_splitter->render(&picture, QPoint(0, whole.height()));
+    for (const auto& plot : m_plots) plot->frame->chart().setFineness(devicePixelRatioF());
     return picture.save(path, "PNG");
 }
 

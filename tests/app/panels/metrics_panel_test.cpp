@@ -35,6 +35,8 @@ TEST(MetricsPanel, ExportsWhatItShows) {
 
     ASSERT_TRUE(panel.exportPng(folder.filePath("out.png")));
     EXPECT_GT(QImage(folder.filePath("out.png")).width(), 100);
+    EXPECT_TRUE(QApplication::topLevelWidgets().contains(&panel));
+    for (const QWidget* window : QApplication::topLevelWidgets()) EXPECT_FALSE(window->isVisible());
 }
 
 TEST(MetricsPanel, DrawsALaidOverRunBesideTheShownOne) {
@@ -93,11 +95,13 @@ TEST(Chart, KeepsAZoomThroughNewData) {
     EXPECT_NEAR(chart.xAxis->range().upper, 10, 1e-9);
 }
 
-TEST(Chart, DrawsAHundredThousandPointsFastAndWithTheirExtreme) {
+class ManyPoints : public testing::TestWithParam<Qt::PenStyle> {};
+
+TEST_P(ManyPoints, AreDrawnFastAndWithTheirExtreme) {
     testApplication();
     Chart chart;
     chart.resize(400, 300);
-    LaneCurve curve(chart, QPen(Qt::red, 1.8), "lane");
+    LaneCurve curve(chart, QPen(Qt::red, 1.8, GetParam()), "lane");
     Series series;
     for (int i = 0; i < 100'000; ++i) {
         series.steps.push_back(i);
@@ -116,6 +120,8 @@ TEST(Chart, DrawsAHundredThousandPointsFastAndWithTheirExtreme) {
             found = found || (picture.pixelColor(x, y).red() > 120 && picture.pixelColor(x, y).green() < 90);
     EXPECT_TRUE(found);
 }
+
+INSTANTIATE_TEST_SUITE_P(Curves, ManyPoints, testing::Values(Qt::SolidLine, Qt::DashLine));
 
 }  // namespace
 }  // namespace linscope::app
