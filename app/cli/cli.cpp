@@ -23,7 +23,7 @@ using Action = std::function<int()>;
 // README.md has the same with examples, and tests/app/cli/test_exit_status.py holds both to it.
 constexpr const char* kExitStatus =
     "Exit status: 0 done; 1 not done: wrong files, values or machine, no lane left that trains, a proof that fails; 2 "
-    "wrong usage, whatever the files hold; 130, 143, 129 interrupted by SIGINT, SIGTERM, SIGHUP.";
+    "wrong usage, whatever the files hold.";
 
 /// One subcommand: `arguments` lives as long as the parser, and `run` is what main will call.
 template <typename Arguments, typename Run>

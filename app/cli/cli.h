@@ -31,8 +31,7 @@ struct CliHooks {
 };
 
 /// The whole program: reads the arguments, carries out one command, reports errors.
-/// Returns the exit status: 0 done; 1 failed, with one line `[where] …` on stderr; 2 wrong usage; 128 + n for a
-/// training that signal n stopped before its end.
+/// Returns the exit status: 0 done; 1 failed, with one line `[where] …` on stderr; 2 wrong usage.
 int runCli(int argc, char** argv, const CliHooks& hooks);
 
 }  // namespace linscope::app

@@ -23,14 +23,15 @@ StopSignals::~StopSignals() {
     pthread_sigmask(SIG_SETMASK, &m_before, nullptr);
 }
 
-void StopSignals::watch(const std::stop_token& ended, const std::function<void()>& onStop) {
+void StopSignals::watch(const std::stop_token& ended, const std::function<void()>& onStop) const {
     const timespec patience{.tv_sec = 0, .tv_nsec = 50'000'000};
+    bool asked = false;
     while (!ended.stop_requested()) {
         const int signal = sigtimedwait(&m_signals, nullptr, &patience);
         if (signal < 0) continue;
         // The run file is readable whenever the program ends, so impatience costs a flush interval at most.
-        if (m_received != 0 && signal == SIGINT) std::_Exit(interruptedStatus(signal));
-        if (m_received == 0) m_received = signal;
+        if (asked && signal == SIGINT) std::_Exit(130);
+        asked = true;
         onStop();
     }
 }

@@ -1,16 +1,10 @@
 #pragma once
 
-#include <atomic>
 #include <csignal>
 #include <functional>
 #include <thread>
 
 namespace linscope::app {
-
-/// What a shell gives for a program that a signal ended.
-constexpr int interruptedStatus(int signal) {
-    return 128 + signal;
-}
 
 /// Turns SIGINT, SIGTERM and SIGHUP into a call on a thread of its own: the first asks to stop in good order, a
 /// second SIGINT ends the program at once. Made before any other thread, which then inherits that these
@@ -22,13 +16,8 @@ public:
     StopSignals(const StopSignals&) = delete;
     StopSignals& operator=(const StopSignals&) = delete;
 
-    /// The first of them that came; 0 as long as none did.
-    int received() const { return m_received; }
-
 private:
-    void watch(const std::stop_token& ended, const std::function<void()>& onStop);
-
-    std::atomic<int> m_received = 0;
+    void watch(const std::stop_token& ended, const std::function<void()>& onStop) const;
 
     sigset_t m_signals{};
     sigset_t m_before{};
