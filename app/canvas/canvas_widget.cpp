@@ -125,22 +125,23 @@ QString CanvasWidget::deviceName() const {
 QVariantMap CanvasWidget::saveState() const {
     if (!m_window) return {};
     const viz::CanvasSettings settings = m_window->scene().settings();
-    return {{"lane", settings.choice.lane},
-            {"layer", settings.choice.layer},
-            {"head", settings.choice.head},
-            {"sample", settings.choice.sample},
-            {"page", static_cast<int>(settings.page)},
-            {"scale", QString::fromStdString(settings.scale)},
-            {"weights", QString::fromStdString(settings.sequential)},
-            {"signed", QString::fromStdString(settings.diverging)},
-            {"joint", settings.joint},
-            {"tools", settings.tools},
-            {"fitted", settings.place.fitted},
-            {"row", settings.place.row},
-            {"column", settings.place.column},
-            {"slot", settings.place.slot},
-            {"magnification", settings.place.magnification},
-            {"slotMagnification", settings.place.slotMagnification}};
+    QVariantMap state{{"lane", settings.choice.lane},
+                      {"layer", settings.choice.layer},
+                      {"head", settings.choice.head},
+                      {"sample", settings.choice.sample},
+                      {"page", static_cast<int>(settings.page)},
+                      {"scale", QString::fromStdString(settings.scale)},
+                      {"weights", QString::fromStdString(settings.sequential)},
+                      {"signed", QString::fromStdString(settings.diverging)},
+                      {"tools", settings.tools},
+                      {"fitted", settings.place.fitted},
+                      {"row", settings.place.row},
+                      {"column", settings.place.column},
+                      {"slot", settings.place.slot},
+                      {"magnification", settings.place.magnification},
+                      {"slotMagnification", settings.place.slotMagnification}};
+    if (settings.joint) state["joint"] = *settings.joint;
+    return state;
 }
 
 void CanvasWidget::restoreState(const QVariantMap& state) {
@@ -159,7 +160,7 @@ void CanvasWidget::restoreState(const QVariantMap& state) {
     settings.scale = state.value("scale").toString().toStdString();
     settings.sequential = state.value("weights").toString().toStdString();
     settings.diverging = state.value("signed").toString().toStdString();
-    settings.joint = state.value("joint", true).toBool();
+    if (state.contains("joint")) settings.joint = state.value("joint").toBool();
     settings.tools = state.value("tools", true).toBool();
     settings.place = {.row = number("row", 0.5),
                       .column = number("column", 0.5),

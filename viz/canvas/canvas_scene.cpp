@@ -275,7 +275,7 @@ CanvasSettings CanvasScene::settings() const {
             .scale = std::string(scaleName(colouring.kind())),
             .sequential = colouring.sequentialName(),
             .diverging = colouring.divergingName(),
-            .joint = colouring.joint(),
+            .joint = colouring.chosenJoint(),
             .tools = m_tools};
 }
 
@@ -286,7 +286,7 @@ void CanvasScene::restore(const CanvasSettings& settings) {
     m_restoredPlace = settings.place;
     m_placePending = true;
     Colouring& colouring = m_model.colouring();
-    colouring.setJoint(settings.joint);
+    if (settings.joint) colouring.setJoint(*settings.joint);
     colouring.setKind(settings.scale.empty() ? ScaleKind::Linear : scaleKind(settings.scale));
     for (const std::string& name : {settings.sequential, settings.diverging})
         if (!name.empty()) colouring.setColours(name);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,7 @@ struct CanvasSettings {
     CanvasPage page = CanvasPage::Maps;
     LinkedView::Place place;
     std::string scale, sequential, diverging;  ///< empty: as at first
-    bool joint = true;                         ///< exact and lifted map in one range
+    std::optional<bool> joint;                 ///< exact and lifted map in one range; without: as at first
     bool tools = true;
 };
 

@@ -13,16 +13,22 @@ void Colouring::setKind(ScaleKind kind) {
     for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted, RangeOf::Compressed}) setAutomatic(range);
 }
 
+bool Colouring::joint() const {
+    const auto& lifted = m_histograms[static_cast<int>(RangeOf::Lifted)];
+    return m_joint.value_or(std::ranges::none_of(lifted, [](const Histogram& one) { return one.min < 0; }));
+}
+
 void Colouring::setJoint(bool joint) {
-    if (joint == m_joint) return;
+    const bool before = this->joint();
     m_joint = joint;
+    if (joint == before) return;
     for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) setAutomatic(range);
 }
 
 std::vector<Histogram> Colouring::histograms(RangeOf range) const {
     range = resolved(range);
     std::vector<Histogram> all = m_histograms[static_cast<int>(range)];
-    if (m_joint && range == RangeOf::Lifted) {
+    if (joint() && range == RangeOf::Lifted) {
         const auto& exact = m_histograms[static_cast<int>(RangeOf::Exact)];
         all.insert(all.end(), exact.begin(), exact.end());
     }
@@ -71,6 +77,7 @@ void Colouring::setStatistics(RangeOf range, std::span<const ValueStatistics* co
     kept.clear();
     for (const ValueStatistics* one : statistics) kept.push_back(one->values);
     refit(range);
+    if (range == RangeOf::Lifted) refit(RangeOf::Exact);  // they may have come together or apart
 }
 
 void Colouring::setRange(RangeOf range, float low, float high) {

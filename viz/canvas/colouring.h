@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,10 +34,12 @@ public:
     void setKind(ScaleKind kind);
 
     /// One range for exact and lifted map, so that equal colours are equal weights: what the eye takes for granted of
-    /// maps that stand side by side. Apart, each fills its own scale: an untrained lifted map may be so much larger
-    /// that the exact one is one flat colour.
-    bool joint() const { return m_joint; }
+    /// maps that stand side by side. Unless a person has chosen, signed lifted maps (Linformer's) have a range of their
+    /// own: they can be so much larger that the exact one would be one flat colour.
+    bool joint() const;
     void setJoint(bool joint);
+    /// What a person chose, if one did.
+    std::optional<bool> chosenJoint() const { return m_joint; }
 
     const std::string& sequentialName() const { return m_sequential; }
     const std::string& divergingName() const { return m_diverging; }
@@ -60,7 +63,7 @@ private:
         float low = 0, high = 1;
         ValueScale fitted;  ///< from the statistics, for the current kind
     };
-    RangeOf resolved(RangeOf range) const { return m_joint && range == RangeOf::Exact ? RangeOf::Lifted : range; }
+    RangeOf resolved(RangeOf range) const { return joint() && range == RangeOf::Exact ? RangeOf::Lifted : range; }
     Range& at(RangeOf range) { return m_ranges[static_cast<int>(resolved(range))]; }
     const Range& at(RangeOf range) const { return m_ranges[static_cast<int>(resolved(range))]; }
     /// Of everything that shares the range.
@@ -69,7 +72,7 @@ private:
     ScaleKind kindOf(RangeOf range) const;
     void refit(RangeOf range);
 
-    bool m_joint = true;
+    std::optional<bool> m_joint;
     ScaleKind m_kind = ScaleKind::Linear;
     std::string m_sequential, m_diverging = "polar";  ///< dark where the ground is dark
     std::array<Range, kRangeCount> m_ranges;

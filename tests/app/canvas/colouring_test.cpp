@@ -26,8 +26,21 @@ protected:
     Colouring m_colouring;
 };
 
-TEST_F(ExactAndLifted, ShareOneRangeUnlessTheyAreSetApart) {
-    ASSERT_TRUE(m_colouring.joint());
+TEST_F(ExactAndLifted, ShareOneRangeAtFirstWhereNoneIsSigned) {
+    EXPECT_FALSE(m_colouring.joint());
+    const ValueStatistics weights = statistics({0.0F, 0.75F});
+    const std::array<const ValueStatistics*, 1> ofLifted{&weights};
+    m_colouring.setStatistics(RangeOf::Lifted, ofLifted);
+    EXPECT_TRUE(m_colouring.joint());
+    EXPECT_FALSE(m_colouring.chosenJoint().has_value());
+    for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) {
+        EXPECT_EQ(m_colouring.scale(range).kind, ScaleKind::Linear);
+        EXPECT_FLOAT_EQ(m_colouring.scale(range).hi, 0.75F);
+    }
+}
+
+TEST_F(ExactAndLifted, ShareOneRangeOrAreApartAsIsAskedFor) {
+    m_colouring.setJoint(true);
     for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) {
         EXPECT_EQ(m_colouring.scale(range).kind, ScaleKind::Diverging);
         EXPECT_FLOAT_EQ(m_colouring.scale(range).hi, 0.75F);
