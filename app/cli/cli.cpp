@@ -9,9 +9,9 @@
 #include <new>
 
 #include "app/cli/commands.h"
+#include "app/cli/lane_states.h"
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
-#include "core/base/memory.h"
 #include "core/base/precision.h"
 #include "core/cuda/device.h"
 
@@ -31,12 +31,7 @@ CLI::App* command(CLI::App& parent, Action& chosen, const std::string& name, con
                   std::shared_ptr<Arguments>& arguments, Run run) {
     arguments = std::make_shared<Arguments>();
     CLI::App* app = parent.add_subcommand(name, help);
-    app->callback([&chosen, arguments, run] {
-        chosen = [arguments, run] {
-            refuseMoreThanMachineMemory();
-            return run(*arguments);
-        };
-    });
+    app->callback([&chosen, arguments, run] { chosen = [arguments, run] { return run(*arguments); }; });
     return app;
 }
 
@@ -351,8 +346,7 @@ void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
 /// a word, and without what would steer a terminal.
 std::string oneLine(std::string text) {
     constexpr std::size_t kLongest = 2000, kKept = 900;
-    for (char& character : text)
-        if (static_cast<unsigned char>(character) < ' ' || character == 0x7F) character = ' ';
+    text = lineOf(std::move(text));
     if (text.size() <= kLongest) return text;
     const auto within = [&text](std::size_t at) {  // a whole character
         while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;

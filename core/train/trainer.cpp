@@ -34,26 +34,24 @@ struct Trainer::Work {
 
 namespace {
 
-/// Throws Error where the lanes cannot be had in this machine's memory, whatever else is in it: the system would give
-/// the memory, and end the program when it is written to. Counted is less than is needed: weights with gradients and
-/// moments, and on the processor each block's input and the inner numbers of one MLP.
-void requireMemory(const Experiment& experiment, Device device) {
+/// Throws Error where lanes cannot be had in this machine's memory, whatever else is in it: the system would give the
+/// memory, and end the program when it is written to. Counted is less than is needed: weights with gradients and
+/// moments, and of so many tokens in a step each block's input and the inner numbers of one MLP.
+void requireMemory(const Experiment& experiment, std::int64_t tokens) {
     constexpr double kGigabyte = 1e9, kNumber = sizeof(float), kOfWeight = 4;  // value, gradient, two moments
     const ModelOptions& model = experiment.model;
     const auto number = [](std::int64_t value) { return static_cast<double>(value); };
     const double width = number(model.width), layers = number(model.layers), ratio = number(model.mlpRatio);
     const double weights = layers * (4 + 2 * ratio) * width * width;
-    const double tokens = device == Device::Cpu ? number(experiment.batch()) * number(experiment.length()) : 0;
-    const double needed =
-        number(std::ssize(experiment.lanes)) * kNumber * (kOfWeight * weights + tokens * width * (layers + ratio));
+    const double needed = number(std::ssize(experiment.lanes)) * kNumber *
+                          (kOfWeight * weights + number(tokens) * width * (layers + ratio));
     const auto there = static_cast<double>(machineMemory());
     require(needed <= there, "memory",
-            "{} lane{} with model.width {}, model.layers {}, task.length {} and task.batch {} need{} {:.1f} GB and "
-            "more, but "
-            "this machine has {:.1f} GB; make one of them smaller",
-            experiment.lanes.size(), experiment.lanes.size() == 1 ? "" : "s", model.width, model.layers,
-            experiment.length(), experiment.batch(), experiment.lanes.size() == 1 ? "s" : "", needed / kGigabyte,
-            there / kGigabyte);
+            "at most {:.1f} GB, all that this machine has, were required, but {:.1f} GB and more are needed for "
+            "model.width {}, model.layers {}, task.length {}, task.batch {} and {} as number of lanes; make one of them "
+            "smaller",
+            there / kGigabyte, needed / kGigabyte, model.width, model.layers, experiment.length(), experiment.batch(),
+            experiment.lanes.size());
 }
 
 }  // namespace
@@ -61,7 +59,8 @@ void requireMemory(const Experiment& experiment, Device device) {
 Trainer::Trainer(Experiment experiment, Device device)
     : m_experiment(std::move(experiment)), m_work(std::make_unique<Work>()) {
     m_experiment.validate();
-    requireMemory(m_experiment, device);
+    // On a device it is the device's memory that has to do.
+    requireMemory(m_experiment, device == Device::Cpu ? m_experiment.batch() * m_experiment.length() : 0);
     m_task = findTask(m_experiment.task.name)
                  .create(m_experiment.task.options, static_cast<std::uint64_t>(m_experiment.seed));
     for (std::size_t i = 0; i < m_experiment.lanes.size(); ++i) {

@@ -88,7 +88,7 @@ class Experiments(Hostile):
 
     def test_what_no_memory_can_hold(self):
         line = self.fails("train", self.experiment, "--set", "model.width=8192", "--set", "model.layers=64")
-        self.assertRegex(line, r"^\[memory\] 2 lanes with model\.width 8192, .* GB and more, but this machine has")
+        self.assertRegex(line, r"^\[memory\] at most .* GB and more are needed for model\.width 8192, model\.layers 64, ")
         line = self.fails("train", self.experiment, "--set", "task.name=copy", "--set", "task.batch=65536", "--set",
                           "task.length=65536", "--set", "model.kind=decoder", "--set",
                           "lane.1.attention.mechanism=linear")
