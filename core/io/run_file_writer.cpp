@@ -72,17 +72,26 @@ struct RunFileWriter::Impl {
     /// more but for this program. What to say of it.
     std::string followOrKeep() {
         const std::filesystem::path was = file.path();
-        if (file.hasName()) {
-            file.setPath(file.currentPath());
+        file.setPath(file.currentPath());
+        if (file.isAtItsPath())
             return fmt::format(
                 "[run file] {} must stay where it is while it is written, but it is now at {}; all is logged there: "
                 "move it back and go on with: linscope train --resume {}",
                 was.string(), file.path().string(), was.string());
+        file.setPath(was);
+        try {
+            StorageFile copy = file.copyTo(freeName(was));
+            require(copy.lockForWriting(), "run file", "{} must not be in use, but another program is writing it",
+                    copy.path().string());
+            file = std::move(copy);
+        } catch (const StorageFull&) {
+            throw;  // there may be room the next time
+        } catch (const Error& error) {
+            return fmt::format(
+                "[run file] {} must stay where it is while it is written, but it was removed, and what was logged "
+                "cannot be kept there: {}",
+                was.string(), error.what());
         }
-        StorageFile copy = kept(was);
-        require(copy.lockForWriting(), "run file", "{} must not be in use, but another program is writing it",
-                copy.path().string());
-        file = std::move(copy);
         const bool there = file.path() == was;
         return fmt::format(
             "[run file] {} must stay where it is while it is written, but it was {}; all that was logged is {}; go on "
@@ -92,25 +101,15 @@ struct RunFileWriter::Impl {
             was.string());
     }
 
-    /// A copy under the file's own name, or where that is taken under one beside it.
-    StorageFile kept(const std::filesystem::path& was) const {
-        constexpr int kMostNames = 100;
-        std::filesystem::path name = was;
+    /// The file's own name, or where that is taken one beside it; makes the folder, which may have gone as a whole.
+    static std::filesystem::path freeName(const std::filesystem::path& was) {
         std::error_code ignored;
-        std::filesystem::create_directories(was.parent_path(), ignored);  // it may have gone as a whole
-        for (int number = 0;; ++number) {
-            try {
-                return file.copyTo(name);
-            } catch (const StorageFull&) {
-                std::filesystem::remove(name, ignored);  // half of it
-                throw;
-            } catch (const Error&) {
-                if (number == kMostNames || !std::filesystem::exists(name, ignored)) throw;
-            }
+        std::filesystem::create_directories(was.parent_path(), ignored);
+        std::filesystem::path name = was;
+        for (int number = 1; std::filesystem::exists(name, ignored); ++number)
             name.replace_filename(fmt::format("{}.rescued{}{}", was.stem().string(),
-                                              number == 0 ? "" : fmt::format("-{}", number + 1),
-                                              was.extension().string()));
-        }
+                                              number == 1 ? "" : fmt::format("-{}", number), was.extension().string()));
+        return name;
     }
 
     void write() {

@@ -120,11 +120,6 @@ bool StorageFile::isAtItsPath() const {
     return own.st_dev == there.st_dev && own.st_ino == there.st_ino;
 }
 
-bool StorageFile::hasName() const {
-    struct stat own {};
-    return ::fstat(m_descriptor, &own) != 0 || own.st_nlink > 0;
-}
-
 std::filesystem::path StorageFile::currentPath() const {
     std::error_code error;
     const auto link = std::filesystem::path("/proc/self/fd") / std::to_string(m_descriptor);
@@ -134,14 +129,20 @@ std::filesystem::path StorageFile::currentPath() const {
 
 StorageFile StorageFile::copyTo(const std::filesystem::path& path) const {
     StorageFile copy(path, Mode::CreateNew);
-    std::vector<std::byte> part(std::size_t{1} << 20);
-    const std::uint64_t all = size();
-    for (std::uint64_t at = 0; at < all; at += part.size()) {
-        const std::span<std::byte> bytes(part.data(),
-                                         static_cast<std::size_t>(std::min<std::uint64_t>(part.size(), all - at)));
-        copy.write(at, bytes.first(read(at, bytes)));
+    try {
+        std::vector<std::byte> part(std::size_t{1} << 20);
+        const std::uint64_t all = size();
+        for (std::uint64_t at = 0; at < all; at += part.size()) {
+            const std::span<std::byte> bytes(part.data(),
+                                             static_cast<std::size_t>(std::min<std::uint64_t>(part.size(), all - at)));
+            copy.write(at, bytes.first(read(at, bytes)));
+        }
+        copy.sync();
+    } catch (...) {
+        std::error_code ignored;
+        std::filesystem::remove(path, ignored);  // half of it
+        throw;
     }
-    copy.sync();
     return copy;
 }
 

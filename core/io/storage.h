@@ -33,11 +33,10 @@ public:
 
     /// Whether path() still names this file: nobody has removed or moved it, or put another in its place.
     bool isAtItsPath() const;
-    /// Whether any name is left for it in the file system.
-    bool hasName() const;
     /// Where it is now, as far as the system tells.
     std::filesystem::path currentPath() const;
-    /// A copy of all that is in it, under a new name: Error where that is taken already.
+    /// A copy of all that is in it, under a new name: Error where that is taken already, or where it cannot be written,
+    /// of which nothing is left then.
     StorageFile copyTo(const std::filesystem::path& path) const;
 
     /// Marks the file as being written, as long as it stays open. False when another one has done so.

@@ -13,7 +13,9 @@ namespace linscope {
 namespace {
 
 using synthetic::Sizes;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 const Series& seriesOf(const LaneRecord& lane, const std::string& name) {
     for (const Series& series : lane.metrics)
@@ -324,6 +326,28 @@ TEST_F(RunFile, ARemovedFileIsThereAgain) {
     feed(*writer, 31, 40);
     EXPECT_EQ(lossOf(*writer), "nothing is lost");
     EXPECT_EQ(seriesOf(RunFileReader(path).lanes()[1], "loss").steps.size(), 40U);
+}
+
+TEST_F(RunFile, ARemovedFileIsThereAgainBesideAnotherNameOfIt) {
+    const auto writer = make();
+    feed(*writer, 1, 20);
+    std::filesystem::create_hard_link(path, folder.path() / "kept.h5");
+    std::filesystem::remove(path);
+    EXPECT_THAT(lossOf(*writer), AllOf(HasSubstr("removed"), Not(HasSubstr("deleted"))));
+    EXPECT_EQ(RunFileReader(path).lastStep(), 20);
+    EXPECT_EQ(lossOf(*writer), "nothing is lost");
+}
+
+TEST_F(RunFile, ARemovedFileThatCannotBeKeptIsTold) {
+    const auto inner = folder.path() / "inner";
+    std::filesystem::create_directory(inner);
+    path = inner / "run.h5";
+    const auto writer = make();
+    feed(*writer, 1, 20);
+    std::filesystem::remove_all(inner);
+    std::ofstream(inner) << "a file in the folder's place";
+    EXPECT_THAT(lossOf(*writer), HasSubstr("cannot be kept"));
+    EXPECT_EQ(std::filesystem::file_size(inner), 28U);
 }
 
 TEST_F(RunFile, AMovedFileIsFollowed) {
