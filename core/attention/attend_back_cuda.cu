@@ -252,7 +252,7 @@ void sumParts(cudaStream_t stream, const float* parts, std::int64_t count, std::
 
 /// Where gradients go.
 struct Gradients {
-    Out q, k, v, bias;
+    Out k, v, q, bias;  // in the order in which they are written
 };
 
 template <typename Tiles, int W>
@@ -301,7 +301,7 @@ void queriesBackward(const AttendCall<typename Tiles::Number>& call, const Varia
 void attendBackward(const Variable& q, const Variable& k, const Variable& v, const AttendOptions& options,
                     const Variable& o, const Tensor& lse) {
     Arena& arena = q.tape().arena();
-    const Gradients gradients{outOf(q), outOf(k), outOf(v), outOf(options.bias)};
+    const Gradients gradients{outOf(k), outOf(v), outOf(q), outOf(options.bias)};
     const Arena::Scratch scratch(arena);  // the rest: parts of k's and v's gradients are as large as many of them
     auto* terms = reinterpret_cast<QueryTerms*>(arena.tensor({lse.elements(), 2}).onDeviceAs<float>());
     if (o.type() == DType::BF16)

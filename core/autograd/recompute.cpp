@@ -8,7 +8,8 @@
 namespace linscope::detail {
 namespace {
 
-constexpr std::int64_t kMostSums = 512;  // rows: more than a device has blocks for a norm
+constexpr std::int64_t kMostSums =
+    512;  // rows: those of a norm's blocks on up to 170 multiprocessors; where there are more, sums go without
 
 void makeRoom(const Variable& x, const GradientRoom*& room) {
     Arena& arena = x.tape().arena();

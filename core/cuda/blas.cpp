@@ -140,7 +140,9 @@ int bestOf(const BlasLibrary& library, const cublasLtMatmulHeuristicResult_t* pr
     const std::uint32_t first = tileOf(0);
     if ((first != CUBLASLT_MATMUL_TILE_128x256 && first != CUBLASLT_MATMUL_TILE_256x128) || splitsOf(0) > 1) return 0;
     for (int i = 1; i < count; ++i)
-        if (tileOf(i) == CUBLASLT_MATMUL_TILE_128x128 && splitsOf(i) <= 1) return i;
+        if (proposals[i].state == CUBLAS_STATUS_SUCCESS && tileOf(i) == CUBLASLT_MATMUL_TILE_128x128 &&
+            splitsOf(i) <= 1)
+            return i;
     return 0;
 }
 

@@ -37,11 +37,16 @@ int attributeOf(cudaDeviceAttr attribute) {
     check(cudaDeviceGetAttribute(&value, attribute, 0), "reading what the device has");
     return value;
 }
+
+/// Whether the code that runs here is Hopper's own.
+bool runsForHopper() {
+    return kBuiltForHopper && attributeOf(cudaDevAttrComputeCapabilityMajor) == 9 &&
+           attributeOf(cudaDevAttrComputeCapabilityMinor) == 0;
+}
 }  // namespace
 
 bool cuda::kernelsOverlap() {
-    // Code for older devices does not wait.
-    static const bool overlap = kBuiltForHopper && attributeOf(cudaDevAttrComputeCapabilityMajor) >= 9;
+    static const bool overlap = runsForHopper();  // code for older devices does not wait
     return overlap;
 }
 
@@ -84,8 +89,7 @@ DeviceContext::DeviceContext() {
     for (cudaEvent_t* event : {&m_forked, &m_joined})
         check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "making an event");
     m_processors = attributeOf(cudaDevAttrMultiProcessorCount);
-    m_hasWarpgroups = kBuiltForHopper && attributeOf(cudaDevAttrComputeCapabilityMajor) == 9 &&
-                      attributeOf(cudaDevAttrComputeCapabilityMinor) == 0;
+    m_hasWarpgroups = runsForHopper();
     m_counters = static_cast<unsigned*>(allocate(kCounters * sizeof(unsigned)));
     fill(m_counters, 0, kCounters * sizeof(unsigned));
 }

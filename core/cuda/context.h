@@ -16,6 +16,10 @@ namespace linscope {
 namespace cuda {
 class Blas;
 class FusedAttentions;
+
+/// Whether a kernel may take its place on the device while the one before it ends (CUDA C++ Programming Guide,
+/// "Programmatic Dependent Launch"). The first device's word counts for all.
+bool kernelsOverlap();
 }  // namespace cuda
 
 /// Work recorded once and then replayed with one call.
