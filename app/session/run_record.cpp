@@ -241,7 +241,10 @@ void RunRecord::rewind(std::int64_t step) {
         const Series* rate = findSeries(lane, "learning_rate");
         learningRates[i] = rate && !rate->values.empty() ? rate->values.back() : 0;
     }
-    std::erase_if(log, [step](const LogEntry& entry) { return entry.kind == LogKind::Change && entry.step > step; });
+    const auto ofSteps = [](LogKind kind) {
+        return kind == LogKind::Change || kind == LogKind::Lane || kind == LogKind::Checkpoint;
+    };
+    std::erase_if(log, [&](const LogEntry& entry) { return ofSteps(entry.kind) && entry.step > step; });
     lastStep = std::min(lastStep, step);
 }
 

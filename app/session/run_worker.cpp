@@ -81,7 +81,9 @@ RunState RunWorker::train() {
         start.lanes.push_back({.parameters = lane.parameters().elements(),
                                .projectionsTrainable = lane.projectionsTrainable(),
                                .projectionsFrozen = lane.projectionsFrozen(),
-                               .peakLearningRate = lane.peakLearningRate()});
+                               .peakLearningRate = lane.peakLearningRate(),
+                               .state = lane.state(),
+                               .message = lane.message()});
     }
 
     const std::unique_ptr<RunFileWriter> writer =

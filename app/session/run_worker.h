@@ -36,6 +36,8 @@ struct RunStart {
         std::int64_t parameters = 0;
         bool projectionsTrainable = false, projectionsFrozen = false;
         double peakLearningRate = 0;
+        LaneState state = LaneState::Running;
+        std::string message;  ///< of a lane that has stopped
     };
     std::int64_t step = 0;  ///< from which it goes on
     std::vector<LaneStart> lanes;

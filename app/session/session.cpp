@@ -268,10 +268,12 @@ void Session::onStarted(int id, RunStart start) {
     run->record.taskDescription = std::move(start.taskDescription);
     run->record.baselines = std::move(start.baselines);
     run->tokenTexts = std::move(start.tokenTexts);
-    // What a checkpoint says of a lane counts: commands after it were not repeated.
+    // What the trainer says of a lane counts, which has gone back to a checkpoint.
     run->record.rewind(start.step);
     for (std::size_t i = 0; i < start.lanes.size() && i < run->record.lanes.size(); ++i) {
         run->record.lanes[i].parameters = start.lanes[i].parameters;
+        run->record.lanes[i].state = start.lanes[i].state;
+        run->record.lanes[i].message = start.lanes[i].message;
         run->record.freezable[i] = start.lanes[i].projectionsTrainable;
         run->record.frozen[i] = start.lanes[i].projectionsFrozen;
         run->record.peakRates[i] = start.lanes[i].peakLearningRate;
