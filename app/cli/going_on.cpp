@@ -16,26 +16,11 @@ namespace {
 
 constexpr std::string_view kWhere = "resume";
 
-/// The first value in which two experiments differ: "optimizer.learning_rate is 0.002 there and 0.001 here"; empty
-/// where all are the same.
-std::string difference(const Experiment& there, const Experiment& here) {
-    std::map<std::string, OptionValue> values;
-    for (const ExperimentField& field : fieldsOf(there)) values[field.key] = field.value;
-    for (const ExperimentField& field : fieldsOf(here)) {
-        const auto found = values.find(field.key);
-        if (found == values.end()) return fmt::format("it has no {}", field.key);
-        if (!(found->second == field.value))
-            return fmt::format("{} is {} there and {} here", field.key, toTomlText(found->second),
-                               toTomlText(field.value));
-    }
-    return there.lanes.size() == here.lanes.size()
-               ? std::string()
-               : fmt::format("it has {} lanes and not {}", there.lanes.size(), here.lanes.size());
-}
-
 std::string differenceOf(const CheckpointOrigin& origin, const RunFileReader& run) {
     try {
-        return difference(Experiment::fromToml(origin.experimentToml, "checkpoint"), run.experiment());
+        const auto found = firstDifference(Experiment::fromToml(origin.experimentToml, "checkpoint"), run.experiment());
+        return found ? fmt::format("{} is {} there and {} here", found->key, found->first, found->second)
+                     : std::string();
     } catch (const Error&) {
         return "its experiment is not one of this program";
     }
@@ -58,6 +43,20 @@ std::optional<Command> steering(const CommandEvent& event) {
 
 }  // namespace
 
+std::optional<ExperimentDifference> firstDifference(const Experiment& first, const Experiment& second) {
+    std::map<std::string, OptionValue> values;
+    for (const ExperimentField& field : fieldsOf(first)) values[field.key] = field.value;
+    for (const ExperimentField& field : fieldsOf(second)) {
+        const auto found = values.find(field.key);
+        if (found == values.end()) return ExperimentDifference{field.key, "nothing", toTomlText(field.value)};
+        if (!(found->second == field.value))
+            return ExperimentDifference{field.key, toTomlText(found->second), toTomlText(field.value)};
+    }
+    if (first.lanes.size() == second.lanes.size()) return std::nullopt;
+    return ExperimentDifference{"the number of lanes", fmt::format("{}", first.lanes.size()),
+                                fmt::format("{}", second.lanes.size())};
+}
+
 void requireOwnCheckpoint(const RunFileReader& run, const std::filesystem::path& checkpoint) {
     const CheckpointOrigin origin = readCheckpointOrigin(checkpoint);
     const bool named = !origin.run.empty() && !run.runId().empty();
@@ -78,7 +77,7 @@ std::string changeOfData(const RunFileReader& run, const Task& task) {
     const auto named = [](const std::string& text, const std::string& sum) {
         return sum.empty() ? fmt::format("\"{}\"", text) : fmt::format("\"{}\" (digest {})", text, sum);
     };
-    if (now == run.data()) return fmt::format("\"{}\" is as long, but reads otherwise", now);
+    if (now == run.data()) return fmt::format("\"{}\" looks the same, but reads otherwise", now);
     return fmt::format("then it was {}, now it is {}", named(run.data(), run.dataDigest()), named(now, digest));
 }
 

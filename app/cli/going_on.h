@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string>
 
 #include "core/data/task.h"
 #include "core/io/run_file.h"
@@ -12,6 +14,13 @@ class Trainer;
 // What a run that goes on must find as it left it, whoever goes on with it.
 
 namespace linscope::app {
+
+/// One value of an experiment, as texts, in which another has a different one.
+struct ExperimentDifference {
+    std::string key, first, second;
+};
+/// The first of them; none where all are the same.
+std::optional<ExperimentDifference> firstDifference(const Experiment& first, const Experiment& second);
 
 /// Throws Error, which says what differs, where the checkpoint says that it is of another run. Where either is of a
 /// version that named no runs, their experiments are compared.

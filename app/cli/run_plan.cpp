@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <map>
 
+#include "app/cli/going_on.h"
 #include "core/base/error.h"
 #include "core/io/checkpoint.h"
 #include "core/train/checkpoint_state.h"
@@ -24,18 +24,10 @@ constexpr int kMostOfASecond = 1000;  // runs with one date
 
 /// Throws Error unless `wanted` says the same as `logged` in every value.
 void requireSame(const Experiment& logged, const Experiment& wanted) {
-    std::map<std::string, OptionValue> values;
-    for (const ExperimentField& field : fieldsOf(logged)) values[field.key] = field.value;
-    for (const ExperimentField& field : fieldsOf(wanted)) {
-        const auto found = values.find(field.key);
-        const std::string before = found == values.end() ? "nothing" : toTomlText(found->second);
-        require(found != values.end() && found->second == field.value, "resume",
-                "a resumed run keeps its experiment, but {} is {} there and {} was asked for; train a new run for that",
-                field.key, before, toTomlText(field.value));
-    }
-    require(logged.lanes.size() == wanted.lanes.size(), "resume",
-            "a resumed run keeps its {} lanes, but {} were asked for; train a new run for that", logged.lanes.size(),
-            wanted.lanes.size());
+    if (const auto found = firstDifference(logged, wanted))
+        fail("resume",
+             "a resumed run keeps its experiment, but {} is {} there and {} was asked for; train a new run for that",
+             found->key, found->first, found->second);
 }
 
 RunPlan planNew(const TrainArguments& arguments) {
