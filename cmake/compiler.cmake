@@ -23,8 +23,16 @@ set(flags -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -fno-math-errno -
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   list(APPEND flags -Wno-restrict)  # false alarm on std::string, GCC bug 105329
   # Where vectors have 512 bits: false alarms in the compiler's own headers, GCC bug 105593, and on lists of texts.
-  list(APPEND flags -Wno-uninitialized -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overread
-       -Wno-stringop-overflow)
+  if(LINSCOPE_NATIVE)
+    include(CheckCXXSourceCompiles)
+    set(CMAKE_REQUIRED_FLAGS -march=native)
+    check_cxx_source_compiles("int main() { return __AVX512F__ - 1; }" LINSCOPE_WIDE_VECTORS)
+    unset(CMAKE_REQUIRED_FLAGS)
+  endif()
+  if(LINSCOPE_WIDE_VECTORS)
+    list(APPEND flags -Wno-uninitialized -Wno-maybe-uninitialized -Wno-array-bounds -Wno-stringop-overread
+         -Wno-stringop-overflow)
+  endif()
 endif()
 if(LINSCOPE_WERROR)
   list(APPEND flags -Werror)
