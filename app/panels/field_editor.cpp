@@ -42,6 +42,8 @@ FieldEditor::FieldEditor(const ExperimentField& field, QWidget* parent)
     m_input->setAccessibleName(QString::fromStdString(field.key));
     m_input->setObjectName(QString::fromStdString(field.key));
     m_input->installEventFilter(this);
+    // By their own policy spin and combo boxes take the focus from a wheel that only passes over them.
+    m_input->setFocusPolicy(Qt::StrongFocus);
     // A spin box asks for room for its widest number, a combo box for its longest choice: more than a dock has.
     m_input->setMinimumWidth(60);
     m_error->setProperty("error", true);

@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <QComboBox>
 #include <QLineEdit>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QSpinBox>
+#include <QTest>
+#include <QWheelEvent>
 
 #include "tests/app/app_test.h"
 
@@ -41,6 +45,27 @@ TEST_F(ExperimentPanelTest, ShowsTheErrorBesideTheFieldAndTakesTheRightValue) {
     EXPECT_TRUE(heads->error().isEmpty());
     EXPECT_TRUE(m_panel->startButton()->isEnabled());
     EXPECT_EQ(m_panel->draft().experiment().model.heads, 4);
+}
+
+TEST_F(ExperimentPanelTest, AWheelThatPassesOverAFieldScrollsTheForm) {
+    const std::string before = m_panel->draft().experiment().toToml();
+    m_panel->resize(360, 300);
+    ASSERT_TRUE(QTest::qWaitForWindowExposed(m_panel.get()));
+    auto* area = m_panel->findChild<QScrollArea*>();
+    for (const char* key : {"model.width", "model.kind", "seed", "steps"}) {
+        QWidget* input = m_panel->field(key)->input();
+        ASSERT_TRUE(qobject_cast<QSpinBox*>(input) || qobject_cast<QComboBox*>(input)) << key;
+        area->ensureWidgetVisible(input);
+        const QPoint place = input->rect().center();
+        for (const int turn : {120, -120, -120}) {
+            QWheelEvent event(place, input->mapToGlobal(place), {}, {0, turn}, Qt::NoButton, Qt::NoModifier,
+                              Qt::NoScrollPhase, false);
+            QSpontaneKeyEvent::setSpontaneous(&event);  // as from a mouse: only such a wheel may bring the focus along
+            qApp->notify(input, &event);
+        }
+        EXPECT_FALSE(input->hasFocus()) << key;
+    }
+    EXPECT_EQ(m_panel->draft().experiment().toToml(), before);
 }
 
 TEST_F(ExperimentPanelTest, SaysWhatIsNoNumber) {
