@@ -69,7 +69,10 @@ QWidget* ExperimentPanel::makeButtons() {
     QToolButton* load = tool("open", tr("Load an experiment file (TOML)"));
     QToolButton* save = tool("save", tr("Save as an experiment file (TOML)"));
     connect(m_start, &QPushButton::clicked, this, &ExperimentPanel::start);
-    connect(m_addLane, &QPushButton::clicked, &m_draft, &ExperimentDraft::addLane);
+    connect(m_addLane, &QPushButton::clicked, this, [this] {
+        m_laneAdded = true;
+        m_draft.addLane();
+    });
     connect(load, &QToolButton::clicked, this, &ExperimentPanel::askLoad);
     connect(save, &QToolButton::clicked, this, &ExperimentPanel::askSave);
 
@@ -104,10 +107,11 @@ void ExperimentPanel::rebuild() {
     form->setFieldGrowthPolicy(QFormLayout::ExpandingFieldsGrow);
     std::string section;
     std::size_t lane = 0;
+    QWidget* heading = nullptr;  // of the last section, which is the last lane's
     for (const ExperimentField& field : m_draft.fields()) {
         if (field.section != section) {
             section = field.section;
-            addSection(form, section, lane);
+            heading = addSection(form, section, lane);
         }
         auto* editor = new FieldEditor(field);
         auto* label = new QLabel(labelOf(field));
@@ -118,12 +122,16 @@ void ExperimentPanel::rebuild() {
     }
     m_scroll->setWidget(page);
     m_scroll->verticalScrollBar()->setValue(place);
+    if (std::exchange(m_laneAdded, false) && heading) {
+        form->activate();
+        m_scroll->verticalScrollBar()->setValue(heading->y());
+    }
     if (FieldEditor* editor = field(focusedKey.toStdString())) editor->input()->setFocus();
     m_addLane->setEnabled(m_draft.canAddLane());
     showErrors();
 }
 
-void ExperimentPanel::addSection(QFormLayout* form, const std::string& section, std::size_t& lane) {
+QWidget* ExperimentPanel::addSection(QFormLayout* form, const std::string& section, std::size_t& lane) {
     auto* heading = new QWidget;
     auto* row = new QHBoxLayout(heading);
     row->setContentsMargins(0, 0, 0, 0);
@@ -150,6 +158,7 @@ void ExperimentPanel::addSection(QFormLayout* form, const std::string& section, 
         row->addWidget(label, 1);
     }
     form->addRow(heading);
+    return heading;
 }
 
 void ExperimentPanel::showErrors() {

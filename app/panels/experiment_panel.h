@@ -33,7 +33,7 @@ public Q_SLOTS:
 private:
     QWidget* makeButtons();
     void rebuild();
-    void addSection(QFormLayout* form, const std::string& section, std::size_t& lane);
+    QWidget* addSection(QFormLayout* form, const std::string& section, std::size_t& lane);
     void showErrors();
 
     Session& m_session;
@@ -44,6 +44,7 @@ private:
     QPushButton* m_addLane;
     std::map<std::string, FieldEditor*> m_fields;
     bool m_rebuildDue = false;
+    bool m_laneAdded = false;  ///< to be brought into sight by the rebuild that is due
 };
 
 }  // namespace linscope::app

@@ -87,6 +87,15 @@ TEST_F(ExperimentPanelTest, FollowsTheMechanism) {
     EXPECT_TRUE(waitFor([&] { return m_panel->field("lane.1.attention.k") == nullptr; }, 5000));
 }
 
+TEST_F(ExperimentPanelTest, BringsAnAddedLaneIntoSight) {
+    m_panel->resize(360, 300);
+    ASSERT_TRUE(QTest::qWaitForWindowExposed(m_panel.get()));
+    for (QPushButton* button : m_panel->findChildren<QPushButton*>())
+        if (button->accessibleName() == "Add a lane") button->click();
+    ASSERT_TRUE(waitFor([&] { return m_panel->field("lane.2.name") != nullptr; }, 5000));
+    EXPECT_TRUE(waitFor([&] { return !m_panel->field("lane.2.name")->visibleRegion().isEmpty(); }, 1000));
+}
+
 TEST_F(ExperimentPanelTest, ShowsANameThatFollowsItsOptions) {
     Experiment experiment = tinyExperiment(m_folder);
     experiment.lanes[1].name = "linformer k=8";
