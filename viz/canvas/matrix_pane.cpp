@@ -80,7 +80,9 @@ PaneInput MatrixPane::draw(const char* id, ImVec2 position, ImVec2 card, const P
         }
         input.doubleClicked = input.hovered && ImGui::IsMouseDoubleClicked(ImGuiMouseButton_Left);
         const ImVec2 moved = ImGui::GetMouseDragDelta(ImGuiMouseButton_Left, 3.0F);
-        input.clicked = ImGui::IsItemDeactivated() && input.hovered && moved.x == 0 && moved.y == 0;
+        // The second release of a double click is no click of its own.
+        input.clicked = ImGui::IsItemDeactivated() && input.hovered && moved.x == 0 && moved.y == 0 &&
+                        io.MouseClickedLastCount[ImGuiMouseButton_Left] < 2;
     }
     if (!there) {
         m_backdrop.fill(m_corner, end, theme.well);
