@@ -37,6 +37,7 @@ CanvasWidget::CanvasWidget(QWidget* parent, const viz::DeviceOptions& options)
     m_window->scene().model().onChoice = [this](const viz::HeadChoice& choice) {
         Q_EMIT selectionChanged(choice.lane, choice.layer, choice.head);
     };
+    m_window->scene().model().onPage = [this] { Q_EMIT pageChanged(); };
 }
 
 CanvasWidget::~CanvasWidget() {

@@ -58,6 +58,8 @@ public:
 
 Q_SIGNALS:
     void selectionChanged(int lane, int layer, int head);
+    /// A person went to another page in the canvas, which is drawing.
+    void pageChanged();
     void frameDrawn(double milliseconds);
 
 private:

@@ -15,6 +15,8 @@ CentralWidget::CentralWidget(Session& session, QWidget* parent)
     layout->addWidget(m_steps);
 
     connect(m_canvas, &CanvasWidget::selectionChanged, &session, &Session::selectHead);
+    // Queued: docks are moved by it, and the canvas is inside its own drawing.
+    connect(m_canvas, &CanvasWidget::pageChanged, this, &CentralWidget::pageChanged, Qt::QueuedConnection);
     connect(&session, &Session::selectionChanged, this, &CentralWidget::followRun);
     connect(&session, &Session::runStateChanged, this, &CentralWidget::followRun);
     connect(&session, &Session::snapshotChanged, m_canvas, &CanvasWidget::setSnapshot);

@@ -69,7 +69,9 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     });
     // The charts of the projection come up with its page, and go with it where they share a place.
     connect(m_central, &CentralWidget::pageChanged, this, [this] {
-        m_docks[m_central->page() == CanvasWidget::Page::Projection ? "projection" : "metrics"]->raise();
+        QDockWidget *metrics = m_docks["metrics"], *projection = m_docks["projection"];
+        if (!tabifiedDockWidgets(metrics).contains(projection)) return;
+        (m_central->page() == CanvasWidget::Page::Projection ? projection : metrics)->raise();
     });
     // The editor shows what the run was made from, so that it can be changed and started again.
     connect(&session, &Session::runStateChanged, this, [this](int id) {

@@ -61,6 +61,7 @@ public:
     CanvasPage page = CanvasPage::Maps;
     CanvasCursor cursor;
     std::function<void(const HeadChoice&)> onChoice;
+    std::function<void()> onPage;  ///< a person went to another page in the canvas
     LinkedView& view() { return m_view; }
     const LinkedView& view() const { return m_view; }
     Colouring& colouring() { return m_colouring; }

@@ -87,7 +87,10 @@ void CanvasScene::drawBar(ImVec2 corner, ImVec2 size) {
     const std::array<std::string, 2> pages{"Maps", "Projection"};
     ImGui::SetCursorScreenPos({corner.x, corner.y + 9});
     int page = static_cast<int>(m_model.page);
-    if (segments(m_host, "page", pages, page, 168)) m_model.page = static_cast<CanvasPage>(page);
+    if (segments(m_host, "page", pages, page, 168)) {
+        m_model.page = static_cast<CanvasPage>(page);
+        if (m_model.onPage) m_model.onPage();
+    }
 
     HeadChoice choice = m_model.choice();
     const auto snapshot = m_model.snapshot();

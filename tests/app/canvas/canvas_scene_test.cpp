@@ -192,6 +192,24 @@ TEST_F(CanvasSceneTest, WheelZoomsDragPansDoubleClickFits) {
         canvas->build({1200, 900}, 1);
     }
     EXPECT_TRUE(view.fitted());
+    EXPECT_FALSE(scene().model().cursor.pinned);
+}
+
+TEST_F(CanvasSceneTest, AClickOnAnotherPageIsTold) {
+    showLinformer();
+    picture();
+    std::vector<CanvasPage> pages;
+    scene().model().onPage = [&] { pages.push_back(scene().model().page); };
+    ImGuiHost& host = canvas->host();
+    for (const float x : {140.0F, 140.0F, 50.0F}) {  // projection, which is there already the second time, and maps
+        host.mouseMoved(x, 22);
+        picture();
+        host.mouseButton(0, true);
+        picture();
+        host.mouseButton(0, false);
+        picture();
+    }
+    EXPECT_EQ(pages, (std::vector{CanvasPage::Projection, CanvasPage::Maps}));
 }
 
 TEST_F(CanvasSceneTest, SingleCellsPrintTheirValues) {
