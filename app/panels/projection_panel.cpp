@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <tuple>
+#include <utility>
 
 #include "app/panels/run_marks.h"
 #include "app/panels/scrolled.h"
@@ -77,6 +79,7 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
       m_scroll(scrolled(m_splitter)) {
     m_choice->setToolTip(tr("Which projection matrix; it follows the layer and head that are selected in the canvas"));
     m_choice->setAccessibleName(tr("Projection matrix"));
+    m_choice->setPlaceholderText(tr("choose a matrix"));
     m_choice->setSizeAdjustPolicy(QComboBox::AdjustToContents);
     m_facts->setProperty("muted", true);
     m_facts->setWordWrap(true);
@@ -116,7 +119,12 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     });
     connect(&session, &Session::selectionChanged, this, [this] {
         fillChoices();
-        followSelection();
+        const Selection& now = m_session.selection();
+        const Selection before = std::exchange(m_followed, now);
+        // A matrix that was chosen here stays while steps are gone through.
+        if (std::tie(now.run, now.lane, now.layer, now.head) !=
+            std::tie(before.run, before.lane, before.layer, before.head))
+            followSelection();
         update();
     });
     connect(m_choice, &QComboBox::activated, this, [this] {
@@ -160,14 +168,14 @@ void ProjectionPanel::followSelection() {
     for (int i = 0; i < m_choice->count(); ++i) {
         const QPoint place = m_choice->itemData(i).toPoint();
         const std::string& label = run->record.lanes[place.x()].projections[place.y()].label;
-        if (!belongsTo(label, selection.layer, selection.head)) continue;
-        const int score = (place.x() == selection.lane ? 2 : 0) + (label.front() == letter.toLatin1() ? 1 : 0);
+        if (place.x() != selection.lane || !belongsTo(label, selection.layer, selection.head)) continue;
+        const int score = label.front() == letter.toLatin1() ? 1 : 0;
         if (score > bestScore) {
             best = i;
             bestScore = score;
         }
     }
-    if (best >= 0) m_choice->setCurrentIndex(best);
+    m_choice->setCurrentIndex(best);  // −1: the matrix of another lane would be taken for this one's
 }
 
 const ProjectionSeries* ProjectionPanel::shown() const {
@@ -191,6 +199,29 @@ std::size_t ProjectionPanel::shownIndex(const ProjectionSeries& series) const {
     return after == series.steps.begin() ? 0 : static_cast<std::size_t>(after - series.steps.begin()) - 1;
 }
 
+QString ProjectionPanel::absence() const {
+    const Run* run = m_session.current();
+    if (!run) return tr("No run is open");
+    if (run->record.lastStep == 0) return tr("No projection has been probed in this run yet");
+    const Selection& selection = m_session.selection();
+    const auto& lanes = run->record.lanes;
+    const bool known = selection.lane >= 0 && selection.lane < static_cast<int>(lanes.size());
+    if (m_choice->count() == 0 || !known)
+        return tr(
+            "No lane of this run has a projection matrix, as Linformer's "
+            "E and F are: spectrum, conditioning and drift would be here");
+    const LaneRecord& lane = lanes[static_cast<std::size_t>(selection.lane)];
+    const QString name = QString::fromStdString(lane.name);
+    return lane.projections.empty()
+               ? tr("The lane “%1” has no projection matrix, as Linformer's E and F are; those of other lanes can be "
+                    "chosen above")
+                     .arg(name)
+               : tr("The lane “%1” has no projection matrix in layer %2, head %3; others can be chosen above")
+                     .arg(name)
+                     .arg(selection.layer)
+                     .arg(selection.head);
+}
+
 void ProjectionPanel::update() {
     fillChoices();
     const ProjectionSeries* series = shown();
@@ -198,12 +229,7 @@ void ProjectionPanel::update() {
     m_scroll->setVisible(any);
     m_choice->setVisible(m_choice->count() > 0);
     if (!any) {
-        const Run* run = m_session.current();
-        m_facts->setText(!run ? tr("No run is open")
-                         : run->record.lastStep == 0
-                             ? tr("No projection has been probed in this run yet")
-                             : tr("No lane of this run has a projection matrix, as Linformer's "
-                                  "E and F are: spectrum, conditioning and drift would be here"));
+        m_facts->setText(absence());
         return;
     }
     const std::size_t index = shownIndex(*series);

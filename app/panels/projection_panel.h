@@ -19,8 +19,10 @@ class ProjectionPanel : public QWidget {
 public:
     explicit ProjectionPanel(Session& session, QWidget* parent = nullptr);
 
-    /// The label of the matrix that is shown, "E.layer0"; empty when the run has none.
+    /// The label of the matrix that is shown, "E.layer0"; empty when the chosen lane has none.
     QString shownLabel() const;
+    /// What is said in place of the charts where there is no matrix to show.
+    QString absence() const;
     Chart& spectrum() { return m_spectrum->chart(); }
     Chart& conditioning() { return m_conditioning->chart(); }
     Chart& drift() { return m_drift->chart(); }
@@ -52,6 +54,7 @@ private:
     QCPGraph* m_loss;
     QCPGraph* m_angle;
     QTimer m_timer;
+    Selection m_followed;
 };
 
 }  // namespace linscope::app

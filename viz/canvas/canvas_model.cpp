@@ -27,6 +27,7 @@ void CanvasModel::setLanes(std::vector<std::string> names) {
     m_maps.reset();
     m_choice = clamped(m_wished);
     ++m_revision;
+    if (onChoice) onChoice(m_choice);  // of another run whoever follows knows nothing yet
 }
 
 void CanvasModel::setSnapshot(std::shared_ptr<const Snapshot> snapshot) {

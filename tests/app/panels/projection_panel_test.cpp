@@ -1,0 +1,47 @@
+#include "app/panels/projection_panel.h"
+
+#include <gtest/gtest.h>
+
+#include <QComboBox>
+
+#include "tests/app/app_test.h"
+
+namespace linscope::app {
+namespace {
+
+TEST(ProjectionPanel, ShowsTheChosenLanesMatrixAndSaysWhereThereIsNone) {
+    testApplication();
+    QTemporaryDir folder;
+    Session session;
+    ProjectionPanel panel(session);
+    Session::StartOptions options;
+    options.folder = folder.path();
+    options.untilStep = 11;
+    Experiment experiment = tinyExperiment(folder);
+    experiment.lanes.push_back(experiment.lanes[1]);
+    experiment.lanes.back().name = "another linformer";
+    const int id = session.start(experiment, options);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    auto* choice = panel.findChild<QComboBox*>();
+    ASSERT_TRUE(waitFor([&] { return choice->count() > 0; }, 5000));
+
+    for (const int lane : {1, 2, 1}) {
+        session.selectHead(lane, 0, 0);
+        EXPECT_EQ(panel.shownLabel().at(0), QChar('E')) << lane;
+        EXPECT_EQ(choice->currentData().toPoint().x(), lane);
+    }
+    session.selectHead(0, 0, 0);
+    EXPECT_TRUE(panel.shownLabel().isEmpty());
+    EXPECT_TRUE(panel.absence().contains("“full”")) << panel.absence().toStdString();
+
+    choice->setCurrentIndex(0);  // a person looks at another lane's all the same
+    Q_EMIT choice->activated(0);
+    const QString chosen = panel.shownLabel();
+    EXPECT_FALSE(chosen.isEmpty());
+    session.selectStep(5);
+    EXPECT_EQ(panel.shownLabel(), chosen) << "and goes through the steps";
+    session.shutdown();
+}
+
+}  // namespace
+}  // namespace linscope::app
