@@ -25,6 +25,7 @@ void CanvasModel::setLanes(std::vector<std::string> names) {
     m_lanes = std::move(names);
     m_snapshots.assign(m_lanes.size(), nullptr);
     m_maps.reset();
+    m_fidelity.reset();
     m_choice = clamped(m_wished);
     ++m_revision;
     if (onChoice) onChoice(m_choice);  // of another run whoever follows knows nothing yet
@@ -101,6 +102,10 @@ bool CanvasModel::update() {
     if (!answer) return false;
     m_maps = std::move(answer);
     ++m_revision;
+    if (m_maps->fidelity)
+        m_fidelity = {m_maps->choice, m_maps->snapshot->step, *m_maps->fidelity};
+    else if (!m_maps->problem.empty() || (m_fidelity && m_fidelity->choice != m_maps->choice))
+        m_fidelity.reset();
     const auto& maps = m_maps->maps;
     const std::int64_t tokens = m_maps->snapshot->length;
     const auto& compressed = maps[1];

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,14 @@ public:
     bool update();
     std::shared_ptr<const MapSet> maps() const { return m_maps; }
     bool busy() const { return m_service.busy(); }
+    /// Of the head that the maps show. Those of a step take longer than its maps: until they are there, the figures of
+    /// the step before stay, and `step` says of which they are. Null: there are none yet.
+    struct KnownFidelity {
+        HeadChoice choice;
+        std::int64_t step = 0;
+        HeadFidelity figures;
+    };
+    const KnownFidelity* fidelity() const { return m_fidelity ? &*m_fidelity : nullptr; }
 
     /// A projection of the snapshot as a picture: computed by the Work that the maps are computed by.
     ComputedMap picture(const Projection& projection) const;
@@ -80,6 +89,7 @@ private:
     HeadChoice m_wished;        ///< as restored or chosen, before snapshots told what there is
     bool m_choiceMade = false;  ///< by a person
     std::shared_ptr<const MapSet> m_maps;
+    std::optional<KnownFidelity> m_fidelity;
     std::function<std::string(std::int32_t)> m_tokenText;
     std::function<ComputedMap(const Projection&)> m_projection;
     LinkedView m_view;

@@ -209,9 +209,9 @@ void CanvasScene::drawMapTools(float width) {
         range("difference", RangeOf::Difference, 3, "Range of difference");
     }
     ImGui::Dummy({0, 2});
-    drawFidelity(m_host, m_model, width);
-    ImGui::Dummy({0, 2});
     drawProbe(m_host, m_model, width);
+    ImGui::Dummy({0, 2});
+    drawFidelity(m_host, m_model, width);
 }
 
 bool CanvasScene::step(int layers, int heads) {

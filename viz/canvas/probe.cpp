@@ -95,7 +95,9 @@ void ProbeTable::row(std::string_view name, std::string_view value, ImU32 colour
     drawText(list, fonts.number, {corner.x + m_width - wide, corner.y + 3}, colour ? colour : theme.text, value);
 }
 
-void drawProbe(const ImGuiHost& host, const CanvasModel& model, float width) {
+namespace {
+
+void drawProbeLines(const ImGuiHost& host, const CanvasModel& model, float width) {
     const CanvasCursor& cursor = model.cursor;
     const auto set = model.maps();
     sectionTitle(host, cursor.pinned ? "Under the pinned cursor" : "Under the cursor",
@@ -140,14 +142,32 @@ void drawProbe(const ImGuiHost& host, const CanvasModel& model, float width) {
     }
 }
 
+constexpr float kProbeHeight = 206;     ///< of title and lines of the longest answer
+constexpr float kFidelityHeight = 170;  ///< of the section below
+
+}  // namespace
+
+void drawProbe(const ImGuiHost& host, const CanvasModel& model, float width) {
+    const float top = ImGui::GetCursorPosY();
+    // What is below keeps its place wherever the cursor goes; without room for both it comes up while there is none.
+    const bool both = ImGui::GetContentRegionAvail().y >= kProbeHeight + kFidelityHeight;
+    drawProbeLines(host, model, width);
+    if (!both && model.cursor.row < 0) return;
+    const float rest = top + kProbeHeight - ImGui::GetCursorPosY() - ImGui::GetStyle().ItemSpacing.y;
+    if (rest > 0) ImGui::Dummy({0, rest});
+}
+
 constexpr int kLeastDecade = -3, kMostDecade = 1;  // of the axis of errors
 
 void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) {
     const Theme& theme = host.theme();
     const auto set = model.maps();
-    const bool probabilities = set && set->fidelity && !std::isnan(set->fidelity->jsDivergence);
+    const CanvasModel::KnownFidelity* known = model.fidelity();
+    const bool probabilities = known && !std::isnan(known->figures.jsDivergence);
+    // Figures that are still those of an earlier picture say so, in place of making room for "Computing…".
+    const bool current = !set || !known || known->step == set->snapshot->step;
     sectionTitle(
-        host, "Fidelity of this head",
+        host, current ? "Fidelity of this head" : fmt::format("Fidelity of this head at step {}", known->step),
         probabilities
             ? "How close the mechanism is to exact attention from the same Q, K and V at this step."
             : "How close the mechanism is to exact attention from the same Q, K and V at this step.\n\nA map that "
@@ -158,11 +178,11 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
         label(host, absence.empty() ? "–" : absence);
         return;
     }
-    if (!set->fidelity) {
+    if (!known) {
         label(host, model.busy() ? "Computing…" : set->problem.empty() ? "–" : set->problem);
         return;
     }
-    const HeadFidelity& fidelity = *set->fidelity;
+    const HeadFidelity& fidelity = known->figures;
     ImDrawList& list = *ImGui::GetWindowDrawList();
     const ImVec2 corner = ImGui::GetCursorScreenPos();
     const float height = 14, below = 12;
