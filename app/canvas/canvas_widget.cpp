@@ -141,7 +141,8 @@ QVariantMap CanvasWidget::saveState() const {
                       {"slot", settings.place.slot},
                       {"magnification", settings.place.magnification},
                       {"slotMagnification", settings.place.slotMagnification}};
-    if (settings.joint) state["joint"] = *settings.joint;
+    if (settings.joint.ofSigned) state["jointSigned"] = *settings.joint.ofSigned;
+    if (settings.joint.ofWeights) state["jointWeights"] = *settings.joint.ofWeights;
     return state;
 }
 
@@ -161,7 +162,8 @@ void CanvasWidget::restoreState(const QVariantMap& state) {
     settings.scale = state.value("scale").toString().toStdString();
     settings.sequential = state.value("weights").toString().toStdString();
     settings.diverging = state.value("signed").toString().toStdString();
-    if (state.contains("joint")) settings.joint = state.value("joint").toBool();
+    if (state.contains("jointSigned")) settings.joint.ofSigned = state.value("jointSigned").toBool();
+    if (state.contains("jointWeights")) settings.joint.ofWeights = state.value("jointWeights").toBool();
     settings.tools = state.value("tools", true).toBool();
     settings.place = {.row = number("row", 0.5),
                       .column = number("column", 0.5),

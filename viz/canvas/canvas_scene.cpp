@@ -289,7 +289,7 @@ void CanvasScene::restore(const CanvasSettings& settings) {
     m_restoredPlace = settings.place;
     m_placePending = true;
     Colouring& colouring = m_model.colouring();
-    if (settings.joint) colouring.setJoint(*settings.joint);
+    colouring.restoreJoint(settings.joint);
     colouring.setKind(settings.scale.empty() ? ScaleKind::Linear : scaleKind(settings.scale));
     for (const std::string& name : {settings.sequential, settings.diverging})
         if (!name.empty()) colouring.setColours(name);

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +35,7 @@ struct CanvasSettings {
     CanvasPage page = CanvasPage::Maps;
     LinkedView::Place place;
     std::string scale, sequential, diverging;  ///< empty: as at first
-    std::optional<bool> joint;                 ///< exact and lifted map in one range; without: as at first
+    JointChoice joint;
     bool tools = true;
 };
 

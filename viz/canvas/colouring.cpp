@@ -13,15 +13,27 @@ void Colouring::setKind(ScaleKind kind) {
     for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted, RangeOf::Compressed}) setAutomatic(range);
 }
 
-bool Colouring::joint() const {
+bool Colouring::liftedIsSigned() const {
     const auto& lifted = m_histograms[static_cast<int>(RangeOf::Lifted)];
-    return m_joint.value_or(std::ranges::none_of(lifted, [](const Histogram& one) { return one.min < 0; }));
+    return std::ranges::any_of(lifted, [](const Histogram& one) { return one.min < 0; });
+}
+
+bool Colouring::joint() const {
+    const bool isSigned = liftedIsSigned();
+    return (isSigned ? m_joint.ofSigned : m_joint.ofWeights).value_or(!isSigned);
 }
 
 void Colouring::setJoint(bool joint) {
     const bool before = this->joint();
-    m_joint = joint;
+    (liftedIsSigned() ? m_joint.ofSigned : m_joint.ofWeights) = joint;
     if (joint == before) return;
+    for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) setAutomatic(range);
+}
+
+void Colouring::restoreJoint(const JointChoice& chosen) {
+    const bool before = joint();
+    m_joint = chosen;
+    if (joint() == before) return;
     for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) setAutomatic(range);
 }
 

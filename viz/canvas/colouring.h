@@ -23,6 +23,12 @@ enum class RangeOf {
 };
 inline constexpr int kRangeCount = 5;
 
+/// Whether a person wants exact and lifted map in one range, for each kind of lifted maps; without: as at first.
+struct JointChoice {
+    std::optional<bool> ofSigned, ofWeights;
+    bool operator==(const JointChoice&) const = default;
+};
+
 /// How values become colours on the whole canvas: what the colour tools edit.
 class Colouring {
 public:
@@ -37,9 +43,10 @@ public:
     /// maps that stand side by side. Unless a person has chosen, signed lifted maps (Linformer's) have a range of their
     /// own: they can be so much larger that the exact one would be one flat colour.
     bool joint() const;
+    /// A person's choice: for lifted maps of the kind that is shown, signed or not; the other kind stays as it is.
     void setJoint(bool joint);
-    /// What a person chose, if one did.
-    std::optional<bool> chosenJoint() const { return m_joint; }
+    const JointChoice& chosenJoint() const { return m_joint; }
+    void restoreJoint(const JointChoice& chosen);
 
     const std::string& sequentialName() const { return m_sequential; }
     const std::string& divergingName() const { return m_diverging; }
@@ -69,10 +76,11 @@ private:
     /// Of everything that shares the range.
     std::vector<Histogram> histograms(RangeOf range) const;
     bool isSigned(RangeOf range) const;
+    bool liftedIsSigned() const;
     ScaleKind kindOf(RangeOf range) const;
     void refit(RangeOf range);
 
-    std::optional<bool> m_joint;
+    JointChoice m_joint;
     ScaleKind m_kind = ScaleKind::Linear;
     std::string m_sequential, m_diverging = "polar";  ///< dark where the ground is dark
     std::array<Range, kRangeCount> m_ranges;

@@ -32,7 +32,7 @@ TEST_F(ExactAndLifted, ShareOneRangeAtFirstWhereNoneIsSigned) {
     const std::array<const ValueStatistics*, 1> ofLifted{&weights};
     m_colouring.setStatistics(RangeOf::Lifted, ofLifted);
     EXPECT_TRUE(m_colouring.joint());
-    EXPECT_FALSE(m_colouring.chosenJoint().has_value());
+    EXPECT_EQ(m_colouring.chosenJoint(), JointChoice());
     for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted}) {
         EXPECT_EQ(m_colouring.scale(range).kind, ScaleKind::Linear);
         EXPECT_FLOAT_EQ(m_colouring.scale(range).hi, 0.75F);
@@ -49,6 +49,26 @@ TEST_F(ExactAndLifted, ShareOneRangeOrAreApartAsIsAskedFor) {
     EXPECT_EQ(m_colouring.scale(RangeOf::Exact).kind, ScaleKind::Linear);
     EXPECT_EQ(m_colouring.scale(RangeOf::Lifted).kind, ScaleKind::Diverging) << "signed: zero must look like zero";
     EXPECT_FLOAT_EQ(m_colouring.scale(RangeOf::Exact).hi, 0.5F);
+}
+
+TEST_F(ExactAndLifted, AChoiceCountsForMapsOfTheSameKind) {
+    const ValueStatistics weights = statistics({0.0F, 0.75F});
+    const std::array<const ValueStatistics*, 1> unsignedMap{&weights}, signedMap{&m_lifted};
+    m_colouring.setJoint(true);
+    m_colouring.setStatistics(RangeOf::Lifted, unsignedMap);
+    EXPECT_TRUE(m_colouring.joint()) << "as at first";
+    m_colouring.setJoint(false);
+    EXPECT_FLOAT_EQ(m_colouring.scale(RangeOf::Exact).hi, 0.5F);
+    m_colouring.setStatistics(RangeOf::Lifted, signedMap);
+    EXPECT_TRUE(m_colouring.joint());
+    EXPECT_EQ(m_colouring.scale(RangeOf::Exact).kind, ScaleKind::Diverging);
+
+    Colouring other;
+    other.restoreJoint(m_colouring.chosenJoint());
+    other.setStatistics(RangeOf::Lifted, unsignedMap);
+    EXPECT_FALSE(other.joint());
+    other.setStatistics(RangeOf::Lifted, signedMap);
+    EXPECT_TRUE(other.joint());
 }
 
 TEST_F(ExactAndLifted, SignedOnesAreDivergingAgainAfterAnotherScale) {
