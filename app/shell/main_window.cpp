@@ -73,12 +73,11 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
         if (!tabifiedDockWidgets(metrics).contains(projection)) return;
         (m_central->page() == CanvasWidget::Page::Projection ? projection : metrics)->raise();
     });
-    // The editor shows what the run was made from, so that it can be changed and started again.
     connect(&session, &Session::runStateChanged, this, [this](int id) {
+        if (id == m_opened) takeOpened();
         const Run* run = m_session.run(id);
-        if (id != m_opened || !run || run->loading) return;
-        m_opened = -1;
-        if (run->error.empty()) m_experiment->draft().load(run->record.experiment);
+        if (run && run->live() && !run->loading && std::exchange(m_trained, id) != id)
+            rememberRecent(QString::fromStdString(run->file.string()));
     });
     if (!m_central->canvas().hasVulkan()) showMessage(m_central->canvas().problem(), true);
     updateActions();
@@ -160,7 +159,7 @@ void MainWindow::rememberWindow() {
 bool MainWindow::openPath(const QString& path) {
     if (QFileInfo(path).suffix().toLower() != "toml") {
         m_opened = m_session.open(path);
-        rememberRecent(path);
+        takeOpened();  // where it was open already
         return false;
     }
     try {
@@ -173,6 +172,16 @@ bool MainWindow::openPath(const QString& path) {
     m_docks["experiment"]->show();
     m_docks["experiment"]->raise();
     return true;
+}
+
+void MainWindow::takeOpened() {
+    const Run* run = m_session.run(m_opened);
+    if (!run || run->loading) return;
+    m_opened = -1;
+    if (!run->error.empty()) return;
+    // The editor shows what the run was made from, so that it can be changed and started again.
+    m_experiment->draft().load(run->record.experiment);
+    rememberRecent(QString::fromStdString(run->file.string()));
 }
 
 void MainWindow::openDefaultExperiment() {

@@ -63,6 +63,8 @@ private:
     void defaultLayout();
     void restoreWindow();
     void rememberWindow();
+    /// What belongs to an opened run once its file could be read.
+    void takeOpened();
     void rememberRecent(const QString& path);
     void fillRecent();
     void updateActions();
@@ -91,7 +93,8 @@ private:
     QMenu* m_recent = nullptr;
     QLabel* m_message = nullptr;
     int m_shownRun = -1;
-    int m_opened = -1;  ///< the run whose experiment comes into the editor when its file has been read
+    int m_trained = -1;  ///< the run that trained last
+    int m_opened = -1;   ///< the run whose experiment comes into the editor when its file has been read
 };
 
 }  // namespace linscope::app

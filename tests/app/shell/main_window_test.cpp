@@ -140,5 +140,35 @@ TEST(MainWindow, TellsWhatIsWrongWithAnExperimentFile) {
     EXPECT_EQ(window.experimentPanel().draft().experiment().toToml(), before);
 }
 
+TEST(MainWindow, RemembersRunFilesThatCouldBeReadAndThoseItTrained) {
+    testApplication();
+    QSettings().clear();
+    QTemporaryDir folder;
+    QFile file(folder.filePath("bad.h5"));
+    ASSERT_TRUE(file.open(QIODevice::WriteOnly));
+    file.write("no run");
+    file.close();
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Remembered);
+    const auto recent = [] { return QSettings().value("recent").toStringList(); };
+    window.openPath(file.fileName());
+    ASSERT_TRUE(waitFor([&] { return !session.runs().front()->loading; }));
+    EXPECT_TRUE(recent().isEmpty());
+
+    Session::StartOptions options;
+    options.folder = folder.path();
+    options.untilStep = 2;
+    const int id = session.start(tinyExperiment(folder), options);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    const QString trained = QString::fromStdString(session.run(id)->file.string());
+    EXPECT_EQ(recent(), QStringList{trained});
+    session.close(id);
+    QSettings().clear();
+    window.openPath(trained);
+    ASSERT_TRUE(waitFor([&] { return !session.runs().back()->loading; }));
+    EXPECT_EQ(recent(), QStringList{trained});
+    session.shutdown();
+}
+
 }  // namespace
 }  // namespace linscope::app
