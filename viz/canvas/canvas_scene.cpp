@@ -76,7 +76,10 @@ void CanvasScene::draw(float width, float height) {
             m_projection.draw(corner, page);
         }
         // In a narrow canvas they lie over the page while they are asked for: maps alone would be left without them.
-        if (toolsShown()) drawTools({width - kMargin - kToolsWidth, kBarHeight}, {kToolsWidth, page.y});
+        if (toolsShown())
+            drawTools({width - kMargin - kToolsWidth, kBarHeight}, {kToolsWidth, page.y});
+        else if (m_model.page == CanvasPage::Maps)
+            drawProbeAtMouse(m_host, m_model);
     }
     ImGui::PopFont();
     ImGui::End();

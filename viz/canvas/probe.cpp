@@ -147,6 +147,14 @@ constexpr float kFidelityHeight = 170;  ///< of the section below
 
 }  // namespace
 
+void drawProbeAtMouse(const ImGuiHost& host, const CanvasModel& model) {
+    constexpr float kWidth = 230;
+    if (model.cursor.row < 0 || model.cursor.pinned || !model.maps()) return;
+    ImGui::BeginTooltip();
+    drawProbeLines(host, model, kWidth);
+    ImGui::EndTooltip();
+}
+
 void drawProbe(const ImGuiHost& host, const CanvasModel& model, float width) {
     const float top = ImGui::GetCursorPosY();
     // What is below keeps its place wherever the cursor goes; without room for both it comes up while there is none.

@@ -25,6 +25,9 @@ private:
 /// What the maps say at the cursor: the query token in its context, the key token or slot, and the value of each map.
 void drawProbe(const ImGuiHost& host, const CanvasModel& model, float width);
 
+/// The same at the mouse, for a canvas whose tools are out of sight; nothing where the cursor is on no cell.
+void drawProbeAtMouse(const ImGuiHost& host, const CanvasModel& model);
+
 /// HeadFidelity of the chosen head with a picture of error and bound.
 void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width);
 
