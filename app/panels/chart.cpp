@@ -128,7 +128,10 @@ void Chart::drawBaselines() {
         QFont font = QApplication::font();
         font.setPointSizeF(7.5);
         name->setFont(font);
-        name->setPadding(QMargins(0, 2, 4, 1));
+        name->setPadding(QMargins(3, 1, 4, 0));
+        QColor ground = plotColor();  // curves pass behind it
+        ground.setAlphaF(0.75);
+        name->setBrush(ground);
         m_names.push_back(name);
     }
     std::sort(m_baselines.begin(), m_baselines.end(),
