@@ -165,10 +165,12 @@ void CanvasScene::drawTools(ImVec2 corner, ImVec2 size) {
 
 void CanvasScene::drawMapTools(float width) {
     Colouring& colouring = m_model.colouring();
-    sectionTitle(m_host, "Colour",
-                 "Exact and lifted map share one range, so that equal colours are equal weights; apart, each fills a "
-                 "range of its own.\n\nSigned maps are symmetric about 0: linear is diverging there, and a logarithm "
-                 "has no place for what is negative.\n\nMagenta is NaN, green +Inf, orange −Inf, on every scale.");
+    sectionTitle(
+        m_host, "Colour",
+        "In one range exact and lifted map have equal colours for equal weights; apart, each fills a range of its own, "
+        "as signed lifted maps do at first.\n\nSigned maps are symmetric about 0: linear is diverging there, and log, "
+        "which has no place for what is negative, is arcsinh.\n\nMagenta is NaN, green +Inf, orange −Inf, on every "
+        "scale.");
     static constexpr std::array kKinds{ScaleKind::Linear, ScaleKind::Log, ScaleKind::Arcsinh, ScaleKind::Diverging};
     const std::array<std::string, 4> kinds{"linear", "log", "arcsinh", "diverging"};
     int kind = static_cast<int>(std::find(kKinds.begin(), kKinds.end(), colouring.kind()) - kKinds.begin());

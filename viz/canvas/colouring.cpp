@@ -68,7 +68,8 @@ ScaleKind Colouring::kindOf(RangeOf range) const {
         case RangeOf::Lifted:
             break;
     }
-    return m_kind == ScaleKind::Linear && isSigned(range) ? ScaleKind::Diverging : m_kind;
+    if (!isSigned(range)) return m_kind;
+    return m_kind == ScaleKind::Linear ? ScaleKind::Diverging : m_kind == ScaleKind::Log ? ScaleKind::Arcsinh : m_kind;
 }
 
 bool Colouring::isSymmetric(RangeOf range) const {

@@ -35,7 +35,7 @@ public:
     /// What a person chose for token maps and compressed map; linear at first.
     ScaleKind kind() const { return m_kind; }
     /// Their ranges become automatic again. Where values are signed (the lifted map of Linformer), linear is
-    /// diverging and arcsinh symmetric, so that zero looks like zero whatever was chosen before. Differences and
+    /// diverging, arcsinh symmetric, and log arcsinh, so that zero looks like zero and no sign is lost. Differences and
     /// projections are signed and stay diverging, the compressed map is not and never is.
     void setKind(ScaleKind kind);
 

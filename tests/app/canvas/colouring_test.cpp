@@ -75,6 +75,8 @@ TEST_F(ExactAndLifted, SignedOnesAreDivergingAgainAfterAnotherScale) {
     for (const bool joint : {true, false}) {
         m_colouring.setJoint(joint);
         m_colouring.setKind(ScaleKind::Log);
+        EXPECT_EQ(m_colouring.scale(RangeOf::Lifted).kind, ScaleKind::Arcsinh) << "log would lose what is negative";
+        EXPECT_EQ(m_colouring.scale(RangeOf::Exact).kind, joint ? ScaleKind::Arcsinh : ScaleKind::Log);
         m_colouring.setKind(ScaleKind::Linear);
         EXPECT_EQ(m_colouring.scale(RangeOf::Lifted).kind, ScaleKind::Diverging);
         EXPECT_TRUE(m_colouring.colours(RangeOf::Lifted).isDiverging());
