@@ -161,10 +161,8 @@ std::optional<viz::CanvasKey> canvasKey(int qtKey, Qt::KeyboardModifiers modifie
             return CanvasKey::Down;
         case Qt::Key_Escape:
             return CanvasKey::Release;
-        case Qt::Key_BracketRight:
-            return CanvasKey::NextHead;
-        case Qt::Key_BracketLeft:
-            return CanvasKey::PreviousHead;
+        case Qt::Key_H:  // brackets go through the stored steps
+            return modifiers & Qt::ShiftModifier ? CanvasKey::PreviousHead : CanvasKey::NextHead;
         case Qt::Key_PageDown:
             return CanvasKey::NextLayer;
         case Qt::Key_PageUp:

@@ -38,6 +38,14 @@ KeysDialog::KeysDialog(const QList<QAction*>& actions, QWidget* parent) : QDialo
     table += row(tr("Drag"), tr("Pan"));
     table += row(tr("Double click"), tr("Show all, follow the data again"));
     table += row(tr("Right click in a chart"), tr("More: axes, export"));
+    table += heading(tr("Maps"));
+    table += row(tr("Click on a cell"), tr("Pin the cursor there; again: free it"));
+    table += row(tr("Arrows"), tr("Move the cursor by a cell"));
+    table += row(tr("Esc"), tr("Free the cursor"));
+    table += row(tr("+ and −"), tr("Zoom"));
+    table += row(tr("F"), tr("Show all"));
+    table += row(tr("H and Shift+H"), tr("Head after, head before"));
+    table += row(tr("Page Up and Page Down"), tr("Layer before, layer after"));
     auto* text = new QLabel(table + "</table>");
     text->setTextInteractionFlags(Qt::TextSelectableByMouse);
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);

@@ -167,7 +167,7 @@ TEST_F(CanvasWidgetTest, WheelAndKeysReachTheCanvas) {
     QTest::keyClick(&window, Qt::Key_F);
     EXPECT_TRUE(view.fitted());
     QSignalSpy chosen(canvas, &CanvasWidget::selectionChanged);
-    QTest::keyClick(&window, Qt::Key_BracketRight);
+    QTest::keyClick(&window, Qt::Key_H);
     ASSERT_EQ(chosen.count(), 1);
     EXPECT_EQ(chosen.at(0).at(2).toInt(), 1);
     const int other = 1 - window.scene().model().choice().lane;
