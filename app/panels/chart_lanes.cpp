@@ -65,7 +65,7 @@ std::vector<ChartLane> chartLanes(const Run* run, const std::vector<Overlay>& ov
             {&run->record.lanes[i], QPen(laneColor(static_cast<int>(i)), 1.8), QString::fromStdString(lanes[i].name)});
     std::size_t shown = 0;
     for (const Overlay& overlay : overlays) {
-        if (run && sameFile(run->file, overlay.file)) continue;
+        if (run && run->file == overlay.file) continue;
         const QString name = nameOf(overlay, run, overlays);
         const std::vector<int> colours = coloursOf(overlay.record.lanes, lanes);
         for (std::size_t i = 0; i < colours.size(); ++i) {

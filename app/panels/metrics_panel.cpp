@@ -262,14 +262,14 @@ void MetricsPanel::showCursor(const Plot& pointed, double step) {
         plot->frame->chart().setCursor(step);
         readOut(*plot, lanes, step);
     }
-    showValues(pointed, step);
+    showValues(pointed, lanes, step);
 }
 
-void MetricsPanel::showValues(const Plot& pointed, double step) {
+void MetricsPanel::showValues(const Plot& pointed, const std::vector<ChartLane>& lanes, double step) {
     std::vector<ValueBox::Line> lines;
     std::int64_t place = -1;
     if (!std::isnan(step))
-        for (const ChartLane& lane : lanes()) {
+        for (const ChartLane& lane : lanes) {
             const Series* series = findSeries(*lane.record, pointed.metric);
             if (!series || series->values.empty()) continue;
             const std::size_t at = nearest(*series, step);

@@ -62,7 +62,7 @@ private:
     void update();
     void drawCurves(Plot& plot, const std::vector<ChartLane>& lanes);
     void showCursor(const Plot& pointed, double step);
-    void showValues(const Plot& pointed, double step);
+    void showValues(const Plot& pointed, const std::vector<ChartLane>& lanes, double step);
     void readOut(Plot& plot, const std::vector<ChartLane>& lanes, double step);
     void offerToRemove(int overlay, const QPoint& position);
     void setLogarithmic();

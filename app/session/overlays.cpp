@@ -2,19 +2,15 @@
 
 #include <algorithm>
 
+#include "app/session/runs_folder.h"
 #include "app/session/snapshot_loader.h"
 
 namespace linscope::app {
 
-bool sameFile(const std::filesystem::path& one, const std::filesystem::path& other) {
-    std::error_code ignored;
-    return one == other || std::filesystem::equivalent(one, other, ignored);
-}
-
 Overlays::Overlays(SnapshotLoader& loader, QObject* parent) : QObject(parent), m_loader(loader) {}
 
 void Overlays::lay(const QString& file) {
-    const std::filesystem::path path(file.toStdString());
+    const std::filesystem::path path = wholePath(file);
     ++m_reading;
     m_loader.open(path, [this, path](SnapshotLoader::Opened opened) {
         --m_reading;
@@ -22,8 +18,7 @@ void Overlays::lay(const QString& file) {
             Q_EMIT message(tr("Not laid over the charts: %1").arg(QString::fromStdString(opened.error)), true);
             return;
         }
-        const auto found = std::find_if(m_all.begin(), m_all.end(),
-                                        [&](const Overlay& overlay) { return sameFile(overlay.file, path); });
+        const auto found = std::ranges::find(m_all, path, &Overlay::file);
         Overlay& overlay = found != m_all.end() ? *found : m_all.emplace_back();
         overlay = {.id = m_nextId++, .file = path, .record = std::move(opened.record)};
         Q_EMIT changed();  // which is seen; a word on it would only cover what is said of another file

@@ -46,6 +46,4 @@ private:
     int m_reading = 0;
 };
 
-bool sameFile(const std::filesystem::path& one, const std::filesystem::path& other);
-
 }  // namespace linscope::app

@@ -33,7 +33,15 @@ std::filesystem::path newRunFile(const QString& folder, const std::string& title
     const QString base = slug + "-" + QDateTime::currentDateTime().toString("yyyyMMdd-HHmmss");
     QString name = base;
     for (int i = 2; QFileInfo::exists(QDir(folder).filePath(name + ".h5")); ++i) name = base + "-" + QString::number(i);
-    return QDir(folder).filePath(name + ".h5").toStdString();
+    return wholePath(QDir(folder).filePath(name + ".h5"));
+}
+
+std::filesystem::path wholePath(const QString& file) {
+    const std::filesystem::path path(file.toStdString());
+    std::error_code error;
+    const std::filesystem::path whole =
+        std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
+    return error ? path : whole;
 }
 
 }  // namespace linscope::app

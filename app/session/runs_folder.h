@@ -13,4 +13,7 @@ void setRunsFolder(const QString& folder);
 /// Throws Error when it cannot be made.
 std::filesystem::path newRunFile(const QString& folder, const std::string& title);
 
+/// The one name of a file, however a person came to it: absolute, with links followed.
+std::filesystem::path wholePath(const QString& file);
+
 }  // namespace linscope::app

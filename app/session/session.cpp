@@ -97,9 +97,9 @@ void Session::launch(Run& run, RunRequest request) {
 }
 
 int Session::open(const QString& file) {
-    const std::filesystem::path path(file.toStdString());
+    const std::filesystem::path path = wholePath(file);
     for (const auto& run : m_runs)
-        if (sameFile(run->file, path)) {
+        if (run->file == path) {
             selectRun(run->id);
             return run->id;
         }
