@@ -1,7 +1,10 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <QApplication>
 #include <QDeadlineTimer>
+#include <QFile>
 #include <QStandardPaths>
 #include <QTemporaryDir>
 #include <functional>
@@ -37,13 +40,18 @@ inline bool waitFor(const std::function<bool()>& condition, int milliseconds = 6
     return true;
 }
 
+/// Writes a file into `folder`; its path.
+inline QString writeFile(const QTemporaryDir& folder, const QString& name, const QByteArray& content) {
+    QFile file(folder.filePath(name));
+    EXPECT_TRUE(file.open(QIODevice::WriteOnly) && file.write(content) == content.size());
+    return file.fileName();
+}
+
 /// Two lanes so small that a step takes milliseconds, on a text of its own in `folder`.
 inline Experiment tinyExperiment(const QTemporaryDir& folder, std::int64_t steps = 1'000'000) {
-    QFile text(folder.filePath("corpus.txt"));
-    if (text.open(QIODevice::WriteOnly))
-        for (int i = 0; i < 2000; ++i)
-            text.write(QByteArray("line ") + QByteArray::number(i * 7919) + " of the corpus\n");
-    text.close();
+    QByteArray text;
+    for (int i = 0; i < 2000; ++i) text += "line " + QByteArray::number(i * 7919) + " of the corpus\n";
+    const QString corpus = writeFile(folder, "corpus.txt", text);
     Experiment experiment = Experiment::fromToml(R"(
 title = "tiny"
 [model]
@@ -59,7 +67,7 @@ attention = { mechanism = "linformer", k = 8 }
 )",
                                                  "tiny");
     experiment.set("steps", std::to_string(steps));
-    experiment.set("task.corpus", folder.filePath("corpus.txt").toStdString());
+    experiment.set("task.corpus", corpus.toStdString());
     experiment.set("task.length", "32");
     experiment.set("task.batch", "2");
     experiment.set("probes.every", "5");

@@ -64,15 +64,9 @@ TEST_F(OverlaysTest, WhatCannotBeReadIsToldAndChangesNothing) {
     const int before = m_session.overlays().all()[0].id;
     QFile whole(QString::fromStdString(m_session.overlays().all()[0].file.string()));
     ASSERT_TRUE(whole.open(QIODevice::ReadOnly));
-    QFile half(m_folder.filePath("half.h5"));
-    ASSERT_TRUE(half.open(QIODevice::WriteOnly));
-    half.write(whole.read(whole.size() / 2));
-    half.close();
-    QFile text(m_folder.filePath("text.h5"));
-    ASSERT_TRUE(text.open(QIODevice::WriteOnly));
-    text.write("no run at all");
-    text.close();
-    for (const QString& file : {half.fileName(), text.fileName(), m_folder.filePath("absent.h5"), m_folder.path()}) {
+    const QString half = writeFile(m_folder, "half.h5", whole.read(whole.size() / 2)),
+                  text = writeFile(m_folder, "text.h5", "no run at all");
+    for (const QString& file : {half, text, m_folder.filePath("absent.h5"), m_folder.path()}) {
         m_isError = false;
         lay(file);
         EXPECT_TRUE(m_isError) << file.toStdString();

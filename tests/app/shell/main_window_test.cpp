@@ -128,15 +128,12 @@ TEST(MainWindow, RemembersItsLayoutUnlessItIsFresh) {
 TEST(MainWindow, TellsWhatIsWrongWithAnExperimentFile) {
     testApplication();
     QTemporaryDir folder;
-    QFile file(folder.filePath("bad.toml"));
-    ASSERT_TRUE(file.open(QIODevice::WriteOnly));
-    file.write("[task]\nlenght = 3\n");
-    file.close();
+    const QString file = writeFile(folder, "bad.toml", "[task]\nlenght = 3\n");
     Session session;
     MainWindow window(session, MainWindow::Memory::Fresh);
     window.openDefaultExperiment();
     const std::string before = window.experimentPanel().draft().experiment().toToml();
-    EXPECT_FALSE(window.openPath(file.fileName()));
+    EXPECT_FALSE(window.openPath(file));
     EXPECT_EQ(window.experimentPanel().draft().experiment().toToml(), before);
 }
 
@@ -144,14 +141,11 @@ TEST(MainWindow, RemembersRunFilesThatCouldBeReadAndThoseItTrained) {
     testApplication();
     QSettings().clear();
     QTemporaryDir folder;
-    QFile file(folder.filePath("bad.h5"));
-    ASSERT_TRUE(file.open(QIODevice::WriteOnly));
-    file.write("no run");
-    file.close();
+    const QString file = writeFile(folder, "bad.h5", "no run");
     Session session;
     MainWindow window(session, MainWindow::Memory::Remembered);
     const auto recent = [] { return QSettings().value("recent").toStringList(); };
-    window.openPath(file.fileName());
+    window.openPath(file);
     ASSERT_TRUE(waitFor([&] { return !session.runs().front()->loading; }));
     EXPECT_TRUE(recent().isEmpty());
 
