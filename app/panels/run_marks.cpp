@@ -10,13 +10,7 @@ std::vector<ChartMark> runMarks(const RunRecord& record) {
     std::vector<ChartMark> marks;
     for (const LogEntry& entry : record.log) {
         if (entry.kind != LogKind::Change) continue;
-        QString text = QString::fromStdString(entry.text);
-        if (text.startsWith("freeze"))
-            text = QObject::tr("projections frozen");
-        else if (text.startsWith("unfreeze"))
-            text = QObject::tr("projections trained again");
-        else if (text.startsWith("set "))
-            text.remove(0, 4).remove(':');
+        QString text = QString::fromStdString(entry.mark);
         QColor color;
         if (entry.lane >= 0 && entry.lane < static_cast<int>(record.lanes.size())) {
             text += " · " + QString::fromStdString(record.lanes[static_cast<std::size_t>(entry.lane)].name);

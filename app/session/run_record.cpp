@@ -63,6 +63,15 @@ std::string commandText(const CommandEvent& event) {
     return text;
 }
 
+/// What charts say of a command that changes how lanes learn; empty for any other.
+std::string markText(const CommandEvent& event) {
+    if (event.name == "freeze") return "projections frozen";
+    if (event.name == "unfreeze") return "projections trained again";
+    if (event.name != "set_learning_rate") return {};
+    return event.oldValue.empty() ? fmt::format("learning rate {}", event.newValue)
+                                  : fmt::format("learning rate {} → {}", event.oldValue, event.newValue);
+}
+
 struct Applier {
     RunRecord& record;
 
@@ -105,8 +114,9 @@ struct Applier {
     void operator()(const CommandEvent& event) const {
         const bool freezes = event.name == "freeze" || event.name == "unfreeze";
         const bool setsRate = event.name == "set_learning_rate";
+        const std::string mark = markText(event);
         record.log.push_back(
-            {event.step, event.lane, freezes || setsRate ? LogKind::Change : LogKind::Command, commandText(event)});
+            {event.step, event.lane, mark.empty() ? LogKind::Command : LogKind::Change, commandText(event), mark});
         for (std::size_t i = 0; i < record.lanes.size(); ++i) {
             if (event.lane >= 0 && event.lane != static_cast<int>(i)) continue;
             if (freezes) record.frozen[i] = event.name == "freeze";

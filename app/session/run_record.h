@@ -34,6 +34,7 @@ struct LogEntry {
     int lane = -1;  ///< −1: the whole run
     LogKind kind = LogKind::Note;
     std::string text;
+    std::string mark;  ///< of a change: what charts say of it
 };
 
 /// What the window knows of one run, whether it is read from a file or grows from live events: plain
