@@ -63,8 +63,9 @@ std::string commandText(const CommandEvent& event) {
     return text;
 }
 
-/// What charts say of a command that changes how lanes learn; empty for any other.
+/// What charts say of a command that changes how lanes learn; empty for any other, or where all stays as it was.
 std::string markText(const CommandEvent& event) {
+    if (event.oldValue == event.newValue) return {};
     if (event.name == "freeze") return "projections frozen";
     if (event.name == "unfreeze") return "projections trained again";
     if (event.name != "set_learning_rate") return {};

@@ -18,13 +18,14 @@ RunRecord steered() {
     record.apply(
         CommandEvent{.step = 10, .lane = -1, .name = "set_learning_rate", .oldValue = "0.001", .newValue = "0.0005"});
     record.apply(CommandEvent{.step = 10, .lane = 1, .name = "freeze", .oldValue = "trained", .newValue = "frozen"});
+    record.apply(CommandEvent{.step = 60, .name = "set_learning_rate", .oldValue = "0.0005", .newValue = "0.0005"});
     record.apply(CommandEvent{.step = 80, .lane = 1, .name = "unfreeze", .oldValue = "frozen", .newValue = "trained"});
     return record;
 }
 
 TEST(RunMarks, SayWhatChangedHowTheRunLearns) {
     const auto marks = runMarks(steered());
-    ASSERT_EQ(marks.size(), 2U) << "a pause changes nothing; changes of one step stand together";
+    ASSERT_EQ(marks.size(), 2U) << "a pause and a rate set again change nothing; changes of one step stand together";
     EXPECT_EQ(marks[0].x, 10);
     EXPECT_EQ(marks[0].text, "learning rate 0.001 → 0.0005, projections frozen · b");
     EXPECT_EQ(marks[1].text, "projections trained again · b");
