@@ -24,10 +24,12 @@ void copyNumbers(const Arena& arena, const Tensor& from, const Tensor& to) {
     require(from.shape() == to.shape() && from.type() == to.type(), "recomputed",
             "a function from {} to the same shape and type, but it gave {}", to.shape().text(), from.shape().text());
     const auto bytes = static_cast<std::size_t>(to.bytes());
-    if (arena.context() != nullptr)
-        arena.context()->copy(to.raw(), from.raw(), bytes);
-    else
+    if (DeviceContext* device = arena.context(); device != nullptr) {
+        device->claim(to);
+        device->copy(to.raw(), from.raw(), bytes);
+    } else {
         std::memcpy(to.raw(), from.raw(), bytes);
+    }
 }
 
 void makeRooms(const Variable& y) {

@@ -19,6 +19,7 @@ Variable::Sink Variable::gradientSink() const {
 bool Variable::adoptGradient(const Tensor& gradient) const {
     VariableState& state = *m_state;
     if (state.hasGradient || !state.gradient.empty()) return false;
+    if (DeviceContext* device = state.tape->arena().context(); device != nullptr) device->claim(gradient);
     state.gradient = gradient.reshaped(state.value.shape());
     state.hasGradient = true;
     return true;
@@ -59,6 +60,7 @@ void Tape::backward(const Variable& output, const Tensor& seed) {
         else
             device->copy(sink.tensor.raw(), seed.raw(), bytes);
         runBack();
+        device->join();
         return;
     }
     dispatchReal(output.type(), [&](auto zero) {
@@ -82,7 +84,6 @@ void Tape::runBack() {
     for (Node* node = m_last; node != nullptr; node = node->previous)
         if (node->output->hasGradient) node->run(node);
     m_last = nullptr;
-    if (DeviceContext* device = m_arena.context(); device != nullptr) device->join();
 }
 
 }  // namespace linscope

@@ -51,10 +51,11 @@ public:
         m_last = node;
     }
 
-    /// Sets dL/d(output) = `seed` (of output's shape and device; ones when empty) and runs the tape backwards.
+    /// Sets dL/d(output) = `seed` (of output's shape and device; ones when empty) and runs the tape backwards. What a
+    /// device does beside is joined at the end.
     void backward(const Variable& output, const Tensor& seed = {});
 
-    /// The same with dL/d(output) in memory that `output` takes over.
+    /// The same with dL/d(output) in memory that `output` takes over, for a part of a backward pass: nothing is joined.
     void backwardFrom(const Variable& output, const Tensor& gradient);
 
     bool recording() const { return m_recording; }
@@ -67,7 +68,7 @@ private:
         void (*run)(Node*) = nullptr;
         Node* previous = nullptr;
     };
-    /// Calls the nodes' functions, the newest first, and joins what a device does beside.
+    /// Calls the nodes' functions, the newest first.
     void runBack();
 
     Arena& m_arena;

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/error.h"
@@ -101,6 +102,7 @@ DeviceContext::~DeviceContext() {
     m_blas.reset();
     m_fusedAttentions.reset();
     for (cudaEvent_t event : {m_start, m_stop, m_forked, m_joined}) cudaEventDestroy(event);
+    for (cudaEvent_t event : m_ends) cudaEventDestroy(event);
     cudaStreamDestroy(m_side);
     cudaStreamDestroy(m_stream);
 }
@@ -156,15 +158,40 @@ void DeviceContext::wait() {
     check(cudaStreamSynchronize(m_stream), "the device's work");
 }
 
-DeviceContext::Beside::Beside(DeviceContext& context) : m_context(context) {
+DeviceContext::Beside::Beside(DeviceContext& context, std::initializer_list<Tensor> reads) : m_context(context) {
+    if (context.m_ends.size() == context.m_besides)
+        check(cudaEventCreateWithFlags(&context.m_ends.emplace_back(), cudaEventDisableTiming), "making an event");
     check(cudaEventRecord(context.m_forked, context.m_stream), "going beside");
     check(cudaStreamWaitEvent(context.m_side, context.m_forked, 0), "going beside");
-    context.m_beside = context.m_pending = true;
+    context.m_beside = true;
+    for (const Tensor& tensor : reads) context.claim(tensor);
+}
+
+DeviceContext::Beside::~Beside() {
+    // An error shows at whoever waits for it.
+    cudaEventRecord(m_context.m_ends[m_context.m_besides++], m_context.m_side);
+    m_context.m_beside = false;
+}
+
+void DeviceContext::claim(const void* memory, std::size_t bytes) {
+    const auto *begin = static_cast<const std::byte*>(memory), *end = begin + bytes;
+    if (m_beside) {
+        m_claimed.push_back({begin, end, m_besides});
+        return;
+    }
+    const auto last = std::find_if(m_claimed.rbegin(), m_claimed.rend(),
+                                   [=](const Claimed& other) { return other.begin < end && begin < other.end; });
+    if (last == m_claimed.rend()) return;
+    const std::size_t beside = last->beside;
+    check(cudaStreamWaitEvent(m_stream, m_ends[beside], 0), "waiting for what is beside");
+    // What is beside is done in order.
+    std::erase_if(m_claimed, [=](const Claimed& other) { return other.beside <= beside; });
 }
 
 void DeviceContext::join() {
-    if (!m_pending) return;
-    m_pending = false;
+    if (m_besides == 0) return;
+    m_besides = 0;
+    m_claimed.clear();
     check(cudaEventRecord(m_joined, m_side), "coming together");
     check(cudaStreamWaitEvent(m_stream, m_joined, 0), "coming together");
 }
@@ -175,7 +202,8 @@ std::unique_ptr<DeviceGraph> DeviceContext::capture(const std::function<void()>&
     try {
         work();
     } catch (...) {
-        m_pending = false;
+        m_besides = 0;
+        m_claimed.clear();
         cudaStreamEndCapture(m_stream, &graph);
         if (graph != nullptr) cudaGraphDestroy(graph);
         cudaGetLastError();

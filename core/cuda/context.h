@@ -3,9 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
+#include <vector>
 
 #include "core/base/precision.h"
+#include "core/tensor/tensor.h"
 
 struct CUstream_st;
 struct CUgraphExec_st;
@@ -77,15 +80,19 @@ public:
     bool isBeside() const { return m_beside; }
     /// What is asked for from here on waits for all that was done beside.
     void join();
+    /// Somebody is about to write to this memory for another purpose: what is asked for from here on waits for the work
+    /// beside that reads or writes it. Memory that is claimed while a Beside lives is that one's.
+    void claim(const void* memory, std::size_t bytes);
+    void claim(const Tensor& tensor) { claim(tensor.raw(), static_cast<std::size_t>(tensor.bytes())); }
 
     /// While it lives, work is put beside the rest: it waits for what has been asked for so far, and nothing waits for
-    /// it before join(). For gradients of parameters, which a backward pass computes but does not need: kernels of
-    /// small models leave most of a device idle, and these fill it. What it writes, nobody else may write before
-    /// join().
+    /// it before join(), or before somebody claims what it `reads` or has claimed. For gradients of parameters, which a
+    /// backward pass computes but does not need: kernels of small models leave most of a device idle, and these fill
+    /// it. Those gradients nobody else may write before join().
     class Beside {
     public:
-        explicit Beside(DeviceContext& context);
-        ~Beside() { m_context.m_beside = false; }
+        Beside(DeviceContext& context, std::initializer_list<Tensor> reads);
+        ~Beside();
         Beside(const Beside&) = delete;
         Beside& operator=(const Beside&) = delete;
 
@@ -112,7 +119,15 @@ public:
 private:
     CUstream_st *m_stream = nullptr, *m_side = nullptr;
     CUevent_st *m_start = nullptr, *m_stop = nullptr, *m_forked = nullptr, *m_joined = nullptr;
-    bool m_beside = false, m_pending = false;  ///< work goes beside now; some of it has not been waited for
+    bool m_beside = false;  ///< work goes beside now
+    /// Memory of the n-th Beside since all of them were joined, whose end is m_ends[n].
+    struct Claimed {
+        const std::byte *begin, *end;
+        std::size_t beside;
+    };
+    std::vector<Claimed> m_claimed;
+    std::vector<CUevent_st*> m_ends;
+    std::size_t m_besides = 0;
     std::unique_ptr<cuda::Blas> m_blas;
     std::unique_ptr<cuda::FusedAttentions> m_fusedAttentions;
     bool m_lookedForAttentions = false, m_deterministic = false;

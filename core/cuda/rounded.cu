@@ -51,14 +51,18 @@ Tensor roundedGradientOf(const Variable& y) {
 
 Tensor roundedRoomOf(const Variable& x) {
     const GradientRoom* room = x.state()->room;
-    return room == nullptr ? x.tape().arena().tensor(x.shape(), DType::BF16) : room->rounded;
+    if (room == nullptr) return x.tape().arena().tensor(x.shape(), DType::BF16);
+    x.tape().arena().context()->claim(room->rounded);
+    return room->rounded;
 }
 
 Tensor sumsRoomOf(const Variable& x, std::int64_t rows) {
     const GradientRoom* room = x.state()->room;
     const Shape shape{rows, x.shape()[-1]};
     if (room == nullptr) return x.tape().arena().tensor(shape);
-    return rows <= room->sums.shape()[0] ? Tensor(room->sums.raw(), shape, DType::F32, Device::Cuda) : Tensor{};
+    if (rows > room->sums.shape()[0]) return {};
+    x.tape().arena().context()->claim(room->sums);
+    return {room->sums.raw(), shape, DType::F32, Device::Cuda};
 }
 
 DType productType(Arena& arena) {

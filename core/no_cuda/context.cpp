@@ -87,6 +87,9 @@ void DeviceContext::wait() {
 void DeviceContext::join() {
     absent();
 }
+void DeviceContext::claim(const void*, std::size_t) {
+    absent();
+}
 std::unique_ptr<DeviceGraph> DeviceContext::capture(const std::function<void()>&) {
     absent();
 }

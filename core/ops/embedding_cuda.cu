@@ -89,9 +89,9 @@ void tableBackward(const Variable& table, const Variable& y, const std::int32_t*
     const std::int64_t count = y.value().elements() / width;
     // Texts repeat some tokens often; parts share their rows out. Large tables have rare tokens.
     const std::int64_t parts = size <= (1 << 18) ? std::min<std::int64_t>(16, (count + 255) / 256) : 1;
-    float* partial = y.tape().arena().tensor({parts, words, width}).onDeviceAs<float>();
     // Beside that of the positions, which reads the same.
-    const DeviceContext::Beside beside(contextOf(y));
+    const DeviceContext::Beside beside(contextOf(y), {y.gradient()});
+    float* partial = y.tape().arena().tensor({parts, words, width}).onDeviceAs<float>();
     launch(streamOf(y), "embed, backwards",
            {dim3(static_cast<unsigned>(words), static_cast<unsigned>(parts)), dim3(kWarp, kLines)},
            width % 4 == 0 ? &tableGradientKernel<true> : &tableGradientKernel<false>, tokens,

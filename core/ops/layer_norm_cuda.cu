@@ -236,14 +236,14 @@ void backward(const Variable& x, const Variable& gain, const Variable& bias, con
                        blocks = std::min(blocksFor(rows, kRows), room);
         const std::int64_t count = Fours == 0 ? static_cast<std::int64_t>(blocks) * kRows : blocks;
         if (noted && Fours > 0) sums = sumsRoomOf(x, count);
-        const Parts parts{arena.tensor({count, width}).onDeviceAs<float>(),
-                          arena.tensor({count, width}).onDeviceAs<float>(),
+        const Tensor ofGain = arena.tensor({count, width}), ofBias = arena.tensor({count, width});
+        const Parts parts{ofGain.onDeviceAs<float>(), ofBias.onDeviceAs<float>(),
                           sums.empty() ? nullptr : sums.onDeviceAs<float>()};
         launch(context.stream(), "layerNorm, backwards", {blocks, dim3(kWarp, kRows)}, backwardKernel<Fours>,
                x.value().onDeviceAs<float>(), gain.value().onDeviceAs<float>(), inOf(y.gradient()),
                mean.onDeviceAs<float>(), scale.onDeviceAs<float>(), rows, static_cast<int>(width),
                {dx.data, noted ? copy.onDeviceAs<Bf16>() : nullptr}, dx.add, parts);
-        const DeviceContext::Beside beside(context);
+        const DeviceContext::Beside beside(context, {ofGain, ofBias});
         sumColumns(arena, {.dy = parts.bias, .ofGain = parts.gain, .rows = count, .columns = width}, gain, bias);
     });
     x.state()->roundedGradient = copy;

@@ -93,13 +93,14 @@ bool parametersBackward(const Three& results, const Variable& x, const std::arra
                        ofBiases = distanceOf(layers, sizeof(float), biasOf);
     if (ofWeights == 0 || ofBiases == 0) return false;
     DeviceContext& context = contextOf(x);
-    const DeviceContext::Beside beside(context);
+    const Tensor factor = roundedOf(x);
+    const DeviceContext::Beside beside(context, {dy, results[1].gradient(), results[2].gradient(), factor});
     Products form{{.m = out, .n = in, .k = rows, .transposeA = true, .lda = out, .ldb = in, .ldc = in, .beta = 1.0}};
     form.factors = DType::BF16;
     form.batches = 3;
     form.strideA = rows * out;
     form.strideC = ofWeights;
-    context.blas().multiply(form, dy.raw(), roundedOf(x).raw(), weightOf(layers[0]));
+    context.blas().multiply(form, dy.raw(), factor.raw(), weightOf(layers[0]));
     sumColumns(x.tape().arena(),
                {.dy = dy.raw(),
                 .rounded = true,

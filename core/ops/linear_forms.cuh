@@ -63,12 +63,12 @@ inline void inputBackward(const Flow& flow, const Out& dx, const Variable& weigh
     if (dx.data != nullptr) inputBackward(contextOf(weight), flow, dx, factorOf(weight));
 }
 
-// Gradients of parameters are computed beside the rest: what they are from, nobody may write to before the tape joins.
+// Gradients of parameters are computed beside the rest.
 
 /// The gradient of the bias from rows whose sum is that of dy's.
 inline void biasBackward(const Tensor& sums, const Variable& bias) {
     const std::int64_t out = bias.shape()[0];
-    const DeviceContext::Beside beside(contextOf(bias));
+    const DeviceContext::Beside beside(contextOf(bias), {sums});
     sumColumns(bias.tape().arena(),
                {.dy = sums.raw(), .rounded = sums.type() == DType::BF16, .rows = sums.elements() / out, .columns = out},
                {}, bias);
@@ -78,7 +78,7 @@ inline void weightBackward(const Flow& flow, const Tensor& x, const Variable& we
     if (!weight.needsGradient()) return;
     const std::int64_t out = weight.shape()[0], in = weight.shape()[1];
     DeviceContext& context = contextOf(weight);
-    const DeviceContext::Beside beside(context);
+    const DeviceContext::Beside beside(context, {flow.dy, x});
     const Out dw = outOf(weight);
     Products form{{.m = out,
                    .n = in,

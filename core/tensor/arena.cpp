@@ -60,7 +60,10 @@ void* Arena::allocate(std::size_t bytes) {
 }
 
 void* Arena::tensorMemory(std::size_t bytes) {
-    return m_device != nullptr ? take(m_onDevice, m_device, bytes) : take(m_host, nullptr, bytes);
+    if (m_device == nullptr) return take(m_host, nullptr, bytes);
+    void* memory = take(m_onDevice, m_device, bytes);
+    m_device->claim(memory, bytes);
+    return memory;
 }
 
 Tensor Arena::tensor(const Shape& shape, DType type) {

@@ -87,7 +87,8 @@ private:
 };
 
 /// While it lives, what the arena hands out is on loan: its end takes that back and nothing that was taken before. On a
-/// device all work that the memory is for must have been asked for in order by then, or joined.
+/// device all work that the memory is for must have been asked for by then; whoever is given the memory next waits for
+/// what goes on beside with it (DeviceContext::claim()).
 class Arena::Scratch {
 public:
     explicit Scratch(Arena& arena) : m_arena(arena), m_host(arena.m_host.at), m_onDevice(arena.m_onDevice.at) {}

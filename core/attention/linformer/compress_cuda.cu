@@ -71,7 +71,7 @@ Variable compress(std::span<Parameter* const> projections, const Variable& x) {
                 blas.multiply(form, matrixOf(part), from(dy, part), from(dx.tensor, part));
             }
             if (!all[part]->trained()) continue;
-            const DeviceContext::Beside beside(contextOf(y));
+            const DeviceContext::Beside beside(contextOf(y), {dy, x.value()});
             float* gradient = all[part]->onDevice.gradient.onDeviceAs<float>();
             const bool one =
                 s.batch == 1;  // is added where it belongs; more come beside one another, to be added in order

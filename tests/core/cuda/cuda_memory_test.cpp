@@ -87,6 +87,30 @@ TEST_F(CudaMemory, AFailureWhileRecordingLeavesTheStreamUsable) {
     context.wait();
 }
 
+// Work beside goes on with what it reads and has taken, whoever has that memory next.
+TEST_F(CudaMemory, WorkBesideKeepsItsMemory) {
+    DeviceContext context;
+    Arena arena(&context);
+    constexpr std::int64_t kCount = 1 << 24;
+    constexpr int kTimes = 20;  // so that the processor is far ahead of the device
+    const Tensor sum = arena.zeros({kTimes});
+    for (int n = 0; n < kTimes; ++n) {
+        const Arena::Scratch scratch(arena);
+        const Tensor from = arena.tensor({kCount});
+        context.fillNumbers(from.onDeviceAs<float>(), static_cast<float>(n), kCount);
+        const DeviceContext::Beside beside(context, {from});
+        const Tensor own = arena.tensor({kCount});
+        for (int i = 0; i < 4; ++i) context.copy(own.raw(), from.raw(), kCount * sizeof(float));
+        context.copy(sum.onDeviceAs<float>() + n, own.onDeviceAs<float>() + kCount - 1, sizeof(float));
+    }
+    context.join();
+    std::vector<float> found(kTimes), expected(kTimes);
+    std::iota(expected.begin(), expected.end(), 0.0f);
+    context.toHost(found.data(), sum.raw(), kTimes * sizeof(float));
+    context.wait();
+    EXPECT_EQ(found, expected);
+}
+
 TEST_F(CudaMemory, ProductsInEveryOrientation) {
     DeviceContext context;
     Arena arena(&context), here;
