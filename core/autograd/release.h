@@ -4,12 +4,6 @@
 
 namespace linscope {
 
-/// Whether a step spares memory at values as large as x, where that costs a little time: always on the processor, which
-/// is the faster for it; on a device where x has 8 MiB or more, since below that its kernels wait for one another less
-/// when gradients of parameters may be computed beside those of the next block. `times`: as many times those 8 MiB, for
-/// what has to wait for the more.
-bool sparesMemory(const Variable& x, int times = 1);
-
 /// y = function(x), whose gradients' memory is given back when they have come past, but for x's: that of one function
 /// in place of all that are chained. Otherwise the same as function(x), to the bit.
 ///
@@ -19,7 +13,7 @@ bool sparesMemory(const Variable& x, int times = 1);
 template <typename Function>
 Variable released(const Variable& x, const Function& function) {
     Tape& tape = x.tape();
-    if (!tape.recording() || !sparesMemory(x)) return function(x);
+    if (!tape.recording()) return function(x);
     Arena& arena = tape.arena();
     Tape* inner = arena.make<Tape>(arena, true, tape.precision());
     const Variable in = inner->make(x.value(), x.needsGradient());

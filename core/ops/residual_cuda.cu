@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "core/autograd/release.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/gelu_product.h"
 #include "core/ops/layer_norm.h"
@@ -10,6 +9,9 @@
 
 namespace linscope::cuda {
 namespace {
+
+// Of a residual, from which on memory is spared that a little time buys: bytes, and parts of the largest.
+constexpr std::int64_t kLarge = std::int64_t{8} << 20, kLargest = std::int64_t{64} << 20, kParts = 2;
 
 /// Rows [begin, end) of [R,C].
 Tensor rowsOf(const Tensor& x, std::int64_t columns, std::int64_t begin, std::int64_t end) {
@@ -54,10 +56,10 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
     // Copies in bfloat16 are made here, since those that a scratch holds do not outlive it.
     const Tensor in = roundedOf(x), downWeight = roundedOf(down.weight);
     for (const Variable& parameter : {up.weight, up.bias}) roundedOf(parameter);
-    // What is activated is the largest value of a block: where memory is spared, it is computed again when needed.
-    const bool again = sparesMemory(onto);
+    // What is activated is the largest value of a block: where that is worth it, it is computed again when needed.
+    const bool sparing = onto.value().bytes() >= kLarge;
     std::optional<Arena::Scratch> scratch;
-    if (again) scratch.emplace(arena);
+    if (sparing) scratch.emplace(arena);
     const Tensor hidden = arena.tensor({rows, inner}, DType::BF16);
     geluProduct(in, up.weight, up.bias, pre, hidden);
     Products toY = forwardForm(down.weight, down.bias, rows, y.value());
@@ -65,35 +67,35 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
     contextOf(y).blas().multiply(toY, hidden.raw(), downWeight.raw(), y.value().raw());
     scratch.reset();
     tape.record(y, [=] {
-        DeviceContext& context = contextOf(y);
         Arena& arena = y.tape().arena();
         const Flow toDown = roundedFlowOf(y, down.weight);
         biasBackward(toDown.sums, down.bias);  // small, and first: nothing waits for it at the end
         const Out dx = outOf(x);               // before the scratch, which it outlives
-        // The larger the values, the more is worth waiting for: for the gradients of parameters, behind which the
-        // memory is given back, and for those of `down`, so that a part of what was activated is there at a time.
-        const bool passing = sparesMemory(onto, 2);
-        const std::int64_t parts = sparesMemory(onto, 8) ? 4 : 1, ofPart = (rows + parts - 1) / parts;
-        std::optional<Arena::Scratch> scratch;
-        if (passing) scratch.emplace(arena);
-        const Tensor dPre = arena.tensor({rows, inner}, DType::BF16),
-                     activated = again ? arena.tensor({ofPart, inner}, DType::BF16) : Tensor{};
+        // Of the largest values a part at a time is activated, where the next one waits for the gradient of `down`.
+        const std::int64_t parts = onto.value().bytes() >= kLargest ? kParts : 1, ofPart = (rows + parts - 1) / parts;
+        std::optional<Arena::Scratch> scratch, part;
+        if (sparing) scratch.emplace(arena);
+        const Tensor dPre = arena.tensor({rows, inner}, DType::BF16);
         for (std::int64_t begin = 0; begin < rows; begin += ofPart) {
             const std::int64_t end = std::min(begin + ofPart, rows);
-            if (begin > 0) context.join();
+            part.reset();
+            if (sparing) part.emplace(arena);
             const Tensor dy = rowsOf(toDown.dy, toDown.columns, begin, end),
-                         some = again ? rowsOf(activated, inner, 0, end - begin) : Tensor{};
+                         some = sparing ? arena.tensor({end - begin, inner}, DType::BF16) : Tensor{};
             const Tensor sums =
                 geluProductBack(dy, down.weight, rowsOf(pre, inner, begin, end), rowsOf(dPre, inner, begin, end), some);
-            if (again) weightBackward(flowOf(dy, down.weight), some, down.weight);
+            if (sparing) weightBackward(flowOf(dy, down.weight), some, down.weight);
             biasBackward(sums, up.bias);
         }
+        part.reset();
         const Flow toUp = flowOf(dPre, up.weight);
-        if (passing) weightBackward(toUp, roundedOf(x), up.weight);
+        // Whoever has the memory next waits for the gradient of `up`: the sooner it begins, the better.
+        if (sparing) weightBackward(toUp, roundedOf(x), up.weight);
         inputBackward(toUp, dx, up.weight);
-        if (!again) weightBackward(toDown, hidden, down.weight);
-        if (!passing) weightBackward(toUp, roundedOf(x), up.weight);
-        if (passing) context.join();
+        if (!sparing) {
+            weightBackward(toDown, hidden, down.weight);
+            weightBackward(toUp, roundedOf(x), up.weight);
+        }
         scratch.reset();
         if (onto.needsGradient() && !onto.adoptGradient(y.gradient())) addGradient(onto, y);
     });

@@ -191,7 +191,7 @@ TEST_F(CudaOps, LayersOntoAResidualAgreeWithTheProcessor) {
     }
 }
 
-// The larger the values, the more memory is spared (core/autograd/release.h): from 8, 16 and 64 MiB on.
+// The larger the values, the more memory is spared (core/ops/residual_cuda.cu): from 8 and 64 MiB on.
 TEST_F(CudaOps, LargeLayersOntoAResidualAgreeWithTheProcessor) {
     for (const std::int64_t rows : {8192, 16'384, 65'536})
         compare("feedForward", {{1, rows, 256}, {64, 256}, {64}, {256, 64}, {256}, {256}, {256}}, {},

@@ -140,7 +140,7 @@ TEST_F(CudaTrain, StepsComputedAgainOnTheProcessorAreNear) {
     }
 }
 
-// With values below and above the size from which memory is spared (core/autograd/release.h).
+// With values below and above the size from which memory is spared (core/ops/residual_cuda.cu).
 TEST_F(CudaTrain, BlocksThatAreComputedAgainHaveTheSameBits) {
     for (const auto& [length, width, precision] :
          {std::tuple(32, 16, "fp32"), std::tuple(32, 16, "bf16"), std::tuple(4096, 256, "bf16")}) {
