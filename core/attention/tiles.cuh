@@ -76,19 +76,32 @@ __device__ void loadTile(typename Tiles::Number* tile, const Source* x, int stri
     const Source* from = x + static_cast<std::int64_t>(first) * stride + column;
     typename Tiles::Number* to = tile + first * kTileStride + column;
     const bool inside = column < width, whole = rows >= Rows && keep == nullptr;
+    constexpr int kEach = (Rows + kRowsAtOnce - 1) / kRowsAtOnce, kTogether = kEach < 8 ? kEach : 8;
+    static_assert(kEach % kTogether == 0);
 #pragma unroll
-    for (int row = 0; row < Rows; row += kRowsAtOnce) {
-        if (Rows % kRowsAtOnce != 0 && first + row >= Rows) break;
-        const bool there = inside && (whole || (first + row < rows && (keep == nullptr || keep[first + row] != 0.0f)));
-        if constexpr (kCopies) {
-            startCopy16(to + row * kTileStride, from, there);
-        } else {
-            float4 four{};
-            if (there) four = readFour(from);
-            writeFour(to + row * kTileStride,
-                      {Tiles::rounded(four.x), Tiles::rounded(four.y), Tiles::rounded(four.z), Tiles::rounded(four.w)});
+    for (int begin = 0; begin < kEach; begin += kTogether) {
+        [[maybe_unused]] float4 numbers[kTogether]{};
+#pragma unroll
+        for (int n = 0; n < kTogether; ++n) {  // all of them on their way before the first is waited for
+            const int row = (begin + n) * kRowsAtOnce;
+            const bool there = inside && first + row < Rows &&
+                               (whole || (first + row < rows && (keep == nullptr || keep[first + row] != 0.0f)));
+            if constexpr (kCopies) {
+                if (Rows % kRowsAtOnce == 0 || first + row < Rows) startCopy16(to + row * kTileStride, from, there);
+            } else if (there) {
+                numbers[n] = readFour(from);
+            }
+            from += static_cast<std::int64_t>(kRowsAtOnce) * stride;
         }
-        from += static_cast<std::int64_t>(kRowsAtOnce) * stride;
+        if constexpr (!kCopies)
+#pragma unroll
+            for (int n = 0; n < kTogether; ++n) {
+                const int row = (begin + n) * kRowsAtOnce;
+                const float4& four = numbers[n];
+                if (Rows % kRowsAtOnce == 0 || first + row < Rows)
+                    writeFour(to + row * kTileStride, {Tiles::rounded(four.x), Tiles::rounded(four.y),
+                                                       Tiles::rounded(four.z), Tiles::rounded(four.w)});
+            }
     }
 }
 
