@@ -170,8 +170,7 @@ void forward(const FeatureMap& map, const Variable& q, const Variable& k, const 
     call.divisor = take({s.rows()});
     call.state = take({heads, call.parts, s.features, s.width});
     call.sum = take({heads, call.parts, s.features});
-    mapForward(kept->recipe, s, q, phiQ, nullptr);
-    mapForward(kept->recipe, s, k, phiK, &keys);
+    mapForward(kept->recipe, s, q, k, phiQ, phiK, keys);
     if (call.causal)
         launch(context.stream(), "feature attention", {static_cast<unsigned>(heads), kWarp}, runningTopKernel<Number>,
                call);

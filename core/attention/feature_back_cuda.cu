@@ -15,24 +15,30 @@ __global__ void rowGradientsKernel(FeatureCall<Number> call, const From* o, cons
                        rowAt = s.rowAt(token / s.length * s.heads + h, token % s.length);
     const float along = call.rms ? dotOfRow(o + at, dO + at, s.width) / static_cast<float>(s.width) : 0.0f,
                 by = call.divisor[rowAt], inverse = by != 0.0f ? 1.0f / by : 0.0f;
+    const int lane = static_cast<int>(threadIdx.x);
+    const auto kept = [&](float value, float gradient) {
+        Number number;
+        setNumber(number, (gradient - value * along) * inverse);
+        return toFloat(number);
+    };
     float sum = 0;
-    if (own < count)
-        for (int d = static_cast<int>(threadIdx.x); d < s.width; d += kRowLanes) {
-            const float value = toFloat(o[at + d]);
-            setNumber(g[at + d], (toFloat(dO[at + d]) - value * along) * inverse);
-            sum += toFloat(g[at + d]) * value;
+    if (own < count && s.width % 4 == 0)
+        for (int d = 4 * lane; d < s.width; d += 4 * kRowLanes) {
+            const float4 value = readFour(o + at + d), gradient = readFour(dO + at + d);
+            const float4 rounded{kept(value.x, gradient.x), kept(value.y, gradient.y), kept(value.z, gradient.z),
+                                 kept(value.w, gradient.w)};
+            writeFour(g + at + d, rounded);
+            sum += rounded.x * value.x + rounded.y * value.y + (rounded.z * value.z + rounded.w * value.w);
+        }
+    else if (own < count)
+        for (int d = lane; d < s.width; d += kRowLanes) {
+            const float value = toFloat(o[at + d]), rounded = kept(value, toFloat(dO[at + d]));
+            setNumber(g[at + d], rounded);
+            sum += rounded * value;
         }
     sum = rowLanesSum(sum);
     if (threadIdx.x == 0 && own < count) delta[rowAt] = call.rms ? 0.0f : -sum;
 }
-
-/// What the backward kernels read beside the call.
-template <typename Number>
-struct Upstream {
-    const Number* g;           // [B,T,H,D]
-    const float* delta;        // [B,H,T]
-    const float *state, *sum;  // R and its sum: of the queries after each chunk, laid out as the call's state
-};
 
 template <typename Tiles, int W>
 constexpr int kFeatureBackSize = 2 * kSquareSize<Tiles> + 2 * kTallSize<Tiles, W>;
@@ -211,6 +217,8 @@ void backward(const KeptFeatures<typename Tiles::Number>& kept) {
     if (!kept.walks || !call.causal || call.parts > 1)
         sumStates<Tiles, W>(context, call, kept.walks, Summand<Number>{call.phiQ, g, delta, true, state, sum}, true);
     const Upstream<Number> up{g, delta, state, sum};
+    if constexpr (std::is_same_v<Number, Bf16>)
+        if (backInOnePass(kept)) return inputsBackward(kept, up);
     const dim3 tiles(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(heads), blocksFor(s.features, kTile)),
         rows(static_cast<unsigned>(s.chunks()), static_cast<unsigned>(heads));
     Number* dPhi = takeNumbers<Number>(arena, {s.rows(), s.features});

@@ -129,12 +129,14 @@ void scan(cudaStream_t stream, const FeatureCall<Number>& call, float* state, fl
     const int ofState = call.s.features * call.s.width, ofHead = ofState + call.s.features;
     forEach(stream, static_cast<std::int64_t>(call.s.batch) * call.s.heads * ofHead, "feature attention",
             [=] __device__(std::int64_t i) {
-                const int bh = static_cast<int>(i / ofHead), place = static_cast<int>(i % ofHead), parts = call.parts;
+                const int number = static_cast<int>(i), bh = number / ofHead, place = number % ofHead,
+                          parts = call.parts;
                 const bool inState = place < ofState;
                 const std::int64_t size = inState ? ofState : call.s.features;
                 float* own = (inState ? state + place : sum + place - ofState) + bh * parts * size;
                 float running = 0;
                 if (!call.causal) {
+#pragma unroll 8
                     for (int part = 0; part < parts; ++part) running += own[part * size];
                     own[0] = running;
                     return;
@@ -196,6 +198,14 @@ struct KeptFeatures {
     const float* keep;
 };
 
+/// What the backward pass begins with.
+template <typename Number>
+struct Upstream {
+    const Number* g;           // [B,T,H,D] dL/d(Σ_j a_ij·v_j)
+    const float* delta;        // [B,H,T] dL/d(Σ_j a_ij)
+    const float *state, *sum;  // R and its sum: of the queries after each chunk, laid out as the call's state
+};
+
 /// Tensors of the type that tiles are made of.
 template <typename Number>
 Number* takeNumbers(Arena& arena, const Shape& shape) {
@@ -205,5 +215,10 @@ Number* takeNumbers(Arena& arena, const Shape& shape) {
 /// The gradients of featureAttention() from o's.
 template <typename Number>
 void featureBackward(const KeptFeatures<Number>& kept);
+
+/// Gradients of q, k and v as one kernel, in which dL/dφ never reaches memory: where every token sees all, of features
+/// that are those of elements or of one projection each that is not learned.
+bool backInOnePass(const KeptFeatures<Bf16>& kept);
+void inputsBackward(const KeptFeatures<Bf16>& kept, const Upstream<Bf16>& up);
 
 }  // namespace linscope::cuda

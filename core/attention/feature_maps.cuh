@@ -25,16 +25,16 @@ struct FeatureSizes {
     __device__ std::int64_t rowAt(int bh, int t) const { return static_cast<std::int64_t>(bh) * length + t; }
 };
 
-/// φ̃ [B,H,T,M] of x [B,T,H,D]. Of keys also the log weights [B,H,T] with the decay `slopes` counted from the chunk's
-/// start; padding has features 0 and the log weight kNothing.
+/// φ̃ [B,H,T,M] of queries and of keys [B,T,H,D], which have one type. Of keys also the log weights [B,H,T] with the
+/// decay `slopes` counted from the chunk's start; padding has features 0 and the log weight kNothing.
 struct KeyWeights {
     float* logWeights = nullptr;
     const float* keep = nullptr;  // [B,T] or null
     float slopes[kMostFeatureHeads] = {};
 };
 template <typename Number>
-void mapForward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& x, Number* phi,
-                const KeyWeights* keys);
+void mapForward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& q, const Variable& k, Number* phiQ,
+                Number* phiK, const KeyWeights& keys);
 
 /// From φ̃ and dL/dφ̃ (which becomes scratch) to dL/dx; the gradients of learned projections are added to them.
 template <typename Number>

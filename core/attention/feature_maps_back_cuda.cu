@@ -9,9 +9,7 @@ struct ElementwiseBack {
     const From* x;
     const Number *phi, *dPhi;
     Out dx;
-    __device__ float slope(float value, float feature) const {
-        return kind == FeatureKind::Relu ? (value > 0.0f ? 1.0f : 0.0f) : fminf(feature, 1.0f);
-    }
+    __device__ float slope(float value, float feature) const { return elementwiseSlope(kind, value, feature); }
     __device__ void operator()(std::int64_t at, std::int64_t from, unsigned, bool fours) const {
         if (fours) {
             const float4 v = readFour(x + at), f = readFour(phi + from), d = readFour(dPhi + from);
@@ -22,10 +20,6 @@ struct ElementwiseBack {
         }
     }
 };
-
-/// What a projected ReLU's feature is above where its slope is 1: the floor, as a tile has it.
-template <typename Tiles>
-constexpr float kLeastRelu = static_cast<float>(kReluFloor) * (1.0f + Tiles::kRounding);
 
 /// dL/du from dL/dφ and φ, and from those of the second half where there is one, and what it adds to dL/d(log weight):
 /// by selection, since numbers of a tile go through it one by one.

@@ -3,23 +3,44 @@
 namespace linscope::cuda {
 namespace {
 
+/// The log weight of the key at t: what it has of its own, and what its place in its chunk gives.
+__device__ void setWeight(const KeyWeights& keys, const FeatureSizes& s, int bh, int t, bool there, float own) {
+    keys.logWeights[s.rowAt(bh, t)] =
+        there ? own + keys.slopes[bh % s.heads] * static_cast<float>(t % kTile) : kNothing;
+}
+
+/// What is mapped, and where to.
+template <typename From, typename Number>
+struct Side {
+    const From* x;  // [B,T,H,D]
+    Number* phi;    // [B,H,T,M]
+};
+
 template <typename From, typename Number>
 struct Elementwise {
     FeatureKind kind;
-    const From* x;
-    const float* keep;
-    Number* phi;
+    FeatureSizes s;
+    Side<From, Number> queries, keys;
+    KeyWeights weights;
     __device__ float of(float value) const {
         if (kind == FeatureKind::Relu) return fmaxf(value, 0.0f) + static_cast<float>(kReluFloor);
         return value >= 0.0f ? value + 1.0f : expf(value);
     }
     __device__ void operator()(std::int64_t at, std::int64_t to, unsigned token, bool fours) const {
-        const bool there = keep == nullptr || keep[token] != 0.0f;
+        const bool there = weights.keep == nullptr || weights.keep[token] != 0.0f;
+        map(queries, at, to, true, fours);
+        map(keys, at, to, there, fours);
+        if (static_cast<unsigned>(at) % static_cast<unsigned>(s.width) != 0) return;
+        const auto row = static_cast<int>(to / s.width);
+        setWeight(weights, s, row / s.length, row % s.length, there, 0.0f);
+    }
+    __device__ void map(const Side<From, Number>& side, std::int64_t at, std::int64_t to, bool there,
+                        bool fours) const {
         if (fours) {
-            const float4 v = readFour(x + at);
-            writeFour(phi + to, there ? float4{of(v.x), of(v.y), of(v.z), of(v.w)} : float4{});
+            const float4 v = readFour(side.x + at);
+            writeFour(side.phi + to, there ? float4{of(v.x), of(v.y), of(v.z), of(v.w)} : float4{});
         } else {
-            setNumber(phi[to], there ? of(toFloat(x[at])) : 0.0f);
+            setNumber(side.phi[to], there ? of(toFloat(side.x[at])) : 0.0f);
         }
     }
 };
@@ -94,26 +115,12 @@ template <typename Tiles, typename Feature>
 __device__ void storeFeatures(typename Tiles::Number* phi, std::int64_t at, int stride, int rows, int columns,
                               typename Tiles::Number* staged, const float (&u)[Tiles::kRows][Tiles::kColumns],
                               const Feature& feature) {
-    if constexpr (std::is_same_v<typename Tiles::Number, Bf16>) {
-        constexpr int kEights = kTile / 8, kRowsAtOnce = kWarp / kEights;
+    if constexpr (std::is_same_v<typename Tiles::Number, Bf16>)
         if (columns == kTile && at % 8 == 0 && stride % 8 == 0) {
-            __syncwarp();  // rows of a tile are one warp's
-#pragma unroll
-            for (int i = 0; i < Tiles::kRows; ++i)
-#pragma unroll
-                for (int j = 0; j < Tiles::kColumns; j += 2)
-                    *reinterpret_cast<unsigned*>(staged + Tiles::row(i) * Tiles::kScoreStride + Tiles::column(j)) =
-                        packBf16(feature(i, u[i][j]), feature(i, u[i][j + 1]));
-            __syncwarp();
-            const int first = Tiles::firstRow() + Tiles::lane() / kEights, column = Tiles::lane() % kEights * 8;
-#pragma unroll
-            for (int n = 0; n < 8 * Tiles::kRows; n += kRowsAtOnce)
-                if (const int row = first + n; row < rows)
-                    *reinterpret_cast<uint4*>(phi + at + static_cast<std::int64_t>(row) * stride + column) =
-                        *reinterpret_cast<const uint4*>(staged + row * Tiles::kScoreStride + column);
+            storeStaged<Tiles, kTile>(phi + at, stride, rows, staged,
+                                      [&](int i, int j) { return feature(i, u[i][j]); });
             return;
         }
-    }
 #pragma unroll
     for (int i = 0; i < Tiles::kRows; ++i)
         if (Tiles::row(i) < rows)
@@ -131,11 +138,13 @@ template <typename Tiles, int W>
 constexpr int kFeatureBlocks = std::is_same_v<typename Tiles::Number, Bf16>&& W <= 64 ? 4 : 1;
 
 /// φ̃ of u = scale·x·Wᵀ and, of keys, the log weights. The products are computed twice, for the greatest of a row and
-/// with it, since that costs less than to write them down. Blocks: so many tiles of T at once, heads.
+/// with it, since that costs less than to write them down. Blocks: so many tiles of T at once, of queries and then of
+/// keys, heads.
 template <typename Tiles, int W, typename From>
 __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
-    featuresKernel(FeatureSizes s, FeatureKind kind, Projections projections, const From* x, float scale, float norm,
-                   KeyWeights keys, typename Tiles::Number* phi) {
+    featuresKernel(FeatureSizes s, FeatureKind kind, Projections projections,
+                   Side<From, typename Tiles::Number> queries, Side<From, typename Tiles::Number> keys, float scale,
+                   float norm, KeyWeights weights) {
     waitForEarlier();
     using Number = typename Tiles::Number;
     using Factors = Factor<Tiles, W>;
@@ -145,7 +154,6 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
            *staged = w + kProjectTiles * kDirections;
     const int bh = static_cast<int>(blockIdx.y), count = projections.count;
     const float* directions = projections.of[bh % s.heads];
-    const float* keep = keys.keep == nullptr ? nullptr : keys.keep + static_cast<std::int64_t>(bh / s.heads) * s.length;
     const auto loadTile = [&](Number* to, int first) {
         Factors::load(to, directions + static_cast<std::int64_t>(first) * s.width, s.width, min(kTile, count - first),
                       s.width);
@@ -153,10 +161,13 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
     const bool held = count <= kProjectTiles * kTile,
                exponential = kind == FeatureKind::Positive || kind == FeatureKind::Hyperbolic;
     for (int first = 0; held && first < count; first += kTile) loadTile(w + first / kTile * kDirections, first);
-    for (int t = static_cast<int>(blockIdx.x) * kTile; t < s.length; t += static_cast<int>(gridDim.x) * kTile) {
-        const int there = min(kTile, s.length - t);
+    for (int tile = static_cast<int>(blockIdx.x); tile < 2 * s.chunks(); tile += static_cast<int>(gridDim.x)) {
+        const bool ofKeys = tile >= s.chunks();
+        const Side<From, Number> side = ofKeys ? keys : queries;
+        const float* keep = ofKeys && weights.keep != nullptr ? weights.keep + bh / s.heads * s.length : nullptr;
+        const int t = tile % s.chunks() * kTile, there = min(kTile, s.length - t);
         __syncthreads();
-        Factors::load(rows, x + s.tokenAt(bh, t), s.stride(), there, s.width);
+        Factors::load(rows, side.x + s.tokenAt(bh, t), s.stride(), there, s.width);
         __syncthreads();
         const auto each = [&](const auto& use) {
 #pragma unroll 1
@@ -192,7 +203,7 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
         }
         each([&](int first, const float(&u)[Tiles::kRows][Tiles::kColumns]) {
             const auto store = [&](int at, const auto& feature) {
-                storeFeatures<Tiles>(phi, s.rowAt(bh, t) * s.features + at + first, s.features, there,
+                storeFeatures<Tiles>(side.phi, s.rowAt(bh, t) * s.features + at + first, s.features, there,
                                      min(kTile, count - first), staged, u,
                                      [&](int i, float value) { return kept[i] ? feature(i, scale * value) : 0.0f; });
             };
@@ -212,7 +223,7 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
                 store(0, [](int, float value) { return fmaxf(value, 0.0f) + static_cast<float>(kReluFloor); });
             }
         });
-        if (keys.logWeights == nullptr) continue;
+        if (!ofKeys) continue;
 #pragma unroll
         for (int i = 0; i < Tiles::kRows; ++i) {
             float squares = 0.0f;  // of this thread's columns
@@ -230,29 +241,19 @@ __global__ void __launch_bounds__(Tiles::kThreads, kFeatureBlocks<Tiles, W>)
             const int token = t + Tiles::row(i);
             if (!Tiles::leads() || token >= s.length) continue;
             const float own = kind == FeatureKind::ProjectedRelu ? 0.0f : top[i] + norm * squares;
-            keys.logWeights[s.rowAt(bh, token)] =
-                kept[i] ? own + keys.slopes[bh % s.heads] * static_cast<float>(token % kTile) : kNothing;
+            setWeight(weights, s, bh, token, kept[i], own);
         }
     }
 }
 
-void plainWeights(cudaStream_t stream, const FeatureSizes& s, const KeyWeights& keys) {
-    forEach(stream, s.rows(), "log weights", [=] __device__(std::int64_t row) {
-        const int t = static_cast<int>(row % s.length), bh = static_cast<int>(row / s.length);
-        const bool there = keys.keep == nullptr || keys.keep[bh / s.heads * s.length + t] != 0.0f;
-        keys.logWeights[row] = there ? keys.slopes[bh % s.heads] * static_cast<float>(t % kTile) : kNothing;
-    });
-}
-
 template <typename From, typename Number>
-void forwardFrom(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& x, Number* phi,
-                 const KeyWeights* keys) {
-    const From* in = x.value().template onDeviceAs<From>();
-    cudaStream_t stream = streamOf(x);
+void forwardFrom(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& q, const Variable& k, Number* phiQ,
+                 Number* phiK, const KeyWeights& weights) {
+    const Side<From, Number> queries{q.value().template onDeviceAs<From>(), phiQ},
+        keys{k.value().template onDeviceAs<From>(), phiK};
+    cudaStream_t stream = streamOf(q);
     if (!projects(recipe.kind)) {
-        overChannels(stream, s, "features",
-                     Elementwise<From, Number>{recipe.kind, in, keys != nullptr ? keys->keep : nullptr, phi});
-        if (keys != nullptr) plainWeights(stream, s, *keys);
+        overChannels(stream, s, "features", Elementwise<From, Number>{recipe.kind, s, queries, keys, weights});
         return;
     }
     const Projections projections = projectionsOf(recipe);
@@ -260,30 +261,31 @@ void forwardFrom(const FeatureRecipe& recipe, const FeatureSizes& s, const Varia
     using Arithmetic = std::conditional_t<std::is_same_v<Number, Bf16>, Bf16Arithmetic, ExactArithmetic>;
     withWidth<Arithmetic>(s.width, [&]<typename Chosen, int W>() {
         using Tiles = ProjectTiles<Chosen>;
-        // As many blocks as there is room for at once, so that W is loaded as seldom.
-        const auto heads = static_cast<unsigned>(s.batch * s.heads);
-        const unsigned tiles = blocksFor(kFeatureBlocks<Tiles, W> * contextOf(x).processors(), heads),
-                       blocks = std::min(static_cast<unsigned>(s.chunks()), tiles);
+        // As many blocks as there is room for at once, so that W is loaded as seldom, with as many tiles each.
+        const auto heads = static_cast<unsigned>(s.batch * s.heads), tiles = static_cast<unsigned>(2 * s.chunks());
+        const unsigned room = blocksFor(kFeatureBlocks<Tiles, W> * contextOf(q).processors(), heads),
+                       blocks = blocksFor(tiles, blocksFor(tiles, room));
         startTiles<Tiles>(featuresKernel<Tiles, W, From>, "features", dim3(blocks, heads),
-                          kFeaturesSize<Tiles, W, From> * sizeof(Number), stream, s, recipe.kind, projections, in,
-                          scale, static_cast<float>(recipe.norm) * scale * scale,
-                          keys != nullptr ? *keys : KeyWeights{}, phi);
+                          kFeaturesSize<Tiles, W, From> * sizeof(Number), stream, s, recipe.kind, projections, queries,
+                          keys, scale, static_cast<float>(recipe.norm) * scale * scale, weights);
     });
 }
 
 }  // namespace
 
 template <typename Number>
-void mapForward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& x, Number* phi,
-                const KeyWeights* keys) {
-    if (x.type() == DType::BF16) {
-        if constexpr (std::is_same_v<Number, Bf16>) forwardFrom<Bf16>(recipe, s, x, phi, keys);
+void mapForward(const FeatureRecipe& recipe, const FeatureSizes& s, const Variable& q, const Variable& k, Number* phiQ,
+                Number* phiK, const KeyWeights& keys) {
+    if (q.type() == DType::BF16) {
+        if constexpr (std::is_same_v<Number, Bf16>) forwardFrom<Bf16>(recipe, s, q, k, phiQ, phiK, keys);
     } else {
-        forwardFrom<float>(recipe, s, x, phi, keys);
+        forwardFrom<float>(recipe, s, q, k, phiQ, phiK, keys);
     }
 }
 
-template void mapForward(const FeatureRecipe&, const FeatureSizes&, const Variable&, float*, const KeyWeights*);
-template void mapForward(const FeatureRecipe&, const FeatureSizes&, const Variable&, Bf16*, const KeyWeights*);
+template void mapForward(const FeatureRecipe&, const FeatureSizes&, const Variable&, const Variable&, float*, float*,
+                         const KeyWeights&);
+template void mapForward(const FeatureRecipe&, const FeatureSizes&, const Variable&, const Variable&, Bf16*, Bf16*,
+                         const KeyWeights&);
 
 }  // namespace linscope::cuda

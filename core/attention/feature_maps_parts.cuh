@@ -40,4 +40,35 @@ void overChannels(cudaStream_t stream, const FeatureSizes& s, const char* name, 
     });
 }
 
+/// dφ/dx of an elementwise feature φ of x.
+__device__ inline float elementwiseSlope(FeatureKind kind, float x, float feature) {
+    return kind == FeatureKind::Relu ? (x > 0.0f ? 1.0f : 0.0f) : fminf(feature, 1.0f);
+}
+/// What a projected ReLU's feature is above where its slope is 1: the floor, as a tile has it.
+template <typename Tiles>
+inline constexpr float kLeastRelu = static_cast<float>(kReluFloor) * (1.0f + Tiles::kRounding);
+
+/// Writes rows [0, rows) of a tile of `Columns` columns in bfloat16, value(i, j) of this thread's own places, to where
+/// they are aligned and `stride` apart: by way of `staged`, rows of which are one warp's alone, since what threads have
+/// of a row is half of what memory takes at once.
+template <typename Tiles, int Columns, typename Value>
+__device__ void storeStaged(Bf16* to, std::int64_t stride, int rows, Bf16* staged, const Value& value) {
+    constexpr int kEights = Columns / 8, kRowsAtOnce = static_cast<int>(kWarp) / kEights,
+                  kStride = Tiles::template kStride<Columns>;
+    __syncwarp();
+#pragma unroll
+    for (int i = 0; i < Tiles::kRows; ++i)
+#pragma unroll
+        for (int j = 0; j < Tiles::template kWide<Columns>; j += 2)
+            *reinterpret_cast<unsigned*>(staged + Tiles::row(i) * kStride + Tiles::column(j)) =
+                packBf16(value(i, j), value(i, j + 1));
+    __syncwarp();
+    const int first = Tiles::firstRow() + Tiles::lane() / kEights, column = Tiles::lane() % kEights * 8;
+#pragma unroll
+    for (int n = 0; n < 8 * Tiles::kRows; n += kRowsAtOnce)
+        if (const int row = first + n; row < rows)
+            *reinterpret_cast<uint4*>(to + row * stride + column) =
+                *reinterpret_cast<const uint4*>(staged + row * kStride + column);
+}
+
 }  // namespace linscope::cuda
