@@ -9,6 +9,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/json_text.h"
 #include "app/cli/progress.h"
+#include "app/cli/standard_streams.h"
 #include "core/attention/mechanism.h"
 #include "core/attention/proofs.h"
 #include "core/cuda/context.h"
@@ -84,7 +85,7 @@ int runCheck(const CheckArguments& arguments) {
         fmt::print("{} of {} proofs passed\n", results.size() - failed, results.size());
     }
     if (failed == 0) return 0;
-    fmt::print(stderr, "[check] every proof was required to hold, but {} of {} failed\n", failed, results.size());
+    say("[check] every proof was required to hold, but {} of {} failed\n", failed, results.size());
     return 1;
 }
 

@@ -10,6 +10,7 @@
 
 #include "app/cli/commands.h"
 #include "app/cli/lane_states.h"
+#include "app/cli/standard_streams.h"
 #include "core/attention/mechanism.h"
 #include "core/base/error.h"
 #include "core/base/precision.h"
@@ -355,6 +356,14 @@ std::string oneLine(std::string text) {
     return text.substr(0, within(kKept)) + " … " + text.substr(within(text.size() - kKept));
 }
 
+constexpr const char* kNotPrinted =
+    "[output] all that is printed had to be written, but standard output did not take it";
+
+/// What was printed may be all that there is to show for the work.
+void requirePrinted() {
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) throw Error(kNotPrinted);
+}
+
 }  // namespace
 
 Device chosenDevice(const std::string& device, const Experiment& experiment) {
@@ -373,6 +382,7 @@ Device chosenDevice(const std::string& device, const Experiment& experiment) {
 }
 
 int runCli(int argc, char** argv, const CliHooks& hooks) {
+    fillStandardStreams();
     try {
         CLI::App app("Linscope: a workbench for linear attention. Without arguments: the window.", "linscope");
         app.set_version_flag("--version", LINSCOPE_VERSION);
@@ -392,23 +402,28 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
-            if (error.get_exit_code() == 0) return app.exit(error);
-            fmt::print(stderr, "[usage] {}; linscope --help lists the commands\n", oneLine(error.what()));
+            if (error.get_exit_code() == 0) {
+                app.exit(error);
+                requirePrinted();
+                return 0;
+            }
+            say("[usage] {}; linscope --help lists the commands\n", oneLine(error.what()));
             return 2;
         }
         const int status = chosen();
-        // What was printed may be all that there is to show for the work.
-        require(std::fflush(stdout) == 0 && std::ferror(stdout) == 0, "output",
-                "all that is printed had to be written, but standard output did not take it");
+        requirePrinted();
         return status;
     } catch (const Error& error) {
-        fmt::print(stderr, "{}\n", oneLine(error.what()));
+        say("{}\n", oneLine(error.what()));
     } catch (const std::bad_alloc&) {
-        fmt::print(stderr,
-                   "[memory] more memory was needed than this machine has left; make task.length, task.batch or "
-                   "whatever else was asked for smaller\n");
+        sayText(
+            "[memory] more memory was needed than this machine has left; make task.length, task.batch or "
+            "whatever else was asked for smaller\n");
     } catch (const std::exception& error) {
-        fmt::print(stderr, "[linscope] {}\n", oneLine(error.what()));
+        if (std::ferror(stdout) != 0)
+            say("{}\n", kNotPrinted);  // noticed by fmt before the end
+        else
+            say("[linscope] {}\n", oneLine(error.what()));
     }
     return 1;
 }

@@ -13,6 +13,7 @@
 #include "app/cli/json_text.h"
 #include "app/cli/lane_states.h"
 #include "app/cli/run_plan.h"
+#include "app/cli/standard_streams.h"
 #include "core/base/error.h"
 #include "core/data/task.h"
 #include "core/io/run_file.h"
@@ -67,9 +68,8 @@ void requireSameClasses(const EvaluateArguments& arguments, const RunFileReader&
     if (found == trained) return;
     if (trained.empty()) {
         if (!arguments.data.empty() || !arguments.sets.empty())
-            fmt::print(stderr,
-                       "{} does not say the names of its classes: whether these data have the same is not known\n",
-                       arguments.runFile);
+            say("{} does not say the names of its classes: whether these data have the same is not known\n",
+                arguments.runFile);
         return;
     }
     fail("eval",
@@ -160,7 +160,7 @@ int runEvaluate(const EvaluateArguments& arguments) {
     requireSameClasses(arguments, run, trainer.task());
     if (arguments.data.empty() && arguments.sets.empty())
         if (const std::string change = changeOfData(run, trainer.task()); !change.empty())
-            fmt::print(stderr, "these are not the data that the run began with: {}\n", change);
+            say("these are not the data that the run began with: {}\n", change);
     const fs::path checkpoint = checkpointOf(arguments, run);
     const auto lane = arguments.lane ? std::optional(static_cast<int>(*arguments.lane)) : std::nullopt;
     trainer.loadCheckpoint(checkpoint, lane);

@@ -14,6 +14,7 @@
 #include "app/cli/json_text.h"
 #include "app/cli/lane_states.h"
 #include "app/cli/run_plan.h"
+#include "app/cli/standard_streams.h"
 #include "core/base/error.h"
 #include "core/data/task.h"
 #include "core/io/replaceable.h"
@@ -153,9 +154,9 @@ int runGenerate(const GenerateArguments& arguments) {
     }
     double sum = 0;
     for (const double each : milliseconds) sum += each;
-    fmt::print(stderr, "\n{} tokens read in {:.1f} ms, {} written at {:.3f} ms each; state {} bytes at token {}\n",
-               prompt.size(), promptMilliseconds, tokens.size(),
-               sum / static_cast<double>(std::max<std::size_t>(1, tokens.size())), stateBytes, decoder.place());
+    say("\n{} tokens read in {:.1f} ms, {} written at {:.3f} ms each; state {} bytes at token {}\n", prompt.size(),
+        promptMilliseconds, tokens.size(), sum / static_cast<double>(std::max<std::size_t>(1, tokens.size())),
+        stateBytes, decoder.place());
     return 0;
 }
 

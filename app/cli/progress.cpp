@@ -4,7 +4,8 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <cstdio>
+
+#include "app/cli/standard_streams.h"
 
 namespace linscope::app {
 
@@ -28,23 +29,21 @@ void ProgressLine::update(const std::string& text, bool always) {
     if (!always && m_last && now - *m_last < interval) return;
     m_last = now;
     if (m_terminal) {
-        fmt::print(stderr, "\r{}\x1b[K", text);
+        say("\r{}\x1b[K", text);
         m_open = true;
     } else {
-        fmt::print(stderr, "{}\n", text);
+        say("{}\n", text);
     }
-    std::fflush(stderr);
 }
 
 void ProgressLine::note(const std::string& text) {
-    if (m_open) fmt::print(stderr, "\r\x1b[K");
+    if (m_open) say("\r\x1b[K");
     m_open = false;
-    fmt::print(stderr, "{}\n", text);
-    std::fflush(stderr);
+    say("{}\n", text);
 }
 
 void ProgressLine::finish() {
-    if (m_open) fmt::print(stderr, "\n");
+    if (m_open) say("\n");
     m_open = false;
 }
 

@@ -10,6 +10,7 @@
 
 #include "app/cli/commands.h"
 #include "app/cli/lane_states.h"
+#include "app/cli/standard_streams.h"
 #include "core/analysis/maps.h"
 #include "core/base/error.h"
 #include "core/io/run_file.h"
@@ -78,8 +79,8 @@ int runRender(const RenderArguments& arguments) {
     const LaneRecord& record = run.lanes()[static_cast<std::size_t>(snapshot.lane)];
     const std::string& lane = record.name;
     if (record.state != LaneState::Running)
-        fmt::print(stderr, "lane \"{}\" {}; this is its step {}\n", lane,
-                   stopText(run, snapshot.lane, record.state, record.message), snapshot.step);
+        say("lane \"{}\" {}; this is its step {}\n", lane, stopText(run, snapshot.lane, record.state, record.message),
+            snapshot.step);
     drawView({.view = arguments.view,
               .layer = static_cast<int>(arguments.layer),
               .head = static_cast<int>(arguments.head),

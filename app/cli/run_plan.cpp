@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "app/cli/going_on.h"
+#include "app/cli/standard_streams.h"
 #include "core/base/error.h"
 #include "core/io/checkpoint.h"
 #include "core/train/checkpoint_state.h"
@@ -108,7 +109,7 @@ std::optional<fs::path> newestCheckpoint(const fs::path& folder, std::int64_t la
             checkSafetensors(found->second);
             return found->second;
         } catch (const Error& error) {
-            fmt::print(stderr, "a checkpoint is passed over: {}\n", error.what());
+            say("a checkpoint is passed over: {}\n", error.what());
         }
     }
     return std::nullopt;

@@ -10,6 +10,7 @@
 #include "app/cli/progress.h"
 #include "app/cli/run_plan.h"
 #include "app/cli/signals.h"
+#include "app/cli/standard_streams.h"
 #include "app/cli/train_console.h"
 #include "core/base/error.h"
 #include "core/cuda/device.h"
@@ -37,12 +38,11 @@ std::unique_ptr<RunFileWriter> openRunFile(RunPlan& plan, Trainer& trainer) {
     const RunFileReader run(plan.runFile);
     if (plan.checkpoint) {
         goOnFrom(trainer, run, *plan.checkpoint);
-        fmt::print(stderr, "going on after step {} from {}\n", trainer.currentStep(), plan.checkpoint->string());
+        say("going on after step {} from {}\n", trainer.currentStep(), plan.checkpoint->string());
         return RunFileWriter::resume(plan.runFile, trainer.currentStep());
     }
     requireSameData(run, trainer.task());
-    fmt::print(stderr, "no checkpoint in {}: starting again from the beginning, with the same seed\n",
-               plan.checkpoints.string());
+    say("no checkpoint in {}: starting again from the beginning, with the same seed\n", plan.checkpoints.string());
     return RunFileWriter::resume(plan.runFile, -1);
 }
 
@@ -66,6 +66,7 @@ std::string whyStopped(Trainer& trainer) {
 
 int runTrain(const TrainArguments& arguments) {
     if (arguments.device == "cuda") requireCuda();
+    outlivePipes();
     CommandQueue commands;
     // First of all, so that the threads of the parallel loops inherit the blocked signals.
     const StopSignals signals([&commands] { commands.post({.kind = CommandKind::Stop, .target = {}}); });
@@ -73,10 +74,10 @@ int runTrain(const TrainArguments& arguments) {
     RunPlan plan = planRun(arguments);
     const Device device = chosenDevice(arguments.device, plan.experiment);
     Trainer trainer(plan.experiment, device);
-    fmt::print(stderr, "{}\n", trainer.task().description());
-    if (device == Device::Cuda) fmt::print(stderr, "on {}\n", cudaDescription());
+    say("{}\n", trainer.task().description());
+    if (device == Device::Cuda) say("on {}\n", cudaDescription());
     if (device == Device::Cpu && plan.experiment.model.precision == "bf16")
-        fmt::print(stderr, "bf16 on the processor: the numbers are those of bf16, the time is that of fp32 or more\n");
+        say("bf16 on the processor: the numbers are those of bf16, the time is that of fp32 or more\n");
     if (arguments.checkDevice > 0) {
         require(device == Device::Cuda, "check-device",
                 "a device was required to compare with the processor, but the run computes on the processor; use "

@@ -1,10 +1,13 @@
 """What goes wrong, and what is then said."""
 
+import fcntl
 import json
 import os
+import pty
 import signal
 import struct
 import subprocess
+import termios
 import unittest
 
 from support import CliTest, EXPERIMENT, HAS_VIEWS, PROGRAM, wait_for
@@ -194,12 +197,66 @@ class Outputs(CliTest):
             self.assertRegex(line, r"required, but got (nan|-1)")
             self.assertLess(len(line), 200)
 
+    def redirected(self, streams, *arguments):
+        """Runs the program as a shell does that redirects its streams."""
+        return subprocess.run(["sh", "-c", f'exec "$0" "$@" {streams}', PROGRAM, *map(str, arguments)],
+                              env=self.environment(), capture_output=True, text=True, timeout=60, check=False)
+
     def test_what_cannot_be_printed_is_a_failure(self):
         run = self.train()
-        done = subprocess.run(["sh", "-c", f'exec "{PROGRAM}" info "{run}" >&-'], env=self.environment(),
-                              capture_output=True, text=True, timeout=60, check=False)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("[output]", done.stderr)
+        for streams in (">&-", ">/dev/full"):
+            for arguments in (["info", run], ["mechanisms", "--json"], ["--help"]):
+                with self.subTest(streams=streams, arguments=arguments):
+                    done = self.redirected(streams, *arguments)
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertIn("[output]", done.stderr)
+
+    def test_words_that_nobody_takes_end_no_training(self):
+        for index, streams in enumerate(("2>&-", "2>/dev/full", "0<&- 2>&-", ">&- 2>&-", "0<&- >&- 2>&-")):
+            with self.subTest(streams=streams):
+                run = self.path(f"run{index}.h5")
+                done = self.redirected(streams, "train", self.experiment, "--out", run)
+                self.assertEqual(done.returncode, 1 if ">&- 2" in streams else 0)
+                info = self.info(run)
+                self.assertEqual((info["step"], info["health"]), (12, "whole"))
+                self.assertNotIn(b"step 12/12", run.read_bytes())  # nor in the place of a closed stream
+
+    def ended_from_afar(self, end):
+        """A training whose messages go to the other end of a terminal or pipe: `end(process)` closes that, and asks to
+        stop where closing does not."""
+        run = self.path("run.h5")
+        process = end(["train", self.write_experiment(steps=100000, checkpoint_every=20), "--out", run],
+                      lambda: wait_for(lambda: len(self.checkpoints(run)) > 1))
+        self.assertEqual(process.wait(60), 0)
+        info = self.info(run)
+        self.assertEqual((info["state"], info["health"]), ("stopped", "whole"))
+        self.assertTrue(self.checkpoints(run)[-1].stem.endswith(f"{info['step']:06}"))
+
+    def test_a_pipe_that_ctrl_c_closed(self):
+        def end(arguments, trains):
+            process = self.start_cli(*arguments)
+            trains()
+            process.stderr.close()
+            newest = self.checkpoints(self.path("run.h5"))[-1]
+            wait_for(lambda: self.checkpoints(self.path("run.h5"))[-1] != newest)
+            process.send_signal(signal.SIGINT)
+            return process
+
+        self.ended_from_afar(end)
+
+    def test_a_terminal_that_was_closed(self):
+        def end(arguments, trains):
+            ours, theirs = pty.openpty()
+            process = subprocess.Popen([PROGRAM, *map(str, arguments)], cwd=self.folder, env=self.environment(),
+                                       stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True,
+                                       preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            self.addCleanup(process.kill)
+            os.close(theirs)
+            trains()
+            os.close(ours)
+            return process
+
+        self.ended_from_afar(end)
 
     def test_the_last_line_has_the_last_validation(self):
         done = self.run_cli("train", self.experiment, "--out", self.path("run.h5"))

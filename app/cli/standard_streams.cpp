@@ -1,0 +1,27 @@
+#include "app/cli/standard_streams.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+namespace linscope::app {
+
+void fillStandardStreams() {
+    // The lowest free number is taken, so that each of them gets its own. Of stdout alone it matters that nothing
+    // arrives.
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream)
+        if (fcntl(stream, F_GETFD) < 0) open("/dev/null", stream == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+void outlivePipes() {
+    std::signal(SIGPIPE, SIG_IGN);
+}
+
+void sayText(std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stderr);
+    std::fflush(stderr);
+}
+
+}  // namespace linscope::app
