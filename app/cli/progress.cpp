@@ -29,7 +29,8 @@ void ProgressLine::update(const std::string& text, bool always) {
     if (!always && m_last && now - *m_last < interval) return;
     m_last = now;
     if (m_terminal) {
-        say("\r{}\x1b[K", text);
+        // Wrapped, it could not be written over: the terminal cuts it off at its edge, whatever its width.
+        say("\r\x1b[?7l{}\x1b[K\x1b[?7h", text);
         m_open = true;
     } else {
         say("{}\n", text);

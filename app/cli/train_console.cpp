@@ -55,16 +55,16 @@ void TrainConsole::onStep(const StepEvent& event) {
 void TrainConsole::show(bool stays) {
     const StepEvent& event = m_last;
     std::string text = fmt::format("step {}/{}", event.step, m_lastStep);
+    // Before the lanes, which a narrow terminal may have no room for.
+    if (const double perStep = secondsPerStep(); perStep > 0)
+        text += fmt::format("  {:.2f} steps/s  {} left", 1 / perStep,
+                            durationText(perStep * static_cast<double>(m_lastStep - event.step)));
     for (std::size_t i = 0; i < event.lanes.size(); ++i) {
         const LaneStep& lane = event.lanes[i];
         text += lane.stepped ? fmt::format("  {}: loss {:.4f}", m_names[i], lane.loss)
                              : fmt::format("  {}: stopped", m_names[i]);
         if (!std::isnan(m_bits[i])) text += fmt::format(" val {:.3f} bits", m_bits[i]);
     }
-    const double perStep = secondsPerStep();
-    if (perStep > 0)
-        text += fmt::format("  {:.2f} steps/s  {} left", 1 / perStep,
-                            durationText(perStep * static_cast<double>(m_lastStep - event.step)));
     m_progress.update(text, stays);
 }
 

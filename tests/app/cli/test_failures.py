@@ -258,6 +258,17 @@ class Outputs(CliTest):
 
         self.ended_from_afar(end)
 
+    def test_a_narrow_terminal_has_one_line_of_progress(self):
+        ours, theirs = pty.openpty()
+        done = subprocess.run([PROGRAM, "train", self.experiment, "--out", self.path("run.h5")], env=self.environment(),
+                              stdout=subprocess.DEVNULL, stderr=theirs, timeout=60, check=False)
+        os.close(theirs)
+        self.addCleanup(os.close, ours)
+        self.assertEqual(done.returncode, 0)
+        last = os.read(ours, 1 << 16).decode().split("\r")[-2]  # the very last is the end of the line
+        # Cut off where the terminal ends; how far and how fast stand before the lanes.
+        self.assertRegex(last, r"^\x1b\[\?7lstep 12/12  [0-9.]+ steps/s  0 s left  full: loss .*\x1b\[\?7h")
+
     def test_the_last_line_has_the_last_validation(self):
         done = self.run_cli("train", self.experiment, "--out", self.path("run.h5"))
         last = [line for line in done.stderr.splitlines() if line.startswith("step 12/12")][-1]
