@@ -59,7 +59,11 @@ std::string checkpointName(std::int64_t step) {
 }
 
 std::filesystem::path checkpointFolder(const std::filesystem::path& runFile) {
-    return std::filesystem::path(runFile).replace_extension(".checkpoints");
+    std::filesystem::path file = runFile;
+    std::error_code error;
+    if (std::filesystem::is_symlink(runFile, error))
+        if (std::filesystem::path target = std::filesystem::canonical(runFile, error); !error) file = std::move(target);
+    return file.replace_extension(".checkpoints");
 }
 
 std::vector<std::pair<std::int64_t, std::filesystem::path>> listCheckpoints(const std::filesystem::path& folder) {

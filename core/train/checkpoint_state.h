@@ -42,7 +42,8 @@ CheckpointOrigin readCheckpointOrigin(const std::filesystem::path& path);
 std::string checkpointName(std::int64_t step);
 /// Checkpoints in a folder by ascending step; empty when there is no such folder.
 std::vector<std::pair<std::int64_t, std::filesystem::path>> listCheckpoints(const std::filesystem::path& folder);
-/// The folder of a run file's checkpoints: `RUN.checkpoints` beside `RUN.h5`.
+/// The folder of a run file's checkpoints: `RUN.checkpoints` beside `RUN.h5`, where the file itself is and not a link
+/// to it.
 std::filesystem::path checkpointFolder(const std::filesystem::path& runFile);
 
 }  // namespace linscope

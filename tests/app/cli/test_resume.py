@@ -1,6 +1,7 @@
 """A run that is killed or stopped goes on as if nothing had happened."""
 
 import json
+import os
 import random
 import signal
 import time
@@ -144,6 +145,19 @@ class Resume(CliTest):
             ours, theirs = numbers(run), numbers(reference)
             for name in theirs:
                 self.assertEqual(ours[name], theirs[name], name)
+
+    def test_a_link_to_the_run_file(self):
+        run = self.path("run.h5")
+        self.kill_after(run, 10, 0)
+        elsewhere = self.path("elsewhere")
+        elsewhere.mkdir()
+        link = elsewhere / "newest.h5"
+        link.symlink_to(run)
+        for command in (["eval", link], ["train", "--resume", link], ["eval", link]):
+            self.ok(*command)
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(self.info(run)["state"], "finished")
+        self.assertEqual(os.listdir(elsewhere), ["newest.h5"])
 
     def test_steps_says_where_to_stop(self):
         run = self.path("run.h5")
