@@ -160,7 +160,7 @@ int runEvaluate(const EvaluateArguments& arguments) {
     requireSameClasses(arguments, run, trainer.task());
     if (arguments.data.empty() && arguments.sets.empty())
         if (const std::string change = changeOfData(run, trainer.task()); !change.empty())
-            say("these are not the data that the run began with: {}\n", change);
+            say("these are not the data that the run began with: {}\n", lineOf(change));
     const fs::path checkpoint = checkpointOf(arguments, run);
     const auto lane = arguments.lane ? std::optional(static_cast<int>(*arguments.lane)) : std::nullopt;
     trainer.loadCheckpoint(checkpoint, lane);
@@ -183,8 +183,8 @@ int runEvaluate(const EvaluateArguments& arguments) {
                    {"lanes", jsonOf(verdicts)}});
         return 0;
     }
-    fmt::print("{} at step {}, {} held-out batches: {}\n", arguments.runFile, trainer.currentStep(),
-               trainer.experiment().probes.validationBatches, trainer.task().description());
+    fmt::print("{} at step {}, {} held-out batches: {}\n", lineOf(arguments.runFile), trainer.currentStep(),
+               trainer.experiment().probes.validationBatches, lineOf(trainer.task().description()));
     for (const TaskBaseline& line : baselines)
         fmt::print("baseline {}: {} {:.4f}\n", line.metric, line.name, line.value);
     printVerdicts(verdicts);

@@ -162,8 +162,8 @@ int runInfo(const InfoArguments& arguments) {
         printJson(runJson(run, arguments.runFile));
         return 0;
     }
-    fmt::print("{}\n", run.experiment().title);
-    fmt::print("{}: {}, schema {}, {}; {} at step {} of {}\n", arguments.runFile, bytesText(run.fileBytes()),
+    fmt::print("{}\n", lineOf(run.experiment().title));
+    fmt::print("{}: {}, schema {}, {}; {} at step {} of {}\n", lineOf(arguments.runFile), bytesText(run.fileBytes()),
                run.schema(), run.health(), nameOf(run.state()), run.lastStep(), run.experiment().steps);
     if (const std::string& precision = run.experiment().model.precision; precision != "fp32")
         fmt::print("factors of matrix products in {}{}\n", precision,

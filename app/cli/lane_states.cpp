@@ -4,10 +4,15 @@
 
 namespace linscope::app {
 
-std::string lineOf(std::string name) {
-    for (char& character : name)
-        if (static_cast<unsigned char>(character) < ' ' || character == 0x7F) character = ' ';
-    return name;
+std::string lineOf(std::string text) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        if (byte < ' ' || byte == 0x7F) text[i] = ' ';
+        // U+0080 to U+009F, of which some begin what an escape does.
+        const bool second = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+        if (second) text.replace(i, 2, " ");
+    }
+    return text;
 }
 
 std::string stopText(const RunFileReader& run, int lane, LaneState state, const std::string& message) {

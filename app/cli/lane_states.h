@@ -8,8 +8,8 @@
 
 namespace linscope::app {
 
-/// The name as a line can have it: with a blank for each control character.
-std::string lineOf(std::string name);
+/// The text as a line can have it: with a blank for each control character, and so without what would steer a terminal.
+std::string lineOf(std::string text);
 
 /// "diverged at step 21: blocks.0.mlp.up.weight (value)", with the step where the run's log has it.
 std::string stopText(const RunFileReader& run, int lane, LaneState state, const std::string& message);

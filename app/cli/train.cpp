@@ -74,7 +74,7 @@ int runTrain(const TrainArguments& arguments) {
     RunPlan plan = planRun(arguments);
     const Device device = chosenDevice(arguments.device, plan.experiment);
     Trainer trainer(plan.experiment, device);
-    say("{}\n", trainer.task().description());
+    say("{}\n", lineOf(trainer.task().description()));
     if (device == Device::Cuda) say("on {}\n", cudaDescription());
     if (device == Device::Cpu && plan.experiment.model.precision == "bf16")
         say("bf16 on the processor: the numbers are those of bf16, the time is that of fp32 or more\n");

@@ -16,6 +16,7 @@
 #include "core/data/encoding.h"
 #include "core/data/named_corpus.h"
 #include "core/options/suggest.h"
+#include "core/options/utf8.h"
 
 namespace linscope {
 namespace {
@@ -213,7 +214,7 @@ std::string skippedNote(const std::vector<SkippedFile>& skipped) {
     std::string out = fmt::format("{} {} skipped: ", countText(count), count == 1 ? "file" : "files");
     const std::size_t listed = std::min(skipped.size(), kMostListed);
     for (std::size_t i = 0; i < listed; ++i)
-        out += fmt::format("{}{} ({})", i ? ", " : "", skipped[i].path, skipped[i].reason);
+        out += fmt::format("{}{} ({})", i ? ", " : "", asUtf8(skipped[i].path), skipped[i].reason);
     if (listed < skipped.size()) out += fmt::format(" and {} more", skipped.size() - listed);
     return out;
 }

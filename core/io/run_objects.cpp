@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/options/utf8.h"
 
 namespace linscope {
 
@@ -24,8 +25,9 @@ Hdf5Handle scalarSpace() {
 }  // namespace
 
 void writeAttribute(hid_t object, const char* name, std::string_view text) {
-    const Hdf5Handle type = hdf5StringType(text.size());
-    const std::string value = fixedText(text, std::max<std::size_t>(text.size(), 1));
+    const std::string whole = asUtf8(text);
+    const Hdf5Handle type = hdf5StringType(whole.size());
+    const std::string value = fixedText(whole, std::max<std::size_t>(whole.size(), 1));
     putAttribute(object, name, type.id(), scalarSpace().id(), value.data());
 }
 
@@ -143,11 +145,12 @@ void appendRows(hid_t group, const std::string& name, hid_t memoryType, const vo
     writeRows(dataset.id(), memoryType, values, extents, first, count, name);
 }
 
-std::string fixedText(std::string_view text, std::size_t bytes) {
+std::string fixedText(std::string_view raw, std::size_t bytes) {
+    const std::string text = asUtf8(raw);
     std::size_t length = std::min(text.size(), bytes);
     if (length < text.size())
         while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) --length;
-    std::string fixed(text.substr(0, length));
+    std::string fixed = text.substr(0, length);
     fixed.resize(bytes, '\0');
     return fixed;
 }

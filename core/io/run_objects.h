@@ -47,7 +47,7 @@ void writeRows(hid_t dataset, hid_t memoryType, const void* values, const std::v
 void appendRows(hid_t group, const std::string& name, hid_t memoryType, const void* values, std::size_t rank,
                 hsize_t first, hsize_t count);
 
-/// `text` in `bytes` bytes, zeros behind; longer text ends at a whole UTF-8 character.
-std::string fixedText(std::string_view text, std::size_t bytes);
+/// `raw`, asUtf8(), in `bytes` bytes, zeros behind; longer text ends at a whole character.
+std::string fixedText(std::string_view raw, std::size_t bytes);
 
 }  // namespace linscope

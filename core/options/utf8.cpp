@@ -1,5 +1,7 @@
 #include "core/options/utf8.h"
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <cstring>
 
@@ -46,6 +48,15 @@ std::size_t findInvalidUtf8(std::string_view text) {
         at += length;
     }
     return std::string_view::npos;
+}
+
+std::string asUtf8(std::string_view text) {
+    std::string out;
+    for (std::size_t bad; (bad = findInvalidUtf8(text)) != std::string_view::npos; text.remove_prefix(bad + 1)) {
+        out += text.substr(0, bad);
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[bad]));
+    }
+    return out.append(text);
 }
 
 }  // namespace linscope

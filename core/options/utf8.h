@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace linscope {
@@ -13,5 +14,9 @@ std::size_t findInvalidUtf8(std::string_view text);
 inline bool isUtf8(std::string_view text) {
     return findInvalidUtf8(text) == std::string_view::npos;
 }
+
+/// The text with each byte that is not part of well-formed UTF-8 written as `\xff`: what a file's name may hold, and
+/// what is read as text may not.
+std::string asUtf8(std::string_view text);
 
 }  // namespace linscope

@@ -14,6 +14,7 @@
 #include "core/base/digest.h"
 #include "core/base/error.h"
 #include "core/data/split_text.h"
+#include "core/options/utf8.h"
 
 namespace linscope {
 namespace {
@@ -128,7 +129,7 @@ FolderClasses::FolderClasses(const FolderClassesOptions& options, std::uint64_t 
             document.label = static_cast<std::int32_t>(m_classes.size());
             (i < held ? m_heldOut : m_training).push_back(std::move(document));
         }
-        m_classes.push_back(name);
+        m_classes.push_back(asUtf8(name));
     }
     // The classes mixed: a validation takes the first few of them.
     Random order(seed, "folder_classes.validation");

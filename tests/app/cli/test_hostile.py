@@ -127,6 +127,65 @@ class Corpora(Hostile):
                 self.ends_well("train", self.experiment, "--set", f"task.corpus={name}", status=(1,))
 
 
+class Names(Hostile):
+    """Names of files may have any byte but NUL and the slash; a line of text and a run file may not."""
+
+    ODD = (b"\xff\xfe", b"a\nb", b"\x1b[31mred", "\u009b31mred".encode(), "ночь 🙂".encode())
+
+    def said(self, *arguments):
+        done = subprocess.run([os.fsencode(PROGRAM), *map(os.fsencode, arguments)], cwd=self.folder,
+                              env=self.environment(), capture_output=True, timeout=MOST_SECONDS, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return (done.stdout + done.stderr).decode(errors="surrogateescape")
+
+    def told(self, *arguments):
+        text = self.said(*arguments)
+        self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+        self.assertNotRegex(text, r"\nb\W")  # of a name of two lines
+
+    def texts_of(self, run):
+        texts = []
+
+        def add(item):
+            texts.extend(value for value in item.attrs.values() if isinstance(value, bytes))
+            if isinstance(item, h5py.Dataset) and item.dtype.kind == "S":
+                texts.extend(item[:].tolist())
+
+        with h5py.File(os.fsencode(run), "r") as file:
+            add(file)
+            file.visititems(lambda _, item: add(item))
+        return [text.decode() for text in texts]  # UTF-8, as docs/run-file.md says
+
+    def test_of_classes_and_of_files_that_are_passed_over(self):
+        texts = os.fsencode(self.path("texts"))
+        for name in self.ODD:
+            os.makedirs(os.path.join(texts, name))
+            for index in range(4):
+                with open(os.path.join(texts, name, b"%d.txt" % index), "wb") as file:
+                    file.write(b"a text of its class\n" * (index + 1))
+            with open(os.path.join(texts, name, name + b".bin"), "wb") as file:
+                file.write(b"\0")
+        run, sets = self.path("run.h5"), ("--set", "task.name=folder_classes", "--set", "task.corpus=texts")
+        self.told("train", self.experiment, *sets, "--out", run)
+        self.told("eval", run)
+        self.told("info", run)
+        if h5py is not None:
+            told = "\n".join(self.texts_of(run))
+            for name in ("\\xff\\xfe", "a\nb", "\x1b[31mred", "ночь 🙂"):
+                self.assertIn(name, told)
+
+    def test_of_the_run_and_of_its_title(self):
+        text = EXPERIMENT.format(steps=12, length=64, checkpoint_every=5, corpus=self.corpus)
+        experiment = self.write_experiment("title.toml", text.replace('"Tiny"', r'"a\nb\u001b[31m\u009b31m"'))
+        for name in self.ODD:
+            run = os.path.join(os.fsencode(self.folder), name + b".h5")
+            self.said("train", experiment, "--out", run)  # the path as it is, for scripts
+            self.told("info", run)
+            self.told("eval", run)
+            if h5py is not None:
+                self.texts_of(run)
+
+
 class Checkpoints(Hostile):
     def setUp(self):
         super().setUp()

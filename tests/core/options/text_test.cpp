@@ -20,6 +20,16 @@ TEST(TomlText, WritesEachType) {
     EXPECT_EQ(toTomlText(std::string("a \"b\" \\ \n\t\r\x01\x7F ü")), R"("a \"b\" \\ \n\t\r\u0001\u007F ü")");
 }
 
+TEST(Utf8, WhatIsNoneIsEscaped) {
+    EXPECT_EQ(asUtf8(""), "");
+    EXPECT_EQ(asUtf8("a\tü€🙂"), "a\tü€🙂");
+    EXPECT_EQ(asUtf8("\xff\xfe"
+                     "a"),
+              R"(\xff\xfea)");
+    EXPECT_EQ(asUtf8("ü\xed\xa0\x80."), R"(ü\xed\xa0\x80.)");  // a surrogate
+    EXPECT_EQ(asUtf8("cut \xe2\x82"), R"(cut \xe2\x82)");
+}
+
 TEST(TomlText, RealsAreShortAndStayReals) {
     EXPECT_EQ(toTomlText(1e-3), "0.001");
     EXPECT_EQ(toTomlText(1e-8), "1e-8");
