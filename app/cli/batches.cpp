@@ -31,6 +31,9 @@ int runBatches(const BatchesArguments& arguments) {
             {fmt::format("{}/tokens", i + 1), {batch.tokens.data(), {batch.batch, batch.length}, DType::I32}});
         tensors.push_back({fmt::format("{}/selected", i + 1), {selected[i].data(), {places}, DType::I32}});
         tensors.push_back({fmt::format("{}/targets", i + 1), {batch.targets.data(), {places}, DType::I32}});
+        if (!batch.keep.empty())  // a peer needs the padding's mask too
+            tensors.push_back(
+                {fmt::format("{}/keep", i + 1), {batch.keep.data(), {batch.batch, batch.length}, DType::F32}});
     }
     writeSafetensors(out, tensors, {{"experiment", experiment.toToml()}});
     fmt::print("{}: the batches of steps 1 to {}\n", arguments.out, arguments.count);

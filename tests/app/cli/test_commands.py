@@ -1,10 +1,12 @@
 """What the commands answer when all is well."""
 
 import json
+import math
 import shutil
+import struct
 import unittest
 
-from support import CliTest, HAS_VIEWS
+from support import CliTest, EXPERIMENT, HAS_VIEWS
 
 
 class Usage(CliTest):
@@ -262,6 +264,33 @@ class Render(CliTest):
 
 
 class Batches(CliTest):
+    def tensors(self):
+        out = self.path("b.safetensors")
+        self.ok("batches", self.experiment, "--count", 2, "--out", out)
+        data = out.read_bytes()
+        (size,) = struct.unpack_from("<Q", data)
+        header = json.loads(data[8:8 + size])
+        formats = {"I32": "i", "F32": "f"}
+        return {name: (entry["shape"], struct.unpack_from(f"<{math.prod(entry['shape'])}{formats[entry['dtype']]}", data,
+                                                          8 + size + entry["data_offsets"][0]))
+                for name, entry in header.items() if name != "__metadata__"}
+
+    def test_a_peer_gets_tokens_targets_and_padding(self):
+        self.assertEqual(sorted(self.tensors()), [f"{step}/{part}" for step in (1, 2)
+                                                  for part in ("selected", "targets", "tokens")])
+        for name in ("ham", "spam"):
+            self.path(name).mkdir()
+            for index in range(4):
+                (self.path(name) / f"{index}.txt").write_text("words " * (index + 1))
+        text = EXPERIMENT.format(steps=12, length=64, checkpoint_every=5, corpus=self.folder)
+        self.experiment = self.write_experiment("classes.toml", text.replace("masked_bytes", "folder_classes"))
+        found = self.tensors()
+        for step in (1, 2):
+            shape, keep = found[f"{step}/keep"]
+            self.assertEqual(shape, [2, 64])
+            padding = 257
+            self.assertEqual(list(keep), [float(token != padding) for token in found[f"{step}/tokens"][1]])
+
     def test_only_earlier_batches_are_replaced(self):
         run = self.train()
         out, link = self.path("b.safetensors"), self.path("link")
