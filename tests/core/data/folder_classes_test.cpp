@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <map>
 #include <set>
 
+#include "core/base/random.h"
 #include "temp_folder.h"
 
 namespace linscope {
@@ -118,6 +120,44 @@ TEST(FolderClasses, BaselinesAreWhatTheoryGives) {
     EXPECT_EQ(baselines[0].metric, "validation_accuracy");
     EXPECT_NEAR(baselines[0].value, 4.0 / 6, 1e-12);
     EXPECT_EQ(baselines[1].value, 1) << "the letters tell the class";
+}
+
+TEST(FolderClasses, NaiveBayesIsThatOfItsDefinition) {
+    const TempFolder folder;
+    Random random(1, "texts");
+    for (int c = 0; c < 3; ++c)
+        for (int i = 0; i < 150 + 50 * c; ++i) {
+            std::string text;
+            for (int at = 0; at < 12; ++at)
+                text += static_cast<char>('a' + (random.below(4) == 0 ? c : random.below(5)));
+            folder.write(fmt::format("{}/{}", c, i), text);
+        }
+    FolderClassesOptions options = optionsOf(folder);
+    options.validationFraction = 0.4;
+    const FolderClasses task(options, 1);
+    const auto logOf = [&task](std::string_view text, std::int32_t label) {
+        double files = 0, bytes = 256, sum = 0;
+        std::map<char, double> counts;
+        for (const auto& document : task.training()) {
+            if (document.label != label) continue;
+            ++files;
+            bytes += static_cast<double>(document.text.size());
+            for (const char c : document.text) ++counts[c];
+        }
+        for (const char c : text) sum += std::log((counts[c] + 1) / bytes);
+        return sum + std::log(files);
+    };
+    double right = 0;
+    for (const auto& document : task.heldOut()) {
+        std::int32_t best = 0;
+        for (std::int32_t label = 1; label < 3; ++label)
+            if (logOf(document.text, label) > logOf(document.text, best)) best = label;
+        right += best == document.label;
+    }
+    const double expected = right / static_cast<double>(task.heldOut().size());
+    ASSERT_GT(task.heldOut().size(), 128u) << "more than are computed together";
+    EXPECT_THAT(expected, testing::AllOf(testing::Gt(0.4), testing::Lt(0.95)));
+    EXPECT_NEAR(task.baselines()[1].value, expected, 1e-12);
 }
 
 TEST(FolderClasses, CenturiesComeFromYearsInFileNames) {
