@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "core/options/utf8.h"
 
@@ -46,6 +47,35 @@ bool looksBinary(std::string_view bytes) {
     return static_cast<std::size_t>(controls) * 50 > head.size();
 }
 
+/// Whether there are more well-formed characters beyond ASCII than bytes that are part of none: UTF-8 that was damaged.
+/// In 8-bit text they come about by chance alone.
+bool mostlyUtf8(std::string_view bytes) {
+    std::ptrdiff_t characters = 0, broken = 0;
+    while (!bytes.empty()) {
+        const std::size_t bad = std::min(findInvalidUtf8(bytes), bytes.size());
+        characters += std::count_if(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(bad),
+                                    [](unsigned char c) { return c >= 0xC0; });
+        broken += bad < bytes.size();
+        bytes.remove_prefix(std::min(bad + 1, bytes.size()));
+    }
+    return characters > broken;
+}
+
+/// Whether the letters are mostly those of ASCII, with others among them: the languages that ISO-8859-1 and
+/// Windows-1252 are for. Where other scripts have one byte beyond ASCII they have many in a row.
+bool mostlyLatin(std::string_view bytes) {
+    std::size_t ascii = 0, high = 0, inRows = 0;
+    bool before = false;
+    for (const unsigned char c : bytes) {
+        const bool is = c >= 0x80;
+        high += is;
+        inRows += is && before;
+        ascii += !is && std::isalpha(c) != 0;
+        before = is;
+    }
+    return high <= ascii || 2 * inRows < high;
+}
+
 }  // namespace
 
 std::optional<EncodingProblem> encodingProblem(std::string_view bytes) {
@@ -71,7 +101,13 @@ std::optional<EncodingProblem> encodingProblem(std::string_view bytes) {
         std::all_of(bytes.begin() + static_cast<std::ptrdiff_t>(bad) + 1, bytes.end(),
                     [](unsigned char c) { return (c & 0xC0) == 0x80; }))
         return EncodingProblem{"not UTF-8", fmt::format("half a UTF-8 character at byte {}, the end of the file", bad),
-                               ""};
+                               "UTF-8"};
+    if (mostlyUtf8(bytes))
+        return EncodingProblem{"not UTF-8", fmt::format("the byte 0x{:02x} at byte {}, amid UTF-8", byte, bad),
+                               "UTF-8"};
+    if (!mostlyLatin(bytes))
+        return EncodingProblem{"not UTF-8",
+                               fmt::format("the byte 0x{:02x} at byte {}, as in another encoding", byte, bad), ""};
     // Windows-1252 has letters and quotes where ISO-8859-1 has control characters.
     const bool windows = std::any_of(bytes.begin(), bytes.end(), [](unsigned char c) { return c >= 0x80 && c < 0xA0; });
     const std::string charset = windows ? "WINDOWS-1252" : "ISO-8859-1";

@@ -9,9 +9,10 @@ namespace linscope {
 
 /// Why bytes are not text that can be read.
 struct EncodingProblem {
-    std::string kind;     ///< short, for a list: "binary", "UTF-16", "not UTF-8"
-    std::string found;    ///< what stands where: "the byte 0xe9 at byte 120, as in ISO-8859-1 text"
-    std::string charset;  ///< what `iconv -f` calls the likely encoding; empty where there is none
+    std::string kind;   ///< short, for a list: "binary", "UTF-16", "not UTF-8"
+    std::string found;  ///< what stands where: "the byte 0xe9 at byte 120, as in ISO-8859-1 text"
+    std::string
+        charset;  ///< what `iconv -f` calls the likely encoding, "UTF-8" where it is damaged; empty where unknown
 };
 
 /// What keeps `bytes` from being UTF-8 text without NUL; empty where nothing does.

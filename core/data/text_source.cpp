@@ -86,6 +86,14 @@ FileRead readFile(const fs::path& path, std::int64_t mostBytes) {
     fail(kWhere, "at most {} of text can be read, but \"{}\" has more; give a part of it", sizeText(mostBytes), corpus);
 }
 
+std::string mendOf(const EncodingProblem& problem, const std::string& name) {
+    if (problem.kind == "binary") return "give a text file";
+    if (problem.charset == "UTF-8")
+        return fmt::format("leave out what is broken: iconv -c -f UTF-8 -t UTF-8 '{}' > whole.txt", name);
+    return fmt::format("convert it: iconv -f {} -t UTF-8 '{}' > utf8.txt",
+                       problem.charset.empty() ? "ITS-ENCODING" : problem.charset, name);
+}
+
 void loadFile(const fs::path& path, std::int64_t mostBytes, TextSource& source) {
     std::error_code error;
     const auto size = fs::file_size(path, error);
@@ -97,11 +105,8 @@ void loadFile(const fs::path& path, std::int64_t mostBytes, TextSource& source) 
             read.problem);
     if (static_cast<std::int64_t>(read.bytes.size()) > mostBytes) refuseSize(source.name, mostBytes);
     if (const auto problem = encodingProblem(read.bytes)) {
-        const std::string mend =
-            problem->charset.empty()
-                ? "give a text file"
-                : fmt::format("convert it: iconv -f {} -t UTF-8 '{}' > utf8.txt", problem->charset, source.name);
-        fail(kWhere, "UTF-8 text was expected, but \"{}\" has {}; {}", source.name, problem->found, mend);
+        fail(kWhere, "UTF-8 text was expected, but \"{}\" has {}; {}", source.name, problem->found,
+             mendOf(*problem, source.name));
     }
     normaliseText(read.bytes);
     require(!read.bytes.empty(), kWhere, "text was expected, but the file \"{}\" is empty", source.name);

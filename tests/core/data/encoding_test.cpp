@@ -53,7 +53,25 @@ TEST(Encoding, NamesEightBitText) {
 TEST(Encoding, AFileCutInsideACharacterIsNotAnotherEncoding) {
     const auto problem = encodingProblem("price: \xE2\x82");
     EXPECT_THAT(problem->found, HasSubstr("half a UTF-8 character at byte 7"));
-    EXPECT_EQ(problem->charset, "");
+    EXPECT_EQ(problem->charset, "UTF-8");
+}
+
+TEST(Encoding, DamagedUtf8IsNotAnotherEncoding) {
+    const auto problem = encodingProblem("na\u00efve caf\u00e9s, \u20ac 5 \xED\xA0 and more");
+    EXPECT_EQ(problem->found, "the byte 0xed at byte 21, amid UTF-8");
+    EXPECT_EQ(problem->charset, "UTF-8");
+    EXPECT_EQ(encodingProblem("d\xE9j\xE0 vu \xC9\xBB")->charset, "ISO-8859-1") << "one character by chance";
+}
+
+TEST(Encoding, NoLatinEncodingIsGuessedForOtherScripts) {
+    for (const char* text : {"\xD0\xD2\xC9\xD7\xC5\xD4, \xCD\xC9\xD2\n",            // KOI8-R
+                             "\xC4\xE3\xBA\xC3\xA3\xAC\xCA\xC0\xBD\xE7\n",          // GBK
+                             "\x82\xB1\x82\xF1\x82\xC9\x82\xBF\x82\xCD test\n"}) {  // Shift JIS
+        const auto problem = encodingProblem(text);
+        EXPECT_EQ(problem->kind, "not UTF-8");
+        EXPECT_EQ(problem->charset, "") << text;
+        EXPECT_THAT(problem->found, HasSubstr("at byte 0, as in another encoding"));
+    }
 }
 
 TEST(Encoding, BinaryWithoutNulIsNotCalledText) {

@@ -66,6 +66,9 @@ TEST(TextSource, OtherEncodingsAreRefusedWithTheMend) {
                                     latin + "' > utf8.txt");
     EXPECT_THAT(loadError(folder.write("wide.txt", "\xFF\xFEh\0i\0"sv)),
                 AllOf(HasSubstr("the byte order mark of UTF-16LE at byte 0"), HasSubstr("iconv -f UTF-16LE -t UTF-8")));
+    EXPECT_THAT(loadError(folder.write("koi8.txt", "\xD0\xD2\xC9\xD7\xC5\xD4")),
+                HasSubstr("iconv -f ITS-ENCODING -t UTF-8"));
+    EXPECT_THAT(loadError(folder.write("cut.txt", "caf\u00e9 \xE2\x82")), HasSubstr("iconv -c -f UTF-8 -t UTF-8"));
     EXPECT_THAT(loadError(folder.write("x.bin", "ab\0cd"sv)),
                 AllOf(HasSubstr("binary data (a NUL byte at byte 2)"), HasSubstr("give a text file")));
 }
