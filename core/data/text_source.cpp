@@ -86,6 +86,13 @@ FileRead readFile(const fs::path& path, std::int64_t mostBytes) {
     fail(kWhere, "at most {} of text can be read, but \"{}\" has more; give a part of it", sizeText(mostBytes), corpus);
 }
 
+/// Where a path that is not whole was looked for.
+std::string lookedIn(const fs::path& path) {
+    std::error_code error;
+    const fs::path here = path.is_relative() ? fs::current_path(error) : fs::path();
+    return here.empty() ? std::string() : fmt::format(" in {}", here.string());
+}
+
 std::string mendOf(const EncodingProblem& problem, const std::string& name) {
     if (problem.kind == "binary") return "give a text file";
     if (problem.charset == "UTF-8")
@@ -255,8 +262,11 @@ TextSource loadText(std::string_view corpus, std::int64_t mostBytes) {
             loadFile(path, mostBytes, source);
         } else if (status.type() == fs::file_type::not_found) {
             const std::string nearest = nearestName(corpus, names);
-            fail(kWhere, "a named corpus ({}), a text file or a folder was expected, but there is no file \"{}\"{}",
-                 fmt::join(names, ", "), corpus, nearest.empty() ? "" : fmt::format("; did you mean \"{}\"?", nearest));
+            fail(kWhere, "a named corpus ({}), a text file or a folder was expected, but there is no file \"{}\"{}{}",
+                 fmt::join(names, ", "), corpus, lookedIn(path),
+                 !nearest.empty()          ? fmt::format("; did you mean \"{}\"?", nearest)
+                 : corpus.starts_with("~") ? "; write the home folder's own path in place of ~"
+                                           : "");
         } else {
             fail(kWhere, "a text file or a folder was expected, but \"{}\" is neither{}", corpus,
                  error ? ": " + error.message() : "");
@@ -271,7 +281,7 @@ TextFiles loadTextFiles(std::string_view folder, std::int64_t mostBytes) {
     std::error_code error;
     require(folder.find('\0') == std::string_view::npos && fs::is_directory(fs::path(folder), error), kWhere,
             "a folder was expected, but \"{}\" is {}", folder,
-            folder.empty() || !fs::exists(fs::path(folder), error) ? "not there" : "none");
+            folder.empty() || !fs::exists(fs::path(folder), error) ? "not there" + lookedIn(folder) : "none");
     TextFiles found;
     FolderReader(folder, mostBytes, found.skipped, [&found](const std::string& path, std::string text) {
         found.files.push_back({path, std::move(text)});

@@ -56,7 +56,8 @@ void checkLaneNames(const Experiment& experiment, const Locations& locations) {
     for (std::size_t i = 0; i < count; ++i) {
         const std::string key = fmt::format("lane.{}.name", i);
         const std::string& name = experiment.lanes[i].name;
-        require(!name.empty(), locations.of(key), "{}: expected a name, but it is missing or empty", key);
+        require(name.find_first_not_of(" \t\n") != std::string::npos, locations.of(key),
+                "{}: expected a name, but it is missing or empty", key);
         require(
             name.size() <= kLongestName, locations.of(key),
             "{}: expected a name of at most {} bytes, since it stands in lists and beside curves, but found {} bytes",

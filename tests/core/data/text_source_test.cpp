@@ -44,7 +44,10 @@ TEST(TextSource, ARelativePathIsRelativeToTheWorkingDirectory) {
 TEST(TextSource, MissingFilesAreNamed) {
     EXPECT_EQ(loadError("no/such.txt"),
               "[corpus] a named corpus (bible-kjv), a text file or a folder was expected, but there is no file "
-              "\"no/such.txt\"");
+              "\"no/such.txt\" in " +
+                  fs::current_path().string());
+    EXPECT_THAT(loadError("/no/such.txt"), testing::EndsWith("there is no file \"/no/such.txt\""));
+    EXPECT_THAT(loadError("~/such.txt"), HasSubstr("write the home folder's own path in place of ~"));
     EXPECT_THAT(loadError("bibel-kjv"), HasSubstr("did you mean \"bible-kjv\"?"));
     EXPECT_THAT(loadError(""), HasSubstr("but found nothing"));
     EXPECT_THAT(loadError("a\0b"sv), HasSubstr("NUL byte"));

@@ -135,8 +135,10 @@ TEST(ExperimentValidate, FindsWhatNoSingleOptionCanSay) {
     experiment = twins();
     experiment.set("lane.1.name", "full");
     EXPECT_THAT(validateError(experiment), HasSubstr("lane.1.name: expected a name that no other lane has"));
-    experiment.set("lane.1.name", "");
-    EXPECT_THAT(validateError(experiment), HasSubstr("lane.1.name: expected a name, but it is missing or empty"));
+    for (const char* empty : {"", " ", "\t\n"}) {
+        experiment.set("lane.1.name", empty);
+        EXPECT_THAT(validateError(experiment), HasSubstr("lane.1.name: expected a name, but it is missing or empty"));
+    }
 }
 
 TEST(ExperimentValidate, ChecksWhatWasWrittenInCode) {
