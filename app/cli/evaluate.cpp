@@ -78,6 +78,18 @@ void requireSameClasses(const EvaluateArguments& arguments, const RunFileReader&
          trained.size(), namesOf(trained), found.size(), namesOf(found));
 }
 
+/// Said in time: that parameters differ in shape would not tell why.
+void requireLength(const RunFileReader& run, Trainer& trainer) {
+    const std::int64_t trained = run.experiment().length();
+    for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
+        const Lane& lane = trainer.lane(i);
+        require(lane.builtFor().value_or(trained) == trained, "eval",
+                "task.length must be {}, for which the lane \"{}\" was built, but it is {}; leave it, or choose a lane "
+                "that takes any length with --lane",
+                trained, lane.config().name, lane.builtFor().value_or(trained));
+    }
+}
+
 fs::path checkpointOf(const EvaluateArguments& arguments, const RunFileReader& run) {
     const fs::path folder = checkpointFolder(arguments.runFile);
     const auto newest = newestCheckpoint(folder, arguments.step.value_or(std::numeric_limits<std::int64_t>::max()));
@@ -157,6 +169,7 @@ int runEvaluate(const EvaluateArguments& arguments) {
     const RunFileReader run(arguments.runFile);
     const Experiment experiment = experimentOf(arguments, run);
     Trainer trainer(experiment, chosenDevice(arguments.device, experiment));
+    requireLength(run, trainer);
     requireSameClasses(arguments, run, trainer.task());
     if (arguments.data.empty() && arguments.sets.empty())
         if (const std::string change = changeOfData(run, trainer.task()); !change.empty())

@@ -251,8 +251,12 @@ std::shared_ptr<Snapshot> Lane::snapshot(const Batch& batch, std::int64_t sample
 
 TokenDecoder Lane::startDecoding() const {
     parameters();  // decoding is the processor's
+    return {*m_model, builtFor()};
+}
+
+std::optional<std::int64_t> Lane::builtFor() const {
     const bool ends = m_model->placesEnd() || findMechanism(m_config.mechanism).traits.fixedLength;
-    return {*m_model, ends ? std::optional(m_mechanism->sizes().length) : std::nullopt};
+    return ends ? std::optional(m_mechanism->sizes().length) : std::nullopt;
 }
 
 std::string Lane::firstNotFinite(const Batch& batch) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "core/attention/mechanism.h"
@@ -42,6 +43,9 @@ public:
     /// For going on with a text token by token; the lane must outlive it and not be trained meanwhile. Throws Error
     /// unless the model is a decoder.
     TokenDecoder startDecoding() const;
+    /// The tokens that its parameters are for, as learned positions and the projections of a Linformer are; empty where
+    /// they are for any length.
+    std::optional<std::int64_t> builtFor() const;
 
     /// Mechanism::beforeStep().
     std::string beforeStep(std::int64_t step);

@@ -161,7 +161,10 @@ class Evaluate(CliTest):
 
     def test_what_cannot_be_is_said(self):
         run = self.train("run.h5")
-        self.assertIn("is it a checkpoint of this experiment?", self.fails("eval", run, "--set", "task.length=32"))
+        self.assertIn("is it a checkpoint of this experiment?", self.fails("eval", run, "--set", "model.width=64"))
+        for length, position, lane in ((32, "learned", "full"), (100, "learned", "full"), (32, "none", "linformer")):
+            line = self.fails("eval", run, "--set", f"task.length={length}", "--set", f"model.position={position}")
+            self.assertIn(f'task.length must be 64, for which the lane "{lane}" was built, but it is {length}', line)
         self.assertIn("[eval]", self.fails("eval", run, "--step", 7))
         self.assertIn("task.lenght", self.fails("eval", run, "--set", "task.lenght=32"))
         shutil.rmtree(run.with_suffix(".checkpoints"))
