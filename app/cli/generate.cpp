@@ -1,18 +1,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <limits>
-#include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/cli/commands.h"
 #include "app/cli/going_on.h"
 #include "app/cli/json_text.h"
 #include "app/cli/lane_states.h"
+#include "app/cli/progress.h"
 #include "app/cli/run_plan.h"
 #include "app/cli/standard_streams.h"
 #include "core/base/error.h"
@@ -31,6 +33,7 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::string_view kWhere = "generate";
+constexpr std::size_t kLongestPrompt = 1 << 28;  // bytes; a day's reading
 
 double millisecondsSince(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -39,11 +42,18 @@ double millisecondsSince(Clock::time_point start) {
 std::string promptOf(const GenerateArguments& arguments) {
     if (arguments.promptFile.empty()) return arguments.prompt;
     std::ifstream file(arguments.promptFile, std::ios::binary);
-    std::ostringstream text;
-    text << file.rdbuf();
-    require(file.good() && !fs::is_directory(arguments.promptFile), kWhere,
+    // A part at a time: a pipe tells no size, and a device may have no end.
+    std::string text;
+    std::array<char, 1 << 16> part{};
+    while (file.read(part.data(), part.size()) || file.gcount() > 0) {
+        text.append(part.data(), static_cast<std::size_t>(file.gcount()));
+        require(text.size() <= kLongestPrompt, kWhere,
+                "a text of at most {} bytes was expected for --prompt-file, but \"{}\" has more; give a part of it",
+                kLongestPrompt, arguments.promptFile);
+    }
+    require(file.eof() && !fs::is_directory(arguments.promptFile), kWhere,
             "a readable text file was expected for --prompt-file, but \"{}\" is none", arguments.promptFile);
-    return text.str();
+    return text;
 }
 
 /// Where the state is to be kept; empty: nowhere.
@@ -90,6 +100,24 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
     return loaded;
 }
 
+/// Tells how far it is where that takes longer than a person waits without a word.
+void readPrompt(const std::vector<std::int32_t>& prompt, TokenDecoder& decoder) {
+    constexpr std::size_t kTogether = 100;  // tokens of which the rate is told
+    constexpr double kPatience = 2000;      // ms
+    ProgressLine progress;
+    const auto begin = Clock::now();
+    auto last = begin;
+    for (std::size_t i = 0; i < prompt.size(); ++i) {
+        decoder.step(prompt[i]);
+        const std::size_t left = prompt.size() - i - 1;
+        if (left % kTogether != 0) continue;
+        const double rate = kTogether / std::max(millisecondsSince(std::exchange(last, Clock::now())) / 1e3, 1e-6);
+        if (left > 0 && millisecondsSince(begin) > kPatience)
+            progress.update(fmt::format("reading token {} of {}  {:.0f} tokens/s  {} left", i + 1, prompt.size(), rate,
+                                        durationText(static_cast<double>(left) / rate)));
+    }
+}
+
 }  // namespace
 
 int runGenerate(const GenerateArguments& arguments) {
@@ -114,7 +142,7 @@ int runGenerate(const GenerateArguments& arguments) {
             decoder.longest().value_or(0), wanted);
 
     const auto promptStart = Clock::now();
-    for (const std::int32_t token : prompt) decoder.step(token);
+    readPrompt(prompt, decoder);
     const double promptMilliseconds = millisecondsSince(promptStart);
 
     const Sampling sampling{.temperature = arguments.temperature, .topK = arguments.topK};

@@ -84,6 +84,15 @@ class Generate(CliTest):
         self.path("prompt.txt").write_text("in the ")
         self.assertEqual(self.document(run, "--prompt-file", self.path("prompt.txt"), "--tokens", 9)["tokens"],
                          self.document(run, "--prompt", "in the ", "--tokens", 9)["tokens"])
+        piped = subprocess.run(["sh", "-c", 'printf "in the " | "$0" "$@" --prompt-file /dev/stdin', PROGRAM, "generate",
+                                str(run), "--tokens", "9", "--temperature", "0"], env=self.environment(),
+                               capture_output=True, timeout=60, check=True)
+        self.assertEqual(len(piped.stderr.splitlines()), 2)  # of a text that is read at once no progress is told
+
+    def test_a_prompt_without_end(self):
+        run = self.decoder()
+        line = self.fails("generate", run, "--prompt-file", "/dev/zero")
+        self.assertRegex(line, r'at most \d+ bytes .* "/dev/zero" has more')
 
     def test_what_cannot_be_is_told(self):
         run, learned = self.decoder(), self.decoder("learned")
