@@ -7,6 +7,7 @@
 #include "core/attention/aligned_floats.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
+#include "core/base/parallel.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/matmul.h"
 #include "core/ops/pointwise.h"
@@ -52,20 +53,11 @@ public:
         }
         ++m_tokens;
         const std::int64_t held = static_cast<std::int64_t>(m_keys.size()) / row;
-        const float scale = 1.0f / std::sqrt(static_cast<float>(m_width));
-        m_scores.resize(static_cast<std::size_t>(held));
-        for (std::int64_t h = 0; h < m_heads; ++h) {
-            const Eigen::Map<const Eigen::VectorXf> query(q.data() + h * m_width, m_width);
-            using Rows = Eigen::Map<const Eigen::MatrixXf, 0, Eigen::OuterStride<>>;  // [D, held], a column a token
-            const Rows keys(m_keys.data() + h * m_width, m_width, held, Eigen::OuterStride<>(row));
-            const Rows values(m_values.data() + h * m_width, m_width, held, Eigen::OuterStride<>(row));
-            Eigen::Map<Eigen::VectorXf> p(m_scores.data(), held);
-            p.noalias() = keys.transpose() * query;
-            p *= scale;
-            for (std::int64_t slot = 0; slot < held; ++slot) p[slot] += m_position.past(h, distanceOf(slot));
-            p = (p.array() - p.maxCoeff()).exp();
-            Eigen::Map<Eigen::VectorXf>(o.data() + h * m_width, m_width).noalias() = values * p / p.sum();
-        }
+        m_scores.resize(static_cast<std::size_t>(m_heads * scoresOf(held)));
+        if (held < kParallelFrom)
+            for (std::int64_t h = 0; h < m_heads; ++h) attend(h, held, q, o);
+        else
+            parallelItems(m_heads, [&](std::int64_t h, std::int64_t) { attend(h, held, q, o); });
     }
 
     std::vector<float> save() const override {
@@ -91,6 +83,27 @@ public:
     }
 
 private:
+    static constexpr std::int64_t kParallelFrom = 1024;  // tokens: fewer are read before other threads are awake
+
+    /// Room for one head's scores: each begins as aligned as the first, so that sums have one order.
+    static std::int64_t scoresOf(std::int64_t held) { return (held + 15) / 16 * 16; }
+
+    void attend(std::int64_t h, std::int64_t held, std::span<const float> q, std::span<float> o) {
+        const std::int64_t row = m_heads * m_width;
+        const float scale = 1.0f / std::sqrt(static_cast<float>(m_width));
+        const Eigen::Map<const Eigen::VectorXf> query(q.data() + h * m_width, m_width);
+        using Rows = Eigen::Map<const Eigen::MatrixXf, 0, Eigen::OuterStride<>>;  // [D, held], a column a token
+        const Rows keys(m_keys.data() + h * m_width, m_width, held, Eigen::OuterStride<>(row));
+        const Rows values(m_values.data() + h * m_width, m_width, held, Eigen::OuterStride<>(row));
+        Eigen::Map<Eigen::VectorXf> p(m_scores.data() + h * scoresOf(held), held);
+        p.noalias() = keys.transpose() * query;
+        p *= scale;
+        if (m_position.hasTerms())
+            for (std::int64_t slot = 0; slot < held; ++slot) p[slot] += m_position.past(h, distanceOf(slot));
+        p = (p.array() - p.maxCoeff()).exp();
+        Eigen::Map<Eigen::VectorXf>(o.data() + h * m_width, m_width).noalias() = values * p / p.sum();
+    }
+
     /// How many places the token in `slot` lies behind the newest.
     std::int64_t distanceOf(std::int64_t slot) const {
         const std::int64_t newest = m_tokens - 1;
@@ -100,7 +113,7 @@ private:
     std::int64_t m_heads, m_width;
     const SoftmaxPosition& m_position;
     std::int64_t m_window, m_tokens = 0;
-    AlignedFloats m_keys, m_values, m_scores;  // [held,H,D], [held,H,D], [held]
+    AlignedFloats m_keys, m_values, m_scores;  // [held,H,D], [held,H,D], [H,scoresOf(held)]
 };
 
 }  // namespace

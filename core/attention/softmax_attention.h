@@ -19,6 +19,8 @@ public:
     AttendOptions options(Tape& tape, AttendOptions options) const;
     /// The table of the relative bias, or nullptr.
     Parameter* relative() const { return m_relative; }
+    /// Whether past() is ever anything but 0.
+    bool hasTerms() const { return !m_slopes.empty() || m_relative != nullptr; }
     /// What is added to the score of a key `distance` ≥ 0 places back, in decoding.
     float past(std::int64_t head, std::int64_t distance) const;
 
