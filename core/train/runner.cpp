@@ -17,7 +17,7 @@ public:
     RunState run() {
         m_trainer.begin();
         announce(m_paused ? RunState::Paused : RunState::Running);
-        waitForRoom();
+        waitForRoomAndGoOn();
         const std::int64_t until = m_options.untilStep.value_or(m_trainer.experiment().steps);
         while (!m_stopped && !m_trainer.finished() && m_trainer.currentStep() < until) {
             obeyPosted();
@@ -28,13 +28,13 @@ public:
             }
             m_trainer.step();
             if (m_single) pauseAfterSingleStep();
-            waitForRoom();
+            waitForRoomAndGoOn();
             showLive();
         }
         m_trainer.saveCheckpoint();
         const RunState end = m_trainer.finished() ? RunState::Finished : RunState::Stopped;
         announce(end);
-        waitForRoom();
+        if (waitForRoom()) announce(end);  // it waited behind that
         if (!m_trainer.lost().empty()) throw FileLost(m_trainer.lost());
         return end;
     }
@@ -88,17 +88,19 @@ private:
         if (m_options.liveInterval) m_trainer.emitLiveSnapshots();
     }
 
-    // Nothing more is computed while what was computed cannot be logged. Stop gives up waiting.
-    void waitForRoom() {
-        if (m_trainer.blocked().empty()) return;
+    // Nothing more is computed while what was computed cannot be logged. Stop gives up waiting. Whether it has waited.
+    bool waitForRoom() {
+        if (m_trainer.blocked().empty()) return false;
         announce(RunState::Waiting, m_trainer.blocked());
         for (;;) {
             m_trainer.retry();
-            if (m_trainer.blocked().empty()) break;
-            if (m_stopped) return;
+            if (m_trainer.blocked().empty() || m_stopped) return true;
             if (const auto command = m_commands.wait(1000ms)) obey(*command);
         }
-        if (!m_stopped) announce(m_paused ? RunState::Paused : RunState::Running);
+    }
+
+    void waitForRoomAndGoOn() {
+        if (waitForRoom() && !m_stopped) announce(m_paused ? RunState::Paused : RunState::Running);
     }
 
     void showLive() {

@@ -285,6 +285,28 @@ TEST_F(TrainerTest, WaitsForRoomOnTheDisk) {
     EXPECT_EQ(disk.all<StepEvent>().size(), 4u);
 }
 
+// What a reader finds last is how the run ended, and not that it waited.
+TEST_F(TrainerTest, ARunThatEndsOnAFullDiskHasEnded) {
+    for (const bool stops : {false, true}) {
+        experiment.steps = stops ? 4 : 1;
+        Trainer trainer(experiment);
+        FullDisk disk;
+        CommandQueue commands;
+        disk.hook = [&](const Event& event) {
+            const auto* run = std::get_if<RunStateEvent>(&event);
+            if (run && run->state == RunState::Finished && disk.tries == 0) disk.full = true;
+            if (!stops || !run || run->state != RunState::Waiting) return;
+            disk.tries = -1000;
+            commands.post({.kind = CommandKind::Stop, .target = {}});
+        };
+        trainer.addListener(disk);
+        const RunState end = stops ? RunState::Stopped : RunState::Finished;
+        EXPECT_EQ(runTrainer(trainer, commands), end);
+        EXPECT_NE(disk.tries, 0);
+        EXPECT_EQ(disk.all<RunStateEvent>().back().state, end);
+    }
+}
+
 // A listener whose file is taken away: the run stops in good order, and then says so.
 TEST_F(TrainerTest, StopsWhereAFileIsLost) {
     Trainer trainer(experiment);
