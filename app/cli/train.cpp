@@ -29,8 +29,9 @@ std::unique_ptr<RunFileWriter> openRunFile(RunPlan& plan, Trainer& trainer) {
         if (const fs::path folder = plan.runFile.parent_path(); !folder.empty()) {
             std::error_code error;
             fs::create_directories(folder, error);
-            require(!error, "train", "the folder {} was to be made for the run file, but: {}", folder.string(),
-                    error.message());
+            require(!error, "train",
+                    "the folder {} was to be made for the run file, but: {}; choose another with --out",
+                    fs::absolute(folder).string(), error.message());
         }
         claimDatedFile(plan);
         return std::make_unique<RunFileWriter>(plan.runFile, plan.experiment, trainer.task(), laneLayouts(trainer));

@@ -40,9 +40,14 @@ bool isAscii(const std::string& text) {
     return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
 }
 
+/// libpng's own says no more than "Write Error"; the file keeps in mind that it failed.
+void putBytes(png_structp png, png_bytep bytes, png_size_t count) {
+    std::fwrite(bytes, 1, count, static_cast<std::FILE*>(png_get_io_ptr(png)));
+}
+
 void writeTo(std::FILE* file, const RgbaImage& image, const PngText& text) {
     Writer writer;
-    png_init_io(writer.png, file);
+    png_set_write_fn(writer.png, file, putBytes, nullptr);
     png_set_IHDR(writer.png, writer.info, png_uint_32(image.width), png_uint_32(image.height), 8, PNG_COLOR_TYPE_RGBA,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_set_sRGB(writer.png, writer.info, PNG_sRGB_INTENT_PERCEPTUAL);

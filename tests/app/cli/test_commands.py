@@ -2,11 +2,14 @@
 
 import json
 import math
+import resource
 import shutil
+import signal
 import struct
+import subprocess
 import unittest
 
-from support import CliTest, EXPERIMENT, HAS_VIEWS
+from support import CliTest, EXPERIMENT, HAS_VIEWS, PROGRAM
 
 
 class Usage(CliTest):
@@ -251,6 +254,20 @@ class Render(CliTest):
         self.fails("render", run, "--view", "lifted", "--lane", 0, "--out", out)
         self.assertIn("exact", self.fails("render", run, "--view", "nonsense", "--out", out, status=2))
         self.fails("render", run, "--view", "exact", "--out", self.path("absent/a.png"))
+
+    def test_a_picture_that_the_disk_does_not_take(self):
+        run, picture = self.train(), self.path("a.png")
+
+        def leave_no_room():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+        done = subprocess.run([PROGRAM, "render", str(run), "--view", "exact", "--out", str(picture)], text=True,
+                              env=self.environment(), capture_output=True, timeout=60, check=False,
+                              restore_signals=False, preexec_fn=leave_no_room)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"[png] {picture} must be written whole", done.stderr)
+        self.assertEqual([path.name for path in self.folder.glob("*.png*")], [])
 
     def test_only_an_earlier_picture_is_replaced(self):
         run = self.train()
