@@ -46,12 +46,13 @@ void requireMemory(const Experiment& experiment, std::int64_t tokens) {
     const double needed = number(std::ssize(experiment.lanes)) * kNumber *
                           (kOfWeight * weights + number(tokens) * width * (layers + ratio));
     const auto there = static_cast<double>(machineMemory());
-    require(needed <= there, "memory",
-            "at most {:.1f} GB, all that this machine has, were required, but {:.1f} GB and more are needed for "
-            "model.width {}, model.layers {}, task.length {}, task.batch {} and {} as number of lanes; make one of them "
-            "smaller",
-            there / kGigabyte, needed / kGigabyte, model.width, model.layers, experiment.length(), experiment.batch(),
-            experiment.lanes.size());
+    require(
+        needed <= there, "memory",
+        "at most {:.1f} GB, all that this machine has, were required, but {:.1f} GB and more are needed for "
+        "model.width {}, model.layers {}, task.length {}, task.batch {} and {} as number of lanes; make one of them "
+        "smaller",
+        there / kGigabyte, needed / kGigabyte, model.width, model.layers, experiment.length(), experiment.batch(),
+        experiment.lanes.size());
 }
 
 }  // namespace
