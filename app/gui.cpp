@@ -3,11 +3,13 @@
 #include <QApplication>
 #include <QFileInfo>
 #include <QTemporaryDir>
+#include <algorithm>
 #include <optional>
 
 #include "app/cli/signals.h"
 #include "app/panels/experiment_panel.h"
 #include "app/session/session.h"
+#include "app/shell/central_widget.h"
 #include "app/shell/main_window.h"
 #include "app/shell/screenshot.h"
 #include "app/shell/theme.h"
@@ -15,6 +17,8 @@
 #include "core/io/run_file.h"
 
 namespace linscope::app {
+
+static_assert(kCanvasPages.size() == viz::kCanvasPageCount);
 
 namespace {
 
@@ -48,6 +52,11 @@ void begin(const GuiOptions& options, MainWindow& window, Session& session, cons
     start.folder = folder;
     if (!options.screenshot.empty()) start.untilStep = options.afterSteps.value_or(kScreenshotSteps);
     session.start(window.experimentPanel().draft().experiment(), start);
+}
+
+void goToPage(const std::string& name, CentralWidget& central) {
+    const auto page = std::ranges::find(kCanvasPages, name);
+    if (page != kCanvasPages.end()) central.setPage(static_cast<CanvasWidget::Page>(page - kCanvasPages.begin()));
 }
 
 /// Behind the run that is opened, whose coming clears what was said before.
@@ -92,6 +101,7 @@ int runGui(const GuiOptions& options) {
     try {
         begin(options, window, session, scratch ? scratch->path() : QString());
         layOver(options, session);
+        goToPage(options.page, window.central());
     } catch (const Error& error) {
         // A picture of nothing helps nobody; a person at the window reads what is wrong and mends it.
         if (isScreenshot || !options.path.empty()) throw;

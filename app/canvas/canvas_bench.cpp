@@ -134,14 +134,14 @@ void click(CanvasWindow& window, int clicks, CanvasBenchResult& result) {
     viz::CanvasModel& model = window.scene().model();
     std::vector<double> answers;
     for (int index = 0; index < clicks; ++index) {
-        const viz::CanvasPage before = model.page;
+        const viz::CanvasPage before = model.page();
         const QPointF at(before == viz::CanvasPage::Maps ? 136 : 52, 22);  // the bar's "Projection" and "Maps"
         send(window, QEvent::MouseMove, at, Qt::NoButton);
         waitFor([] { return false; }, 120);
         bool answered = false;
         const auto begin = std::chrono::steady_clock::now();
         const auto connection = QObject::connect(&window, &CanvasWindow::frameDrawn, &window, [&] {
-            if (answered || model.page == before) return;
+            if (answered || model.page() == before) return;
             answered = true;
             answers.push_back(
                 std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());

@@ -95,12 +95,12 @@ void CanvasWidget::setTokenText(std::function<std::string(std::int32_t)> text) {
 
 void CanvasWidget::setPage(Page page) {
     if (!m_window) return;
-    m_window->scene().model().page = page == Page::Maps ? viz::CanvasPage::Maps : viz::CanvasPage::Projection;
+    m_window->scene().model().setPage(page);
     m_window->requestFrame(2);
 }
 
 CanvasWidget::Page CanvasWidget::page() const {
-    return m_window && m_window->scene().model().page == viz::CanvasPage::Projection ? Page::Projection : Page::Maps;
+    return m_window ? m_window->scene().model().page() : Page::Maps;
 }
 
 QImage CanvasWidget::grabImage() {
@@ -158,7 +158,8 @@ void CanvasWidget::restoreState(const QVariantMap& state) {
                        .layer = state.value("layer").toInt(),
                        .head = state.value("head").toInt(),
                        .sample = state.value("sample").toInt()};
-    settings.page = state.value("page").toInt() == 1 ? viz::CanvasPage::Projection : viz::CanvasPage::Maps;
+    const int page = state.value("page").toInt();
+    settings.page = page > 0 && page < viz::kCanvasPageCount ? static_cast<Page>(page) : Page::Maps;
     settings.scale = state.value("scale").toString().toStdString();
     settings.sequential = state.value("weights").toString().toStdString();
     settings.diverging = state.value("signed").toString().toStdString();

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "core/train/snapshot.h"
+#include "viz/canvas/canvas_page.h"
 #include "viz/gpu/device.h"
 
 namespace linscope::app {
@@ -18,9 +19,9 @@ namespace linscope::app {
 class CanvasWindow;
 class VulkanHost;
 
-/// The canvas as a widget: the four linked maps and the projections of the open run, drawn by Vulkan. Where
-/// there is no Vulkan it is a label that says what is missing and how to mend it; all calls remain allowed.
-/// GUI thread only.
+/// The canvas as a widget: linked maps of a lane or of all lanes, and the projections, of the open run, drawn by
+/// Vulkan. Where there is no Vulkan it is a label that says what is missing and how to mend it; all calls remain
+/// allowed. GUI thread only.
 class CanvasWidget : public QWidget {
     Q_OBJECT
 public:
@@ -36,7 +37,7 @@ public:
     /// Any lane; the newest of each is kept.
     void setSnapshot(std::shared_ptr<const linscope::Snapshot> snapshot);
     void setTokenText(std::function<std::string(std::int32_t)> text);
-    enum class Page { Maps, Projection };
+    using Page = viz::CanvasPage;
     void setPage(Page page);
     Page page() const;
 

@@ -340,6 +340,8 @@ void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
         ->needs(screenshot);
     app->add_option("--device", options->device, "where to compute (default: as chosen in the window before)")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
+    app->add_option("--page", options->page, "of the canvas: the maps of a lane, its projection, or all lanes")
+        ->check(CLI::IsMember(std::vector<std::string>(kCanvasPages.begin(), kCanvasPages.end())));
     app->callback([&chosen, &hooks, options] { chosen = [&hooks, options] { return openGui(hooks, *options); }; });
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -18,7 +19,10 @@ struct GuiOptions {
     std::string screenshot;                  ///< PNG of the window to write, then close; empty: stay open
     std::optional<std::int64_t> afterSteps;  ///< the picture is taken after this training step
     std::string device;                      ///< as for chosenDevice(); empty: as chosen in the window before
+    std::string page;                        ///< of kCanvasPages; empty: as in the window before
 };
+/// The canvas's pages, in the order of viz::CanvasPage.
+inline constexpr std::array kCanvasPages{"maps", "projection", "lanes"};
 
 /// What the command line cannot do by itself.
 struct CliHooks {

@@ -143,7 +143,6 @@ void MainWindow::restoreWindow() {
     if (settings.contains("window/metrics")) m_metrics->restoreState(settings.value("window/metrics").toMap());
     if (settings.contains("window/canvas")) m_central->canvas().restoreState(settings.value("window/canvas").toMap());
     m_session.setDevice(settings.value("device", "auto").toString().toStdString());
-    if (settings.value("window/page").toInt() == 1) m_central->setPage(CanvasWidget::Page::Projection);
 }
 
 void MainWindow::rememberWindow() {
@@ -153,7 +152,6 @@ void MainWindow::rememberWindow() {
     settings.setValue("window/metrics", m_metrics->saveState());
     settings.setValue("window/canvas", m_central->canvas().saveState());
     settings.setValue("device", QString::fromStdString(m_session.device()));
-    settings.setValue("window/page", m_central->page() == CanvasWidget::Page::Projection ? 1 : 0);
 }
 
 bool MainWindow::openPath(const QString& path) {

@@ -89,6 +89,8 @@ void MainWindow::makeActions() {
               {QKeySequence("Ctrl+1")}, [this] { m_central->setPage(CanvasWidget::Page::Maps); });
     addAction("projection", "", tr("Projection"), tr("The projections E and F as pictures"), {QKeySequence("Ctrl+2")},
               [this] { m_central->setPage(CanvasWidget::Page::Projection); });
+    addAction("lanes", "", tr("Lanes"), tr("What each lane's head does, side by side in shared ranges"),
+              {QKeySequence("Ctrl+3")}, [this] { m_central->setPage(CanvasWidget::Page::Lanes); });
     addAction("layout", "reset", tr("Default layout"), tr("Put all docks back to their places"), {},
               [this] { defaultLayout(); });
     addAction("keys", "keys", tr("Keys"), tr("All keys"), {QKeySequence("?")}, [this] { showKeys(); });
@@ -111,7 +113,7 @@ void MainWindow::makeMenus() {
     makeDeviceMenu(*run);
     fill(run, {"", "previous", "next", "live"});
     QMenu* view = menuBar()->addMenu(tr("&View"));
-    fill(view, {"maps", "projection", ""});
+    fill(view, {"maps", "projection", "lanes", ""});
     for (QDockWidget* dock : m_docks) view->addAction(dock->toggleViewAction());
     fill(view, {"", "layout"});
     fill(menuBar()->addMenu(tr("&Help")), {"keys", "", "about"});

@@ -94,6 +94,10 @@ std::string_view mapName(MapKind kind) {
     return "";
 }
 
+MapKind ownMap(const Snapshot& snapshot) {
+    return findMechanism(snapshot.mechanism).traits.exact ? MapKind::Exact : MapKind::Lifted;
+}
+
 bool hasMap(const Snapshot& snapshot, MapKind kind) {
     return mapAbsence(snapshot, kind).empty();
 }

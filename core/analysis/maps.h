@@ -48,6 +48,9 @@ AttentionMap mapOutline(const Snapshot& snapshot, const MapRequest& request);
 /// Sides, blocks and pooling of an outline whose map has `rows` and `cols` before it is pooled.
 void setSides(AttentionMap& map, std::int64_t rows, std::int64_t cols, std::int64_t maxSide);
 bool hasMap(const Snapshot& snapshot, MapKind kind);
+/// The map by which the mechanism mixes the tokens' values, whether it has one or not: exact where it is exact
+/// attention, else lifted.
+MapKind ownMap(const Snapshot& snapshot);
 /// Why it has none, a sentence; empty where it has one.
 std::string mapAbsence(const Snapshot& snapshot, MapKind kind);
 

@@ -25,7 +25,9 @@ void CanvasModel::setLanes(std::vector<std::string> names) {
     m_lanes = std::move(names);
     m_snapshots.assign(m_lanes.size(), nullptr);
     m_maps.reset();
+    m_own.assign(m_lanes.size(), nullptr);
     m_fidelity.reset();
+    m_service.request({});  // of another run nothing is wanted any more
     m_choice = clamped(m_wished);
     ++m_revision;
     if (onChoice) onChoice(m_choice);  // of another run whoever follows knows nothing yet
@@ -36,6 +38,7 @@ void CanvasModel::setSnapshot(std::shared_ptr<const Snapshot> snapshot) {
     const auto lane = static_cast<std::size_t>(snapshot->lane);
     if (lane >= m_snapshots.size()) {
         m_snapshots.resize(lane + 1);
+        m_own.resize(lane + 1);
         while (m_lanes.size() <= lane) m_lanes.push_back(fmt::format("lane {}", m_lanes.size()));
     }
     m_snapshots[lane] = std::move(snapshot);
@@ -48,21 +51,27 @@ void CanvasModel::setSnapshot(std::shared_ptr<const Snapshot> snapshot) {
             if (onChoice) onChoice(m_choice);
         }
     }
-    if (static_cast<int>(lane) == m_choice.lane) {
-        m_choice = clamped(m_wished);
-        request();
-    }
+    if (static_cast<int>(lane) == m_choice.lane) m_choice = clamped(m_wished);
+    if (static_cast<int>(lane) == m_choice.lane || m_page == CanvasPage::Lanes) request();
 }
 
 std::shared_ptr<const Snapshot> CanvasModel::snapshot() const {
-    const auto lane = static_cast<std::size_t>(m_choice.lane);
-    return lane < m_snapshots.size() ? m_snapshots[lane] : nullptr;
+    return snapshotOf(m_choice.lane);
+}
+
+std::shared_ptr<const Snapshot> CanvasModel::snapshotOf(int lane) const {
+    const auto index = static_cast<std::size_t>(lane);
+    return index < m_snapshots.size() ? m_snapshots[index] : nullptr;
+}
+
+std::shared_ptr<const MapSet> CanvasModel::own(int lane) const {
+    const auto index = static_cast<std::size_t>(lane);
+    return index < m_own.size() ? m_own[index] : nullptr;
 }
 
 HeadChoice CanvasModel::clamped(HeadChoice choice) const {
     choice.lane = std::clamp(choice.lane, 0, std::max(0, static_cast<int>(m_lanes.size()) - 1));
-    const auto lane = static_cast<std::size_t>(choice.lane);
-    const Snapshot* known = lane < m_snapshots.size() ? m_snapshots[lane].get() : nullptr;
+    const auto known = snapshotOf(choice.lane);
     if (!known) return choice;
     choice.layer = std::clamp(choice.layer, 0, std::max(0, static_cast<int>(known->layers.size()) - 1));
     choice.head = std::clamp(choice.head, 0, std::max(0, static_cast<int>(known->heads) - 1));
@@ -93,31 +102,82 @@ void CanvasModel::restoreChoice(HeadChoice choice) {
     request();
 }
 
+HeadChoice CanvasModel::choiceIn(int lane) const {
+    HeadChoice choice = m_choice;
+    choice.lane = lane;
+    return clamped(choice);
+}
+
+void CanvasModel::setPage(CanvasPage page) {
+    if (page == m_page) return;
+    m_page = page;
+    if (page == CanvasPage::Lanes) cursor.slot = -1;  // slots of two lanes are not the same
+    tellStatistics();
+    request();
+    ++m_revision;
+}
+
 void CanvasModel::request() {
-    if (auto known = snapshot()) m_service.request(std::move(known), m_choice);
+    if (m_page == CanvasPage::Lanes) return requestOwn();
+    if (auto known = snapshot()) m_service.request({{std::move(known), m_choice}});
+}
+
+void CanvasModel::requestOwn() {
+    std::vector<MapJob> jobs;
+    for (int lane = 0; lane < static_cast<int>(m_snapshots.size()); ++lane) {
+        MapJob job{snapshotOf(lane), choiceIn(lane), MapScope::Own};
+        const auto shown = own(lane);
+        if (job.snapshot && !(shown && shown->snapshot == job.snapshot && shown->choice == job.choice))
+            jobs.push_back(std::move(job));
+    }
+    // Those first that have waited longest: where snapshots come faster than maps, every lane gets its turn.
+    std::ranges::stable_sort(jobs, {}, [this](const MapJob& job) {
+        const auto shown = own(job.choice.lane);
+        return shown ? shown->snapshot->step : -1;
+    });
+    m_service.request(std::move(jobs));
 }
 
 bool CanvasModel::update() {
-    auto answer = m_service.take();
-    if (!answer) return false;
-    m_maps = std::move(answer);
+    const auto answers = m_service.take();
+    for (const auto& answer : answers) take(answer);
+    if (answers.empty()) return false;
     ++m_revision;
-    if (m_maps->fidelity)
-        m_fidelity = {m_maps->choice, m_maps->snapshot->step, *m_maps->fidelity};
-    else if (!m_maps->problem.empty() || (m_fidelity && m_fidelity->choice != m_maps->choice))
-        m_fidelity.reset();
-    const auto& maps = m_maps->maps;
-    const std::int64_t tokens = m_maps->snapshot->length;
-    const auto& compressed = maps[1];
-    m_view.setCells(tokens, compressed ? compressed->matrix.cols * compressed->colBlock : 0);
-    if (cursor.row >= tokens || cursor.key >= tokens || cursor.slot >= m_view.slots()) cursor = {};
-
-    static constexpr std::array kRanges{RangeOf::Exact, RangeOf::Compressed, RangeOf::Lifted, RangeOf::Difference};
-    for (std::size_t i = 0; i < kRanges.size(); ++i) {
-        const ValueStatistics* own = &m_maps->statistics[i];
-        m_colouring.setStatistics(kRanges[i], std::span(&own, maps[i] ? 1 : 0));
-    }
+    tellStatistics();
     return true;
+}
+
+void CanvasModel::take(std::shared_ptr<const MapSet> answer) {
+    const std::int64_t tokens = answer->snapshot->length;
+    std::int64_t slots = m_view.slots();
+    if (answer->scope == MapScope::Own) {
+        m_own[static_cast<std::size_t>(answer->choice.lane)] = std::move(answer);
+    } else {
+        m_maps = std::move(answer);
+        if (m_maps->fidelity)
+            m_fidelity = {m_maps->choice, m_maps->snapshot->step, *m_maps->fidelity};
+        else if (!m_maps->problem.empty() || (m_fidelity && m_fidelity->choice != m_maps->choice))
+            m_fidelity.reset();
+        const auto& compressed = m_maps->maps[1];
+        slots = compressed ? compressed->matrix.cols * compressed->colBlock : 0;
+    }
+    m_view.setCells(tokens, slots);
+    if (cursor.row >= tokens || cursor.key >= tokens || cursor.slot >= slots) cursor = {};
+}
+
+void CanvasModel::tellStatistics() {
+    std::array<std::vector<const ValueStatistics*>, kMapCount> shown;
+    if (m_page == CanvasPage::Lanes) {
+        // Weights of all lanes in one range, so that equal colours are equal weights, and signed maps in another.
+        for (const auto& set : m_own)
+            if (const int own = set ? set->ownIndex() : -1; own >= 0)
+                shown[set->maps[own]->isSigned ? 2 : 0].push_back(&set->statistics[own]);
+    } else if (m_maps) {
+        for (std::size_t i = 0; i < kMapCount; ++i)
+            if (m_maps->maps[i]) shown[i].push_back(&m_maps->statistics[i]);
+    }
+    static constexpr std::array kRanges{RangeOf::Exact, RangeOf::Compressed, RangeOf::Lifted, RangeOf::Difference};
+    for (std::size_t i = 0; i < kMapCount; ++i) m_colouring.setStatistics(kRanges[i], shown[i]);
 }
 
 ComputedMap CanvasModel::picture(const Projection& projection) const {
@@ -128,19 +188,27 @@ ComputedMap CanvasModel::picture(const Projection& projection) const {
 }
 
 std::string CanvasModel::tokenAt(std::int64_t position) const {
-    if (!m_maps) return {};
-    const Snapshot& shown = *m_maps->snapshot;
-    const std::int64_t index = m_maps->choice.sample * shown.length + position;
+    // All lanes read the same tokens.
+    const auto first = std::ranges::find_if(m_own, [](const auto& set) { return set != nullptr; });
+    const MapSet* set = m_page != CanvasPage::Lanes ? m_maps.get() : first != m_own.end() ? first->get() : nullptr;
+    if (!set) return {};
+    const Snapshot& shown = *set->snapshot;
+    const std::int64_t index = set->choice.sample * shown.length + position;
     if (position < 0 || position >= shown.length || index >= static_cast<std::int64_t>(shown.tokens.size())) return {};
     return m_tokenText ? m_tokenText(shown.tokens[static_cast<std::size_t>(index)]) : std::string();
 }
 
-std::string CanvasModel::absence(MapKind kind) const {
-    const auto known = snapshot();
+std::string CanvasModel::ownAbsence(int lane) const {
+    const auto known = snapshotOf(lane);
+    return absence(known ? ownMap(*known) : MapKind::Exact, lane, own(lane).get());
+}
+
+std::string CanvasModel::absence(MapKind kind, int lane, const MapSet* set) const {
+    const auto known = snapshotOf(lane);
     if (!known)
         return m_lanes.empty() ? "No experiment is open."
                                : fmt::format("Nothing of \"{}\" to show yet: maps come with its first snapshot.",
-                                             m_lanes[static_cast<std::size_t>(m_choice.lane)]);
+                                             m_lanes[static_cast<std::size_t>(lane)]);
     if (!hasMap(*known, kind)) {
         if (known->mechanism == "full")
             return kind == MapKind::Compressed ? "Full attention has no compressed map: every query reads every token."
@@ -150,8 +218,7 @@ std::string CanvasModel::absence(MapKind kind) const {
     }
     // What could not be computed takes no other map away.
     const auto index = static_cast<std::size_t>(std::ranges::find(kMapKinds, kind) - kMapKinds.begin());
-    if (m_maps && !m_maps->problem.empty() && m_maps->choice == m_choice && !m_maps->maps[index])
-        return m_maps->problem;
+    if (set && !set->problem.empty() && set->choice == choiceIn(lane) && !set->maps[index]) return set->problem;
     return {};
 }
 

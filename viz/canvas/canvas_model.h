@@ -8,13 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "viz/canvas/canvas_page.h"
 #include "viz/canvas/colouring.h"
 #include "viz/canvas/linked_view.h"
 #include "viz/canvas/map_service.h"
 
 namespace linscope::viz {
-
-enum class CanvasPage { Maps, Projection };
 
 /// The cell that is looked at, in units of the axes; −1: none. A key token and a slot exclude each other.
 struct CanvasCursor {
@@ -37,6 +36,8 @@ public:
 
     const std::vector<std::string>& lanes() const { return m_lanes; }
     const HeadChoice& choice() const { return m_choice; }
+    /// The same head in that lane.
+    HeadChoice choiceIn(int lane) const;
     /// Chooses another head: indices are kept inside what the lane has.
     void choose(HeadChoice choice);
     /// For sessions: the choice, with lane −1 while nobody has chosen one.
@@ -45,9 +46,14 @@ public:
     /// The newest snapshot of the chosen lane; nullptr: none came yet.
     std::shared_ptr<const Snapshot> snapshot() const;
 
+    CanvasPage page() const { return m_page; }
+    void setPage(CanvasPage page);
+
     /// Takes maps that are ready; true when there were any. Until then the previous ones stay.
     bool update();
     std::shared_ptr<const MapSet> maps() const { return m_maps; }
+    /// Of CanvasPage::Lanes: the own map of the chosen head in that lane; nullptr: none was computed yet.
+    std::shared_ptr<const MapSet> own(int lane) const;
     bool busy() const { return m_service.busy(); }
     /// Of the head that the maps show. Those of a step take longer than its maps: until they are there, the figures of
     /// the step before stay, and `step` says of which they are. Null: there are none yet.
@@ -67,7 +73,6 @@ public:
     /// A number that changes with every new set of maps.
     std::uint64_t revision() const { return m_revision; }
 
-    CanvasPage page = CanvasPage::Maps;
     CanvasCursor cursor;
     std::function<void(const HeadChoice&)> onChoice;
     std::function<void()> onPage;  ///< a person went to another page in the canvas
@@ -77,18 +82,29 @@ public:
     const Colouring& colouring() const { return m_colouring; }
 
     /// Why the chosen lane has no map of this kind, in a sentence; empty where it has one or may get one.
-    std::string absence(MapKind kind) const;
+    std::string absence(MapKind kind) const { return absence(kind, m_choice.lane, m_maps.get()); }
+    /// The same of any lane's own map.
+    std::string ownAbsence(int lane) const;
 
 private:
     void request();
+    void requestOwn();
+    void take(std::shared_ptr<const MapSet> answer);
+    /// Automatic ranges are those of what is shown.
+    void tellStatistics();
     HeadChoice clamped(HeadChoice choice) const;
+    std::shared_ptr<const Snapshot> snapshotOf(int lane) const;
+    /// `set`: what was computed of it last; nullptr: nothing.
+    std::string absence(MapKind kind, int lane, const MapSet* set) const;
 
     std::vector<std::string> m_lanes;
     std::vector<std::shared_ptr<const Snapshot>> m_snapshots;  ///< by lane
     HeadChoice m_choice;
     HeadChoice m_wished;        ///< as restored or chosen, before snapshots told what there is
     bool m_choiceMade = false;  ///< by a person
+    CanvasPage m_page = CanvasPage::Maps;
     std::shared_ptr<const MapSet> m_maps;
+    std::vector<std::shared_ptr<const MapSet>> m_own;  ///< by lane
     std::optional<KnownFidelity> m_fidelity;
     std::function<std::string(std::int32_t)> m_tokenText;
     std::function<ComputedMap(const Projection&)> m_projection;

@@ -6,9 +6,9 @@
 #include <array>
 
 #include "viz/canvas/controls.h"
+#include "viz/canvas/map_tools.h"
 #include "viz/canvas/math_text.h"
 #include "viz/canvas/probe.h"
-#include "viz/canvas/range_histogram.h"
 
 namespace linscope::viz {
 
@@ -17,6 +17,8 @@ namespace {
 constexpr float kMargin = 10;
 constexpr float kBarHeight = 44;
 constexpr float kToolsWidth = 312;
+constexpr float kNumberBox = 52, kShortestName = 104, kLongestName = 220;  // lists of the bar
+constexpr float kPagesWidth = 72.0F * kCanvasPageCount;
 const ImVec2 kSmallest{420, 320};  ///< below this a page cannot be read
 constexpr double kKeyZoom = 1.4;
 
@@ -65,10 +67,10 @@ void CanvasScene::draw(float width, float height) {
                  width - 8);
     } else {
         drawBar({kMargin, 0}, {width - 2 * kMargin, kBarHeight});
-        if (m_model.page == CanvasPage::Maps) {
+        if (m_model.page() != CanvasPage::Projection) {
             m_maps.draw(corner, page);
             // A place is a share of the fitted view, which is known once maps and panes are.
-            if (m_placePending && m_model.maps()) {
+            if (m_placePending && m_model.tokenCount() > 1) {
                 m_placePending = false;
                 m_model.view().setPlace(m_restoredPlace);
             }
@@ -78,67 +80,102 @@ void CanvasScene::draw(float width, float height) {
         // In a narrow canvas they lie over the page while they are asked for: maps alone would be left without them.
         if (toolsShown())
             drawTools({width - kMargin - kToolsWidth, kBarHeight}, {kToolsWidth, page.y});
-        else if (m_model.page == CanvasPage::Maps)
+        else if (m_model.page() != CanvasPage::Projection)
             drawProbeAtMouse(m_host, m_model);
     }
     ImGui::PopFont();
     ImGui::End();
 }
 
-void CanvasScene::drawBar(ImVec2 corner, ImVec2 size) {
-    const Theme& theme = m_host.theme();
-    const std::array<std::string, 2> pages{"Maps", "Projection"};
-    ImGui::SetCursorScreenPos({corner.x, corner.y + 9});
-    int page = static_cast<int>(m_model.page);
-    if (segments(m_host, "page", pages, page, 168)) {
-        m_model.page = static_cast<CanvasPage>(page);
-        if (m_model.onPage) m_model.onPage();
+CanvasScene::Shown CanvasScene::shown() const {
+    Shown shown;
+    if (m_model.page() == CanvasPage::Lanes) {
+        for (int lane = 0; lane < static_cast<int>(m_model.lanes().size()); ++lane) {
+            const auto set = m_model.own(lane);
+            if (!set) continue;
+            shown.step = std::max(shown.step.value_or(0), set->snapshot->step);
+            shown.current = shown.current && set->choice == m_model.choiceIn(lane);
+        }
+        return shown;
     }
+    const bool maps = m_model.page() == CanvasPage::Maps;
+    const auto set = m_model.maps();
+    const auto snapshot = maps ? (set ? set->snapshot : nullptr) : m_model.snapshot();
+    if (!snapshot) return shown;
+    return {.step = snapshot->step,
+            .what = snapshot->mechanism,
+            .place = maps ? set->routeSentence() : m_projection.place(),
+            .current = !maps || set->choice == m_model.choice()};
+}
 
+float CanvasScene::drawChoice(ImVec2 corner, float end, float gap) {
     HeadChoice choice = m_model.choice();
     const auto snapshot = m_model.snapshot();
     const auto layers = numbers(snapshot ? static_cast<std::int64_t>(snapshot->layers.size()) : 1);
     const auto heads = numbers(snapshot ? snapshot->heads : 1);
     const auto samples = numbers(snapshot ? snapshot->samples : 1);
-    ImGui::SetCursorScreenPos({corner.x + 184, corner.y + 9});
-    const bool wide = size.x > 900;
-    bool changed = choiceBox(m_host, "lane", m_model.lanes(), choice.lane, wide ? 170.0F : 110.0F);
-    ImGui::SameLine(0, 14);
-    changed = choiceBox(m_host, "layer", layers, choice.layer, 52) || changed;
-    ImGui::SameLine(0, 14);
-    changed = choiceBox(m_host, "head", heads, choice.head, 52) || changed;
-    if (m_model.page == CanvasPage::Maps && size.x > 700) {
-        ImGui::SameLine(0, 14);
-        changed = choiceBox(m_host, "sample", samples, choice.sample, 52) || changed;
+    const ImFont* font = m_host.fonts().text;
+    const auto labelled = [&](const char* label) { return textWidth(font, label) + 6 + kNumberBox + gap; };
+    bool samplesToo = m_model.page() != CanvasPage::Projection;
+    bool changed = false;
+    ImGui::SetCursorScreenPos(corner);
+    if (m_model.page() != CanvasPage::Lanes) {
+        // Its name says what it is: no label. As wide as the longest name, where there is room.
+        float width = 0;
+        for (const std::string& name : m_model.lanes()) width = std::max(width, textWidth(font, name) + 46);
+        float rest = end - corner.x - gap - labelled("layer") - labelled("head");
+        samplesToo = samplesToo && rest - labelled("sample") >= kShortestName;
+        if (samplesToo) rest -= labelled("sample");
+        width = std::clamp(std::min(width, rest), kShortestName, kLongestName);
+        changed = choiceBox(m_host, "##lane", m_model.lanes(), choice.lane, width);
+        ImGui::SameLine(0, gap);
     }
-    ImGui::SameLine(0, 14);
-    const float used = ImGui::GetCursorScreenPos().x;
+    const auto choose = [&](const char* label, const std::vector<std::string>& entries, int& index) {
+        if (ImGui::GetCursorScreenPos().x + labelled(label) > end) return;
+        changed = choiceBox(m_host, label, entries, index, kNumberBox) || changed;
+        ImGui::SameLine(0, gap);
+    };
+    choose("layer", layers, choice.layer);
+    choose("head", heads, choice.head);
+    if (samplesToo) choose("sample", samples, choice.sample);
     if (changed) m_model.choose(choice);
+    return ImGui::GetCursorScreenPos().x;
+}
+
+void CanvasScene::drawBar(ImVec2 corner, ImVec2 size) {
+    const Theme& theme = m_host.theme();
+    const std::array<std::string, kCanvasPageCount> pages{"Maps", "Projection", "Lanes"};
+    ImGui::SetCursorScreenPos({corner.x, corner.y + 9});
+    int page = static_cast<int>(m_model.page());
+    if (segments(m_host, "page", pages, page, kPagesWidth)) {
+        m_model.setPage(static_cast<CanvasPage>(page));
+        if (m_model.onPage) m_model.onPage();
+    }
+    const ImVec2 toggle{corner.x + size.x - 62, corner.y + 9};
+    const float gap = size.x > 900 ? 14 : 10;
+    const float used = drawChoice({corner.x + kPagesWidth + gap, corner.y + 9}, toggle.x, gap);
 
     // Right: which step this is, and whether newer maps are on their way.
-    const auto maps = m_model.maps();
-    const Snapshot* shown = m_model.page == CanvasPage::Maps ? (maps ? maps->snapshot.get() : nullptr) : snapshot.get();
-    const ImVec2 toggle{corner.x + size.x - 62, corner.y + 9};
+    const Shown shown = this->shown();
     ImGui::SetCursorScreenPos(toggle);
     bool& wanted = m_room ? m_tools : m_toolsOver;
     if (ImGui::Button(toolsShown() ? "Tools ▸" : "◂ Tools", {62, 0})) wanted = !wanted;
     ImDrawList& list = *ImGui::GetWindowDrawList();
     const Fonts& fonts = m_host.fonts();
-    std::string step = shown ? fmt::format("step {}", shown->step) : std::string("no step yet");
+    const std::string step = shown.step ? fmt::format("step {}", *shown.step) : std::string("no step yet");
     const float wideStep = textWidth(fonts.number, step);
     const float x = toggle.x - 16 - wideStep;
     if (x < used) return;
-    drawText(list, fonts.number, {x, corner.y + 14.5F}, shown ? theme.text : theme.muted, step);
-    if (!shown) return;
-    const bool onMaps = m_model.page == CanvasPage::Maps;
-    const bool current = !onMaps || maps->choice == m_model.choice();
-    std::string note = current ? fmt::format("{}  ·", shown->mechanism) : "computing  ·";
-    const std::string place = onMaps ? maps->routeSentence() : m_projection.place();
+    drawText(list, fonts.number, {x, corner.y + 14.5F}, shown.step ? theme.text : theme.muted, step);
+    if (!shown.step) return;
+    std::string note = shown.current ? shown.what : "computing";
+    if (!note.empty()) note += "  ·";
+    const std::string& place = shown.place;
     const std::string whole = place.empty() ? note : fmt::format("{}  ·  {}", place, note);
     if (x - 8 - textWidth(fonts.text, whole) > used) note = whole;
     const float wideNote = textWidth(fonts.text, note);
     if (x - 8 - wideNote > used)
-        drawText(list, fonts.text, {x - 8 - wideNote, corner.y + 13}, current ? theme.muted : theme.warn, note);
+        drawText(list, fonts.text, {x - 8 - wideNote, corner.y + 13}, shown.current ? theme.muted : theme.warn, note);
 }
 
 void CanvasScene::drawTools(ImVec2 corner, ImVec2 size) {
@@ -156,67 +193,11 @@ void CanvasScene::drawTools(ImVec2 corner, ImVec2 size) {
     ImGui::BeginChild("tools", size, true, ImGuiWindowFlags_NoNav | ImGuiWindowFlags_AlwaysUseWindowPadding);
     ImGui::PopStyleVar();
     const float width = ImGui::GetContentRegionAvail().x;
-    if (m_model.page == CanvasPage::Maps)
-        drawMapTools(width);
+    if (m_model.page() != CanvasPage::Projection)
+        drawMapTools(m_host, m_model, width);
     else
         m_projection.drawTools(width);
     ImGui::EndChild();
-}
-
-void CanvasScene::drawMapTools(float width) {
-    Colouring& colouring = m_model.colouring();
-    sectionTitle(
-        m_host, "Colour",
-        "In one range exact and lifted map have equal colours for equal weights; apart, each fills a range of its own, "
-        "as signed lifted maps do at first.\n\nSigned maps are symmetric about 0: linear is diverging there, and log, "
-        "which has no place for what is negative, is arcsinh.\n\nMagenta is NaN, green +Inf, orange −Inf, on every "
-        "scale.");
-    static constexpr std::array kKinds{ScaleKind::Linear, ScaleKind::Log, ScaleKind::Arcsinh, ScaleKind::Diverging};
-    const std::array<std::string, 4> kinds{"linear", "log", "arcsinh", "diverging"};
-    int kind = static_cast<int>(std::find(kKinds.begin(), kKinds.end(), colouring.kind()) - kKinds.begin());
-    if (segments(m_host, "scale", kinds, kind, width)) colouring.setKind(kKinds[static_cast<std::size_t>(kind)]);
-    for (const bool diverging : {false, true}) {
-        std::vector<std::string> names;
-        std::vector<std::string> titles;
-        for (const ColourMap& map : colourMaps())
-            if (map.isDiverging() == diverging) {
-                names.push_back(map.name());
-                titles.push_back(map.title());
-            }
-        const std::string& current = diverging ? colouring.colours(RangeOf::Difference).name()
-                                     : colouring.sequentialName().empty() ? defaultColourMap(false).name()
-                                                                          : colouring.sequentialName();
-        int index = static_cast<int>(std::find(names.begin(), names.end(), current) - names.begin());
-        if (choiceBox(m_host, diverging ? "signed" : "weights", titles, index, width - 66, 66))
-            colouring.setColours(names[static_cast<std::size_t>(index)]);
-    }
-    const auto set = m_model.maps();
-    if (set) {
-        const auto layer = [&](int index, bool filled) {
-            return HistogramLayer{.statistics = &set->statistics[static_cast<std::size_t>(index)], .filled = filled};
-        };
-        const ImVec2 size{width, 70};
-        ImGui::Dummy({0, 1});
-        const auto range = [&](const char* id, RangeOf of, int index, const std::string& title) {
-            if (!set->maps[static_cast<std::size_t>(index)]) return;
-            sectionTitle(m_host, title,
-                         "Heights are logarithmic. Drag a handle or the span between them; a right click fits the "
-                         "range again. Values outside take the end colours.");
-            std::vector<HistogramLayer> layers{layer(index, true)};
-            if (of == RangeOf::Lifted && colouring.joint() && set->maps[0]) layers = {layer(0, true), layer(2, false)};
-            rangeHistogram(m_host, id, of, colouring, layers, size);
-        };
-        bool joint = colouring.joint();
-        if (set->maps[2] && ImGui::Checkbox("exact and lifted in one range", &joint)) colouring.setJoint(joint);
-        if (!joint || !set->maps[2]) range("exact", RangeOf::Exact, 0, "Range of exact");
-        range("lifted", RangeOf::Lifted, 2, joint ? "Range of exact (bars) and lifted (line)" : "Range of lifted");
-        range("compressed", RangeOf::Compressed, 1, "Range of compressed");
-        range("difference", RangeOf::Difference, 3, "Range of difference");
-    }
-    ImGui::Dummy({0, 2});
-    drawProbe(m_host, m_model, width);
-    ImGui::Dummy({0, 2});
-    drawFidelity(m_host, m_model, width);
 }
 
 bool CanvasScene::step(int layers, int heads) {
@@ -230,7 +211,7 @@ bool CanvasScene::step(int layers, int heads) {
 bool CanvasScene::moveCursor(CanvasKey key) {
     CanvasCursor& cursor = m_model.cursor;
     LinkedView& view = m_model.view();
-    if (m_model.page != CanvasPage::Maps || cursor.row < 0) return false;
+    if (m_model.page() == CanvasPage::Projection || cursor.row < 0) return false;
     const bool slots = cursor.slot >= 0;
     const int down = key == CanvasKey::Down ? 1 : key == CanvasKey::Up ? -1 : 0;
     const int right = key == CanvasKey::Right ? 1 : key == CanvasKey::Left ? -1 : 0;
@@ -243,7 +224,7 @@ bool CanvasScene::moveCursor(CanvasKey key) {
 }
 
 bool CanvasScene::key(CanvasKey key) {
-    const bool maps = m_model.page == CanvasPage::Maps;
+    const bool maps = m_model.page() != CanvasPage::Projection;
     LinkedView& view = m_model.view();
     switch (key) {
         case CanvasKey::Fit:
@@ -278,7 +259,7 @@ bool CanvasScene::key(CanvasKey key) {
 CanvasSettings CanvasScene::settings() const {
     const Colouring& colouring = m_model.colouring();
     return {.choice = m_model.savedChoice(),
-            .page = m_model.page,
+            .page = m_model.page(),
             .place = m_placePending ? m_restoredPlace : m_model.view().place(),
             .scale = std::string(scaleName(colouring.kind())),
             .sequential = colouring.sequentialName(),
@@ -289,7 +270,7 @@ CanvasSettings CanvasScene::settings() const {
 
 void CanvasScene::restore(const CanvasSettings& settings) {
     m_model.restoreChoice(settings.choice);
-    m_model.page = settings.page;
+    m_model.setPage(settings.page);
     m_tools = settings.tools;
     m_restoredPlace = settings.place;
     m_placePending = true;

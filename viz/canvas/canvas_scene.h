@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,9 +62,19 @@ public:
     void restore(const CanvasSettings& settings);
 
 private:
+    /// What the bar says of the page.
+    struct Shown {
+        std::optional<std::int64_t> step;  ///< none: nothing is shown yet
+        std::string what;                  ///< the mechanism; empty where it is not one
+        std::string place;                 ///< where it was computed
+        bool current = true;               ///< it is the head that is chosen
+    };
+    Shown shown() const;
+    /// Lane, layer, head and sample, from the corner on; where they end. What has no room before `end` is left to the
+    /// keys and to the list of runs.
+    float drawChoice(ImVec2 corner, float end, float gap);
     void drawBar(ImVec2 corner, ImVec2 size);
     void drawTools(ImVec2 corner, ImVec2 size);
-    void drawMapTools(float width);
     bool toolsShown() const { return m_room ? m_tools : m_toolsOver; }
     bool moveCursor(CanvasKey key);
     bool step(int layers, int heads);

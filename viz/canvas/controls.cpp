@@ -45,14 +45,16 @@ void sectionTitle(const ImGuiHost& host, std::string_view title, std::string_vie
 
 bool choiceBox(const ImGuiHost& host, const char* label, std::span<const std::string> entries, int& index, float width,
                float labelWidth) {
-    ImGui::AlignTextToFramePadding();
-    ImGui::PushStyleColor(ImGuiCol_Text, host.theme().muted);
-    ImGui::TextUnformatted(label);
-    ImGui::PopStyleColor();
-    if (labelWidth > 0)
-        ImGui::SameLine(ImGui::GetStyle().WindowPadding.x + labelWidth);
-    else
-        ImGui::SameLine(0, 6);
+    if (*label != '#') {
+        ImGui::AlignTextToFramePadding();
+        ImGui::PushStyleColor(ImGuiCol_Text, host.theme().muted);
+        ImGui::TextUnformatted(label);
+        ImGui::PopStyleColor();
+        if (labelWidth > 0)
+            ImGui::SameLine(ImGui::GetStyle().WindowPadding.x + labelWidth);
+        else
+            ImGui::SameLine(0, 6);
+    }
     ImGui::SetNextItemWidth(width);
     const bool valid = index >= 0 && index < static_cast<int>(entries.size());
     bool changed = false;

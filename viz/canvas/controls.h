@@ -17,8 +17,8 @@ void tooltip(const ImGuiHost& host, std::string_view text);
 /// "COLOUR" in small letters above a group; `help` may be empty.
 void sectionTitle(const ImGuiHost& host, std::string_view title, std::string_view help = {});
 
-/// A label and a drop-down list beside it, below its neighbours' lists where they have one `labelWidth`; true when
-/// another entry was chosen.
+/// A label, unless it begins with ##, and a drop-down list beside it, below its neighbours' lists where they have one
+/// `labelWidth`; true when another entry was chosen.
 bool choiceBox(const ImGuiHost& host, const char* label, std::span<const std::string> entries, int& index, float width,
                float labelWidth = 0);
 

@@ -12,8 +12,14 @@
 namespace linscope::viz {
 
 namespace {
+
 constexpr int kBins = 120;
+
+MapJob jobOf(const MapSet& set) {
+    return {set.snapshot, set.choice, set.scope};
 }
+
+}  // namespace
 
 ValueStatistics statisticsOf(const Matrix& matrix) {
     Matrix decades{.rows = 1, .cols = 0, .values = {}};
@@ -21,6 +27,11 @@ ValueStatistics statisticsOf(const Matrix& matrix) {
         if (value > 0 && std::isfinite(value)) decades.values.push_back(std::log10(value));
     decades.cols = static_cast<std::int64_t>(decades.values.size());
     return {.values = histogramOf(matrix, kBins), .decades = histogramOf(decades, kBins)};
+}
+
+int MapSet::ownIndex() const {
+    const auto found = std::ranges::find_if(maps, [](const auto& map) { return map != nullptr; });
+    return found == maps.end() ? -1 : static_cast<int>(found - maps.begin());
 }
 
 std::string MapSet::routeSentence() const {
@@ -59,76 +70,100 @@ MapService::~MapService() {
     {
         const std::lock_guard lock(m_mutex);
         m_stop = true;
-        m_waiting.reset();
+        m_waiting.clear();
     }
     m_wake.notify_all();
     m_thread.join();
 }
 
-void MapService::request(std::shared_ptr<const Snapshot> snapshot, const HeadChoice& choice) {
+void MapService::request(std::vector<MapJob> jobs) {
     {
         const std::lock_guard lock(m_mutex);
-        m_waiting = Job{std::move(snapshot), choice};
+        const auto wanted = [&](const MapJob& known) {
+            return std::ranges::any_of(jobs, [&](const MapJob& job) { return job.isOfHead(known); });
+        };
+        // What has been given up stays so, though it may be asked for again.
+        m_superseded = m_superseded || (m_current && !wanted(*m_current));
+        std::erase_if(m_answers, [&](const auto& set) { return !wanted(jobOf(*set)); });
+        std::erase_if(jobs, [&](const MapJob& job) {
+            return (job == m_current && !m_superseded) ||
+                   std::ranges::any_of(m_answers, [&](const auto& set) { return job == jobOf(*set); });
+        });
+        m_waiting.assign(jobs.begin(), jobs.end());
     }
     m_wake.notify_all();
 }
 
-std::shared_ptr<const MapSet> MapService::take() {
+std::vector<std::shared_ptr<const MapSet>> MapService::take() {
     const std::lock_guard lock(m_mutex);
-    return std::exchange(m_answer, nullptr);
+    return std::exchange(m_answers, {});
 }
 
 bool MapService::busy() const {
     const std::lock_guard lock(m_mutex);
-    return m_working || m_waiting.has_value();
+    return m_current.has_value() || !m_waiting.empty();
 }
 
 void MapService::run() {
     std::unique_lock lock(m_mutex);
     for (;;) {
-        m_wake.wait(lock, [this] { return m_stop || m_waiting.has_value(); });
+        m_wake.wait(lock, [this] { return m_stop || !m_waiting.empty(); });
         if (m_stop) return;
-        const Job job = *std::exchange(m_waiting, std::nullopt);
-        m_working = true;
+        m_current = std::move(m_waiting.front());
+        m_waiting.pop_front();
+        const MapJob job = *m_current;
         lock.unlock();
         compute(job);
         lock.lock();
-        m_working = false;
+        m_current.reset();
+        m_superseded = false;
     }
 }
 
-bool MapService::superseded(const HeadChoice& choice) const {
+bool MapService::superseded() const {
     const std::lock_guard lock(m_mutex);
-    return m_stop || (m_waiting && !(m_waiting->choice == choice));
+    return m_stop || m_superseded;
 }
 
 void MapService::answer(std::shared_ptr<const MapSet> set) {
     {
         const std::lock_guard lock(m_mutex);
-        if (m_stop) return;
-        m_answer = std::move(set);
+        if (m_stop || m_superseded) return;
+        std::erase_if(m_answers, [&](const auto& older) { return jobOf(*older).isOfHead(jobOf(*set)); });
+        m_answers.push_back(std::move(set));
     }
     if (m_onAnswer) m_onAnswer();
 }
 
-void MapService::compute(const Job& job) {
+void MapService::computeMaps(const MapJob& job, MapSet& set) {
+    const Snapshot& snapshot = *job.snapshot;
+    for (int index = 0; index < kMapCount; ++index) {
+        if (superseded()) return;
+        if (job.scope == MapScope::Own && kMapKinds[index] != ownMap(snapshot)) continue;
+        if (!m_work.has(snapshot, kMapKinds[index])) continue;
+        ComputedMap computed = m_work.map(snapshot, {.kind = kMapKinds[index],
+                                                     .layer = job.choice.layer,
+                                                     .head = job.choice.head,
+                                                     .sample = job.choice.sample});
+        set.maps[index] = std::make_shared<const AttentionMap>(std::move(computed.map));
+        set.routes[index] = std::move(computed.route);
+        set.cells[index] = std::move(computed.cells);
+        set.statistics[index] = statisticsOf(set.maps[index]->matrix);
+    }
+}
+
+void MapService::compute(const MapJob& job) {
     const auto begin = std::chrono::steady_clock::now();
     const Snapshot& snapshot = *job.snapshot;
-    MapSet set{
-        .choice = job.choice, .snapshot = job.snapshot, .maps = {}, .statistics = {}, .fidelity = {}, .problem = {}};
+    MapSet set{.choice = job.choice,
+               .snapshot = job.snapshot,
+               .scope = job.scope,
+               .maps = {},
+               .statistics = {},
+               .fidelity = {},
+               .problem = {}};
     try {
-        for (int index = 0; index < kMapCount; ++index) {
-            if (superseded(job.choice)) return;
-            if (!m_work.has(snapshot, kMapKinds[index])) continue;
-            ComputedMap computed = m_work.map(snapshot, {.kind = kMapKinds[index],
-                                                         .layer = job.choice.layer,
-                                                         .head = job.choice.head,
-                                                         .sample = job.choice.sample});
-            set.maps[index] = std::make_shared<const AttentionMap>(std::move(computed.map));
-            set.routes[index] = std::move(computed.route);
-            set.cells[index] = std::move(computed.cells);
-            set.statistics[index] = statisticsOf(set.maps[index]->matrix);
-        }
+        computeMaps(job, set);
     } catch (const std::exception& error) {
         set.problem = error.what();
     }
@@ -136,7 +171,8 @@ void MapService::compute(const Job& job) {
     answer(std::make_shared<const MapSet>(set));
 
     // The rank bound needs the singular values of a T×T map: far slower than the maps, so it follows them.
-    if (!set.problem.empty() || !m_work.has(snapshot, MapKind::Lifted) || superseded(job.choice)) return;
+    if (job.scope == MapScope::Own || !set.problem.empty() || !m_work.has(snapshot, MapKind::Lifted) || superseded())
+        return;
     try {
         set.fidelity = m_work.fidelity(snapshot, job.choice.layer, job.choice.head, job.choice.sample);
     } catch (const std::exception& error) {

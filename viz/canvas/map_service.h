@@ -2,12 +2,14 @@
 
 #include <array>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "core/analysis/maps.h"
 #include "viz/heatmap/histogram.h"
@@ -32,10 +34,26 @@ struct ValueStatistics {
 };
 ValueStatistics statisticsOf(const Matrix& matrix);
 
-/// All maps of one head at one step, from one snapshot.
+/// How much of a head is computed.
+enum class MapScope {
+    Whole,  ///< all its maps, then its fidelity
+    Own,    ///< ownMap() alone: what lanes are compared by
+};
+
+/// A head whose maps are wanted.
+struct MapJob {
+    std::shared_ptr<const Snapshot> snapshot;
+    HeadChoice choice;
+    MapScope scope = MapScope::Whole;
+    bool operator==(const MapJob&) const = default;
+    bool isOfHead(const MapJob& other) const { return choice == other.choice && scope == other.scope; }
+};
+
+/// Maps of one head at one step, from one snapshot.
 struct MapSet {
     HeadChoice choice;
     std::shared_ptr<const Snapshot> snapshot;
+    MapScope scope = MapScope::Whole;
     std::array<std::shared_ptr<const AttentionMap>, kMapCount> maps;     ///< by kMapKinds; null: there is no such map
     std::array<ValueStatistics, kMapCount> statistics;                   ///< of the maps that are there
     std::optional<HeadFidelity> fidelity;                                ///< comes in a second answer, after the maps
@@ -44,12 +62,14 @@ struct MapSet {
     std::array<std::shared_ptr<const DeviceMatrix>, kMapCount> cells{};  ///< what they are drawn from; null: the maps
     double milliseconds = 0;                                             ///< what the maps cost
 
+    /// Of MapScope::Own: where the one map is; −1: there is none.
+    int ownIndex() const;
     /// MapRoute::sentence() of all maps, or where they differ of each: "exact: …; lifted, difference: …".
     std::string routeSentence() const;
 };
 
-/// Computes maps on a thread of its own. The newest request wins: one that waits is replaced; one in
-/// work is given up only when another head is asked for, so that snapshots that come faster than
+/// Computes maps on a thread of its own. The newest request wins: one that waits is replaced; what is
+/// in work is given up only when its head is asked for no more, so that snapshots that come faster than
 /// maps can be computed still lead to pictures.
 class MapService {
 public:
@@ -70,28 +90,27 @@ public:
     MapService(const MapService&) = delete;
     MapService& operator=(const MapService&) = delete;
 
-    void request(std::shared_ptr<const Snapshot> snapshot, const HeadChoice& choice);
-    /// The newest answer not taken yet, else nullptr. Never waits for a computation.
-    std::shared_ptr<const MapSet> take();
+    /// Wants these heads, one after another, and no others. What is in work or waits to be taken is not done twice.
+    void request(std::vector<MapJob> jobs);
+    /// Answers not taken yet, of each head the newest. Never waits for a computation.
+    std::vector<std::shared_ptr<const MapSet>> take();
     bool busy() const;
 
 private:
-    struct Job {
-        std::shared_ptr<const Snapshot> snapshot;
-        HeadChoice choice;
-    };
     void run();
-    void compute(const Job& job);
-    bool superseded(const HeadChoice& choice) const;
+    void compute(const MapJob& job);
+    void computeMaps(const MapJob& job, MapSet& set);
+    bool superseded() const;
     void answer(std::shared_ptr<const MapSet> set);
 
     std::function<void()> m_onAnswer;
     Work m_work;
     mutable std::mutex m_mutex;
     std::condition_variable m_wake;
-    std::optional<Job> m_waiting;
-    std::shared_ptr<const MapSet> m_answer;
-    bool m_working = false;
+    std::deque<MapJob> m_waiting;
+    std::optional<MapJob> m_current;  ///< in work
+    bool m_superseded = false;        ///< and asked for no more
+    std::vector<std::shared_ptr<const MapSet>> m_answers;
     bool m_stop = false;
     std::thread m_thread;
 };

@@ -5,8 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
-#include <vector>
+#include <utility>
 
 namespace linscope::viz {
 
@@ -18,69 +17,121 @@ constexpr std::array<const char*, kMapCount> kTitles{"exact P", "compressed P\u0
 constexpr std::array<RangeOf, kMapCount> kRanges{RangeOf::Exact, RangeOf::Compressed, RangeOf::Lifted,
                                                  RangeOf::Difference};
 
+/// Without slots there is nothing to lift: the map is what the mechanism makes of unit values.
+bool isLifted(const Snapshot& snapshot) {
+    return hasMap(snapshot, MapKind::Compressed);
+}
+
+ImVec2 cardOf(int count, int columns, ImVec2 size, float gap) {
+    const int rows = (count + columns - 1) / columns;
+    return {std::floor((size.x - gap * static_cast<float>(columns - 1)) / static_cast<float>(columns)),
+            std::floor((size.y - gap * static_cast<float>(rows - 1)) / static_cast<float>(rows))};
+}
+
 }  // namespace
 
-MapsPage::MapsPage(HeatmapRenderer& renderer, const ImGuiHost& host, Backdrop& backdrop, CanvasModel& model)
-    : m_host(host), m_model(model) {
-    for (auto& pane : m_panes) pane = std::make_unique<MatrixPane>(renderer, host, backdrop);
+int gridColumns(int count, ImVec2 size, float gap) {
+    const auto side = [&](int columns) {
+        const ImVec2 plot = MatrixPane::plotSize(cardOf(count, columns, size, gap));
+        return std::min(plot.x, plot.y);
+    };
+    int best = 1;
+    for (int columns = 2; columns <= count; ++columns)
+        if (side(columns) > side(best)) best = columns;
+    return best;
 }
+
+MapsPage::MapsPage(HeatmapRenderer& renderer, const ImGuiHost& host, Backdrop& backdrop, CanvasModel& model)
+    : m_renderer(renderer), m_host(host), m_backdrop(backdrop), m_model(model) {}
 
 void MapsPage::recordInto(VkCommandBuffer commands) {
     for (auto& pane : m_panes) pane->recordInto(commands);
 }
 
-void MapsPage::takeMaps() {
-    if (m_revision == m_model.revision()) return;
-    m_revision = m_model.revision();
+std::vector<MapsPage::Shown> MapsPage::shown() const {
+    if (m_model.page() == CanvasPage::Lanes) return shownLanes();
     const auto set = m_model.maps();
+    std::vector<Shown> all;
     for (int index = 0; index < kMapCount; ++index) {
-        if (!set || !set->maps[index]) {
-            m_panes[index]->clear();
-            continue;
-        }
-        const AttentionMap& map = *set->maps[index];
-        // The second answer of one step (its fidelity) brings copies of the same maps.
-        if (m_panes[index]->matrix() == &map.matrix) continue;
-        m_panes[index]->setMatrix(std::shared_ptr<const Matrix>(set, &map.matrix),
-                                  map.isSigned ? Pooling::AbsMax : Pooling::Max, set->cells[index]);
+        all.push_back({.title = kTitles[index],
+                       .set = set,
+                       .index = index,
+                       .range = kRanges[index],
+                       .absent = m_model.absence(kMapKinds[index])});
+        if (kMapKinds[index] == MapKind::Lifted && all.back().map())
+            all.back().title = isLifted(*set->snapshot) ? "lifted L = P\u0304F" : "implied map L";
     }
+    return all;
 }
 
-std::string MapsPage::clippedNote(int index) const {
-    const auto set = m_model.maps();
-    if (!set || !set->maps[index]) return {};
-    const AttentionMap& map = *set->maps[index];
-    const Histogram& values = set->statistics[index].values;
-    const ValueScale scale = m_model.colouring().scale(kRanges[index]);
+std::vector<MapsPage::Shown> MapsPage::shownLanes() const {
+    std::vector<Shown> all;
+    std::int64_t newest = 0;
+    for (int lane = 0; lane < static_cast<int>(m_model.lanes().size()); ++lane) {
+        Shown one{.title = m_model.lanes()[static_cast<std::size_t>(lane)],
+                  .set = m_model.own(lane),
+                  .absent = m_model.ownAbsence(lane)};
+        if (one.set) {
+            const Snapshot& snapshot = *one.set->snapshot;
+            one.index = std::max(0, one.set->ownIndex());
+            one.title += ownMap(snapshot) == MapKind::Exact ? " · exact P"
+                         : isLifted(snapshot)               ? " · lifted L"
+                                                            : " · implied L";
+            if (const AttentionMap* map = one.map(); map && map->isSigned) one.range = RangeOf::Lifted;
+            newest = std::max(newest, snapshot.step);
+        }
+        all.push_back(std::move(one));
+    }
+    if (all.empty()) all.push_back({.title = "lanes", .set = {}, .absent = m_model.absence(MapKind::Exact)});
+    for (Shown& one : all) one.behind = one.set && one.set->snapshot->step != newest;
+    return all;
+}
+
+MatrixPane& MapsPage::pane(std::size_t index) {
+    while (m_panes.size() <= index) m_panes.push_back(std::make_unique<MatrixPane>(m_renderer, m_host, m_backdrop));
+    return *m_panes[index];
+}
+
+void MapsPage::put(const Shown& shown, MatrixPane& pane) {
+    const AttentionMap* map = shown.map();
+    if (!map) return pane.clear();
+    // The second answer of one step (its fidelity) brings copies of the same maps.
+    if (pane.matrix() == &map->matrix) return;
+    pane.setMatrix(std::shared_ptr<const Matrix>(shown.set, &map->matrix),
+                   map->isSigned ? Pooling::AbsMax : Pooling::Max,
+                   shown.set->cells[static_cast<std::size_t>(shown.index)]);
+}
+
+std::string MapsPage::note(const Shown& shown, Pooling pooling) const {
+    const AttentionMap& map = *shown.map();
+    const Histogram& values = shown.set->statistics[static_cast<std::size_t>(shown.index)].values;
     std::vector<std::string> notes;
+    if (shown.behind) notes.push_back(fmt::format("step {}", shown.set->snapshot->step));
     if (values.hasLoudCells())
         notes.push_back(fmt::format("{} NaN, {} Inf", values.nan, values.plusInf + values.minusInf));
-    if (std::string clipped = clippingNote(values, scale); !clipped.empty()) notes.push_back(std::move(clipped));
+    if (std::string clipped = clippingNote(values, m_model.colouring().scale(shown.range)); !clipped.empty())
+        notes.push_back(std::move(clipped));
     const double pixels = m_model.view().rows().pixelsPerCell * m_host.scale();
     if (map.rowBlock > 1 || map.colBlock > 1)
         notes.push_back(fmt::format("{} of {}×{} tokens", map.pooling, map.rowBlock, map.colBlock));
     else if (pixels < 1)
-        notes.push_back(fmt::format("{}/pixel", poolingName(m_panes[index]->pooling())));
+        notes.push_back(fmt::format("{}/pixel", poolingName(pooling)));
     return fmt::format("{}", fmt::join(notes, " · "));
 }
 
-PaneContent MapsPage::content(int index) const {
+PaneContent MapsPage::content(const Shown& shown, Pooling pooling) const {
     PaneContent content;
-    content.title = kTitles[index];
-    content.absent = m_model.absence(kMapKinds[index]);
-    const auto set = m_model.maps();
-    if (!content.absent.empty() || !set || !set->maps[index]) {
+    content.title = shown.title;
+    content.absent = shown.absent;
+    if (!content.absent.empty() || !shown.map()) {
         if (content.absent.empty()) content.absent = "Computing…";
         return content;
     }
-    const AttentionMap& map = *set->maps[index];
-    // Without slots there is nothing to lift: the map is what the mechanism makes of unit values.
-    if (kMapKinds[index] == MapKind::Lifted)
-        content.title = hasMap(*set->snapshot, MapKind::Compressed) ? "lifted L = P\u0304F" : "implied map L";
+    const AttentionMap& map = *shown.map();
     const LinkedView& view = m_model.view();
     const CanvasCursor& cursor = m_model.cursor;
     content.subtitle = fmt::format("[{}×{}]", map.matrix.rows * map.rowBlock, map.matrix.cols * map.colBlock);
-    content.note = clippedNote(index);
+    content.note = note(shown, pooling);
     const auto label = [&model = m_model](std::int64_t position) { return model.tokenAt(position); };
     content.rows = {.camera = view.rows(),
                     .cells = view.tokens(),
@@ -89,8 +140,8 @@ PaneContent MapsPage::content(int index) const {
                     .cursor = cursor.row,
                     .pinned = cursor.pinned,
                     .label = label};
-    const bool keys = kColumns[index] == ColumnAxis::Keys;
-    content.columns = {.camera = view.columns(kColumns[index]),
+    const bool keys = shown.columns() == ColumnAxis::Keys;
+    content.columns = {.camera = view.columns(shown.columns()),
                        .cells = keys ? view.tokens() : view.slots(),
                        .block = map.colBlock,
                        .name = keys ? "key token" : "slot",
@@ -98,15 +149,14 @@ PaneContent MapsPage::content(int index) const {
                        .pinned = cursor.pinned,
                        .label = {}};
     if (keys) content.columns.label = label;
-    content.scale = m_model.colouring().scale(kRanges[index]);
-    content.colours = &m_model.colouring().colours(kRanges[index]);
+    content.scale = m_model.colouring().scale(shown.range);
+    content.colours = &m_model.colouring().colours(shown.range);
     return content;
 }
 
-void MapsPage::apply(int index, const PaneInput& input) {
+void MapsPage::apply(ColumnAxis columns, const PaneInput& input) {
     LinkedView& view = m_model.view();
     CanvasCursor& cursor = m_model.cursor;
-    const ColumnAxis columns = kColumns[index];
     if (input.wheel != 0) view.zoom(columns, std::pow(kWheelZoom, input.wheel), input.x, input.y);
     if (input.dragX != 0 || input.dragY != 0) view.pan(columns, input.dragX, input.dragY);
     if (input.doubleClicked) {
@@ -130,16 +180,22 @@ void MapsPage::apply(int index, const PaneInput& input) {
 }
 
 void MapsPage::draw(ImVec2 corner, ImVec2 size) {
-    takeMaps();
-    const ImVec2 card{std::floor((size.x - kGap) / 2), std::floor((size.y - kGap) / 2)};
+    const std::vector<Shown> all = shown();
+    const int count = static_cast<int>(all.size());
+    const int columns = m_model.page() == CanvasPage::Lanes ? gridColumns(count, size, kGap) : 2;
+    const ImVec2 card = cardOf(count, columns, size, kGap);
     const ImVec2 plot = MatrixPane::plotSize(card);
     m_model.view().setPane(plot.x, plot.y);
     bool anyHovered = false;
-    for (int index = 0; index < kMapCount; ++index) {
-        const ImVec2 position{corner.x + static_cast<float>(index % 2) * (card.x + kGap),
-                              corner.y + static_cast<float>(index / 2) * (card.y + kGap)};
-        const PaneInput input = m_panes[index]->draw(kTitles[index], position, card, content(index));
-        apply(index, input);
+    for (int index = 0; index < count; ++index) {
+        const ImVec2 position{corner.x + static_cast<float>(index % columns) * (card.x + kGap),
+                              corner.y + static_cast<float>(index / columns) * (card.y + kGap)};
+        const Shown& one = all[static_cast<std::size_t>(index)];
+        MatrixPane& pane = this->pane(static_cast<std::size_t>(index));
+        put(one, pane);
+        const PaneInput input =
+            pane.draw(fmt::format("pane {}", index).c_str(), position, card, content(one, pane.pooling()));
+        apply(one.columns(), input);
         anyHovered = anyHovered || input.hovered;
     }
     if (!anyHovered && !m_model.cursor.pinned) m_model.cursor = {};

@@ -121,8 +121,15 @@ void MatrixPane::drawTitle(ImDrawList& list, ImVec2 position, ImVec2 card, const
     const Theme& theme = m_host.theme();
     const float y = position.y + 9;
     float x = position.x + 12;
-    x += drawMathText(list, fonts.strong, {x, y}, theme.text, content.title) + 9;
-    const float end = position.x + card.x - 12, noteWidth = textWidth(fonts.small, content.note);
+    const float end = position.x + card.x - 12;
+    if (const float wide = mathTextWidth(fonts.strong, content.title); x + wide <= end) {
+        drawMathText(list, fonts.strong, {x, y}, theme.text, content.title);
+        x += wide + 9;
+    } else {  // the name of a lane may be longer than its card
+        drawText(list, fonts.strong, {x, y}, theme.text, content.title, end - x);
+        return;
+    }
+    const float noteWidth = textWidth(fonts.small, content.note);
     // What a picture leaves out is worth more room than its size, and is told whole where the pointer asks for it.
     if (const float size = textWidth(fonts.number, content.subtitle) + 16;
         content.note.empty() || x + size + noteWidth <= end) {

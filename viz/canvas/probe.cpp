@@ -97,14 +97,22 @@ void ProbeTable::row(std::string_view name, std::string_view value, ImU32 colour
 
 namespace {
 
+void drawLaneValues(const CanvasModel& model, ProbeTable& table) {
+    for (int lane = 0; lane < static_cast<int>(model.lanes().size()); ++lane) {
+        const auto set = model.own(lane);
+        const int index = set ? set->ownIndex() : -1;
+        table.row(model.lanes()[static_cast<std::size_t>(lane)],
+                  valueAt(index < 0 ? nullptr : set->maps[index].get(), model.cursor.row, model.cursor.key));
+    }
+}
+
 void drawProbeLines(const ImGuiHost& host, const CanvasModel& model, float width) {
     const CanvasCursor& cursor = model.cursor;
-    const auto set = model.maps();
     sectionTitle(host, cursor.pinned ? "Under the pinned cursor" : "Under the cursor",
                  "Row: the token that asks (query). Column: the token that is read (key). A click pins the cursor, "
                  "another click or Esc frees it; arrow keys move it.\n\nAttention is not an explanation: a large "
                  "weight says what is mixed into this position in this layer, not why the model answers as it does.");
-    if (!set || cursor.row < 0) {
+    if (cursor.row < 0) {
         label(host, "Point at a cell.");
         return;
     }
@@ -116,6 +124,9 @@ void drawProbeLines(const ImGuiHost& host, const CanvasModel& model, float width
     }
     ImGui::Dummy({0, 1});
     ProbeTable table(host, width);
+    if (model.page() == CanvasPage::Lanes) return drawLaneValues(model, table);
+    const auto set = model.maps();
+    if (!set) return;
     const auto map = [&](int index) { return set->maps[index].get(); };
     if (cursor.slot >= 0) {
         table.row("slot", fmt::format("{}", cursor.slot));
@@ -149,7 +160,7 @@ constexpr float kFidelityHeight = 170;  ///< of the section below
 
 void drawProbeAtMouse(const ImGuiHost& host, const CanvasModel& model) {
     constexpr float kWidth = 230;
-    if (model.cursor.row < 0 || model.cursor.pinned || !model.maps()) return;
+    if (model.cursor.row < 0 || model.cursor.pinned) return;
     ImGui::BeginTooltip();
     drawProbeLines(host, model, kWidth);
     ImGui::EndTooltip();

@@ -73,6 +73,85 @@ TEST(CanvasModel, TakesMapsAndKeepsTheOldOnesMeanwhile) {
     EXPECT_EQ(model.maps()->choice.head, 1);
 }
 
+class CanvasLanes : public testing::Test {
+protected:
+    CanvasLanes() {
+        model.setLanes({"full", "linformer"});
+        model.setPage(CanvasPage::Lanes);
+    }
+    bool showBoth(std::int64_t step = 0) {
+        for (test::SyntheticOptions options : {kFull, kLinformer}) {
+            options.step = step;
+            model.setSnapshot(test::syntheticSnapshot(options));
+        }
+        for (int wait = 0; wait < 5000 && model.busy(); ++wait)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        model.update();
+        return model.own(0) && model.own(1);
+    }
+    /// Maps of which the theory is at hand: weights of 1/4 at most, a lifted map of −1/2 to 1/2.
+    static MapService::Work work() {
+        MapService::Work made = MapService::realWork();
+        made.map = [](const Snapshot& snapshot, const MapRequest& request) {
+            AttentionMap map = mapOutline(snapshot, request);
+            const std::int64_t cols = request.kind == MapKind::Compressed ? 4 : 24;
+            map.matrix = {
+                .rows = 24, .cols = cols, .values = std::vector<float>(static_cast<std::size_t>(24 * cols), 0.25F)};
+            if (map.isSigned) map.matrix.values[0] = -(map.matrix.values[1] = 0.5F);
+            return map;
+        };
+        return made;
+    }
+    CanvasModel model{[] {}, work()};
+};
+
+TEST_F(CanvasLanes, ShowWhatEachOfThemDoesForOneHead) {
+    ASSERT_TRUE(showBoth());
+    EXPECT_EQ(kMapKinds[model.own(0)->ownIndex()], MapKind::Exact);
+    EXPECT_EQ(kMapKinds[model.own(1)->ownIndex()], MapKind::Lifted);
+    EXPECT_EQ(model.tokenCount(), 24);
+    EXPECT_EQ(model.tokenAt(0), "I");
+    model.choose({.lane = 1, .layer = 1, .head = 1});
+    ASSERT_TRUE(showBoth(5));
+    for (const int lane : {0, 1}) {
+        EXPECT_EQ(model.own(lane)->choice, (HeadChoice{.lane = lane, .layer = 1, .head = 1}));
+        EXPECT_EQ(model.own(lane)->snapshot->step, 5);
+        EXPECT_EQ(model.ownAbsence(lane), "");
+    }
+}
+
+TEST_F(CanvasLanes, HaveOneRangeForWeightsAndAnotherForSignedMapsUnlessItIsAskedForOne) {
+    ASSERT_TRUE(showBoth());
+    Colouring& colouring = model.colouring();
+    EXPECT_FALSE(colouring.joint());
+    EXPECT_EQ(colouring.scale(RangeOf::Exact).kind, ScaleKind::Linear);
+    EXPECT_EQ(colouring.scale(RangeOf::Lifted).kind, ScaleKind::Diverging);
+    colouring.setJoint(true);
+    EXPECT_EQ(colouring.scale(RangeOf::Exact).kind, ScaleKind::Diverging);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Exact).hi, colouring.scale(RangeOf::Lifted).hi);
+}
+
+TEST_F(CanvasLanes, TheOtherPageHasItsMapsAndRangesAgain) {
+    ASSERT_TRUE(showBoth());
+    model.setPage(CanvasPage::Maps);
+    ASSERT_TRUE(waitForMaps(model));
+    EXPECT_EQ(model.maps()->choice.lane, 1);
+    EXPECT_NE(model.maps()->maps[3], nullptr);
+    EXPECT_EQ(model.view().slots(), 4);
+    model.cursor = {.row = 3, .slot = 2, .pinned = true};
+    model.setPage(CanvasPage::Lanes);
+    EXPECT_EQ(model.cursor.slot, -1) << "a slot is of one lane";
+    EXPECT_EQ(model.cursor.row, 3);
+    EXPECT_FALSE(model.busy()) << "what was computed is still there";
+}
+
+TEST_F(CanvasLanes, SayWhatALaneLacks) {
+    EXPECT_NE(model.ownAbsence(1).find("first snapshot"), std::string::npos);
+    ASSERT_TRUE(showBoth());
+    model.setLanes({"other"});
+    EXPECT_EQ(model.own(0), nullptr);
+}
+
 TEST(CanvasModel, NewLanesForgetOldPictures) {
     CanvasModel model([] {});
     model.setLanes({"full", "linformer"});

@@ -92,7 +92,7 @@ TEST_F(CanvasSceneTest, FullAttentionHasOnePictureAndThreeSentences) {
 
 TEST_F(CanvasSceneTest, NothingYetIsDrawnToo) {
     EXPECT_EQ(picture().width, 1200);
-    scene().model().page = CanvasPage::Projection;
+    scene().model().setPage(CanvasPage::Projection);
     EXPECT_EQ(picture().width, 1200);
 }
 
@@ -199,7 +199,7 @@ TEST_F(CanvasSceneTest, AClickOnAnotherPageIsTold) {
     showLinformer();
     picture();
     std::vector<CanvasPage> pages;
-    scene().model().onPage = [&] { pages.push_back(scene().model().page); };
+    scene().model().onPage = [&] { pages.push_back(scene().model().page()); };
     ImGuiHost& host = canvas->host();
     for (const float x : {140.0F, 140.0F, 50.0F}) {  // projection, which is there already the second time, and maps
         host.mouseMoved(x, 22);
@@ -240,12 +240,38 @@ TEST_F(CanvasSceneTest, KeysChooseHeadsAndMoveThePinnedCursor) {
 
 TEST_F(CanvasSceneTest, TheProjectionPageShowsEAndF) {
     showLinformer();
-    scene().model().page = CanvasPage::Projection;
+    scene().model().setPage(CanvasPage::Projection);
     const RgbaImage image = picture();
     EXPECT_GT(coloursIn(image, 0), 25);
     EXPECT_GT(coloursIn(image, 2), 25);
     for (int step = 0; step < 40; ++step) scene().key(CanvasKey::ZoomIn);
     picture();
+}
+
+TEST_F(CanvasSceneTest, TheLanesPageShowsEveryLaneWithOneCursorAndZoom) {
+    scene().model().setPage(CanvasPage::Lanes);
+    scene().model().setSnapshot(
+        test::syntheticSnapshot({.length = 96, .slots = 0, .heads = 2, .headWidth = 8, .lane = 0}));
+    showLinformer();
+    const RgbaImage image = picture(1600, 700);
+    EXPECT_GT(coloursIn(image, 0), 25);
+    EXPECT_GT(coloursIn(image, 1), 25);
+    ImGuiHost& host = canvas->host();
+    host.mouseMoved(300, 300);
+    picture(1600, 700);
+    EXPECT_GE(scene().model().cursor.key, 0);
+    host.wheel(0, 8);
+    picture(1600, 700);
+    EXPECT_FALSE(scene().model().view().fitted());
+}
+
+TEST(LanesGrid, GivesPlotsTheLongestSides) {
+    EXPECT_EQ(gridColumns(1, {1000, 600}, 10), 1);
+    EXPECT_EQ(gridColumns(2, {1200, 600}, 10), 2);
+    EXPECT_EQ(gridColumns(2, {500, 1000}, 10), 1);
+    EXPECT_EQ(gridColumns(3, {1500, 500}, 10), 3);
+    EXPECT_EQ(gridColumns(3, {900, 800}, 10), 2);
+    EXPECT_EQ(gridColumns(6, {1200, 800}, 10), 3);
 }
 
 TEST_F(CanvasSceneTest, EveryScaleAndColourMapDraws) {

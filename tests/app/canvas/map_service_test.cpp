@@ -55,17 +55,17 @@ bool eventually(Condition condition) {
 TEST(MapService, TheNewestRequestWinsAndNobodyWaits) {
     Gate gate;
     MapService service([] {}, gate.work());
-    service.request(snapshotOf(1), {});
+    service.request({{snapshotOf(1), {}}});
     ASSERT_TRUE(eventually([&] { return gate.mapsBegun > 0; }));
     const auto begin = std::chrono::steady_clock::now();
-    for (int head = 1; head <= 3; ++head) service.request(snapshotOf(2), {.head = head});
-    EXPECT_EQ(service.take(), nullptr);
+    for (int head = 1; head <= 3; ++head) service.request({{snapshotOf(2), {.head = head}}});
+    EXPECT_TRUE(service.take().empty());
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 100ms) << "requests must not wait for the computation";
     gate.open = true;
     std::shared_ptr<const MapSet> answer;
     std::vector<int> heads;
     ASSERT_TRUE(eventually([&] {
-        if (auto next = service.take()) {
+        for (const auto& next : service.take()) {
             answer = next;
             heads.push_back(next->choice.head);
         }
@@ -80,24 +80,70 @@ TEST(MapService, TheNewestRequestWinsAndNobodyWaits) {
 TEST(MapService, SnapshotsFasterThanMapsStillLeadToPictures) {
     Gate gate;
     MapService service([] {}, gate.work());
-    service.request(snapshotOf(1), {});
+    service.request({{snapshotOf(1), {}}});
     ASSERT_TRUE(eventually([&] { return gate.mapsBegun > 0; }));
-    service.request(snapshotOf(2), {});
+    service.request({{snapshotOf(2), {}}});
     gate.open = true;
     std::vector<std::int64_t> steps;
     ASSERT_TRUE(eventually([&] {
-        if (auto next = service.take()) steps.push_back(next->snapshot->step);
+        for (const auto& next : service.take()) steps.push_back(next->snapshot->step);
         return !steps.empty() && steps.back() == 2 && !service.busy();
     }));
+}
+
+TEST(MapService, WhatIsInWorkOrWaitsToBeTakenIsNotComputedTwice) {
+    Gate gate;
+    MapService service([] {}, gate.work());
+    std::vector<MapJob> jobs;
+    for (const int lane : {0, 1, 2}) {
+        const auto snapshot = test::syntheticSnapshot({.length = 8, .slots = 4, .headWidth = 4, .lane = lane});
+        jobs.push_back({snapshot, {.lane = lane}, MapScope::Own});
+        service.request(jobs);  // as lanes' snapshots come in
+    }
+    ASSERT_TRUE(eventually([&] { return gate.mapsBegun > 0; }));
+    gate.open = true;
+    service.request(jobs);
+    ASSERT_TRUE(eventually([&] { return !service.busy(); }));
+    service.request(jobs);
+    EXPECT_FALSE(service.busy());
+    const auto answers = service.take();
+    ASSERT_EQ(answers.size(), 3U);
+    for (std::size_t lane = 0; lane < 3; ++lane) {
+        EXPECT_EQ(answers[lane]->choice.lane, static_cast<int>(lane));
+        EXPECT_EQ(kMapKinds[answers[lane]->ownIndex()], MapKind::Lifted);
+        EXPECT_FALSE(answers[lane]->fidelity.has_value());
+    }
+    EXPECT_EQ(gate.mapsBegun, 3);
+}
+
+TEST(MapService, WhatWasGivenUpAndIsAskedForAgainIsWhole) {
+    Gate gate;
+    MapService service([] {}, gate.work());
+    const auto first = snapshotOf(1);
+    service.request({{first, {}}});
+    ASSERT_TRUE(eventually([&] { return gate.mapsBegun > 0; }));
+    service.request({{snapshotOf(1), {.head = 1}}});
+    service.request({{first, {}}});
+    gate.open = true;
+    std::shared_ptr<const MapSet> answer;
+    ASSERT_TRUE(eventually([&] {
+        for (const auto& next : service.take()) answer = next;
+        return answer && answer->fidelity.has_value();
+    }));
+    EXPECT_EQ(answer->snapshot, first);
+    for (const auto& map : answer->maps) EXPECT_NE(map, nullptr);
 }
 
 TEST(MapService, ProblemsAreSaidNotThrown) {
     MapService::Work work = Gate().work();
     work.map = [](const Snapshot&, const MapRequest&) -> AttentionMap { throw std::runtime_error("[maps] broken"); };
     MapService service([] {}, work);
-    service.request(snapshotOf(1), {});
+    service.request({{snapshotOf(1), {}}});
     std::shared_ptr<const MapSet> answer;
-    ASSERT_TRUE(eventually([&] { return (answer = service.take()) != nullptr; }));
+    ASSERT_TRUE(eventually([&] {
+        for (const auto& next : service.take()) answer = next;
+        return answer != nullptr;
+    }));
     EXPECT_EQ(answer->problem, "[maps] broken");
 }
 
@@ -106,17 +152,17 @@ TEST(MapService, EndsWhileItWorks) {
     gate.open = true;
     for (int round = 0; round < 20; ++round) {
         MapService service([] {}, gate.work());
-        service.request(snapshotOf(round), {});
+        service.request({{snapshotOf(round), {}}});
     }
 }
 
 TEST(MapService, ComputesTheRealMapsOfLinformer) {
     MapService service([] {});
     const auto snapshot = test::syntheticSnapshot({.length = 48, .slots = 8, .heads = 2, .headWidth = 8});
-    service.request(snapshot, {.lane = 1, .layer = 1, .head = 1, .sample = 1});
+    service.request({{snapshot, {.lane = 1, .layer = 1, .head = 1, .sample = 1}}});
     std::shared_ptr<const MapSet> answer;
     ASSERT_TRUE(eventually([&] {
-        if (auto next = service.take()) answer = next;
+        for (const auto& next : service.take()) answer = next;
         return answer && (answer->fidelity || !answer->problem.empty());
     }));
     ASSERT_EQ(answer->problem, "");
