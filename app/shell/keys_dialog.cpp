@@ -41,7 +41,7 @@ KeysDialog::KeysDialog(const QList<QAction*>& actions, QWidget* parent) : QDialo
     table += heading(tr("Maps"));
     table += row(tr("Click on a cell"), tr("Pin the cursor there; again: free it"));
     table += row(tr("Arrows"), tr("Move the cursor by a cell"));
-    table += row(tr("Esc"), tr("Free the cursor"));
+    table += row(tr("Esc"), tr("Close a list or the tools over the maps; free the cursor"));
     table += row(tr("+ and −"), tr("Zoom"));
     table += row(tr("F"), tr("Show all"));
     table += row(tr("H and Shift+H"), tr("Head after, head before"));

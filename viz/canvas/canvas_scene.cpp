@@ -240,8 +240,12 @@ bool CanvasScene::key(CanvasKey key) {
                 m_projection.zoom(factor);
             return true;
         }
-        case CanvasKey::Release:
-            m_model.cursor = {};
+        case CanvasKey::Release:  // one thing at a time, the uppermost first
+            if (m_host.closePopups()) return true;
+            if (m_toolsOver)
+                m_toolsOver = false;
+            else
+                m_model.cursor = {};
             return true;
         case CanvasKey::NextHead:
             return step(0, 1);

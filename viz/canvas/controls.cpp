@@ -70,11 +70,6 @@ bool choiceBox(const ImGuiHost& host, const char* label, std::span<const std::st
             ImGui::PopID();
         }
         ImGui::EndCombo();
-    } else if (ImGui::IsItemHovered() && ImGui::GetIO().MouseWheel != 0 && !entries.empty()) {
-        const int next =
-            std::clamp(index - (ImGui::GetIO().MouseWheel > 0 ? 1 : -1), 0, static_cast<int>(entries.size()) - 1);
-        changed = next != index;
-        index = next;
     }
     return changed;
 }

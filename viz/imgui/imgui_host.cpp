@@ -1,6 +1,7 @@
 #include "viz/imgui/imgui_host.h"
 
 #include <imgui.h>
+#include <imgui_internal.h>
 
 #include <algorithm>
 #include <cfloat>
@@ -152,6 +153,14 @@ void ImGuiHost::focus(bool focused) {
 bool ImGuiHost::wantsText() const {
     makeCurrent();
     return ImGui::GetIO().WantTextInput;
+}
+
+bool ImGuiHost::closePopups() {
+    // ImGui does so itself where its keyboard navigation is on; here keys belong to the maps.
+    makeCurrent();
+    if (m_context->OpenPopupStack.empty()) return false;
+    ImGui::ClosePopupToLevel(0, true);
+    return true;
 }
 
 void ImGuiHost::beginFrame(float width, float height, double secondsSinceLast) {

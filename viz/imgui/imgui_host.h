@@ -75,6 +75,8 @@ public:
 
     /// True while a control is being typed into: keys are letters then, not commands.
     bool wantsText() const;
+    /// Closes all menus that are open; false when there were none. Between two frames.
+    bool closePopups();
 
     const Fonts& fonts() const { return m_fonts; }
     const Theme& theme() const { return m_theme; }

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <imgui.h>
 
 #include <algorithm>
 #include <chrono>
@@ -160,6 +161,9 @@ TEST_F(CanvasSceneTest, ANarrowCanvasHasItsToolsOverThePageWhenTheyAreAskedFor) 
     host.mouseMoved(kWidth - 150, kHeight / 2);
     picture(kWidth, kHeight);
     EXPECT_EQ(scene().model().cursor.row, -1) << "what is under the tools is not pointed at";
+    EXPECT_TRUE(scene().key(CanvasKey::Release)) << "Esc closes them too";
+    EXPECT_EQ(differs(picture(kWidth, kHeight), kWidth - 150), 0);
+    clickTools();
     clickTools();
     host.mouseGone();
     EXPECT_EQ(differs(picture(kWidth, kHeight), kWidth - 150), 0);
@@ -272,6 +276,44 @@ TEST(LanesGrid, GivesPlotsTheLongestSides) {
     EXPECT_EQ(gridColumns(3, {1500, 500}, 10), 3);
     EXPECT_EQ(gridColumns(3, {900, 800}, 10), 2);
     EXPECT_EQ(gridColumns(6, {1200, 800}, 10), 3);
+}
+
+TEST_F(CanvasSceneTest, TheWheelOverAListChoosesNothing) {
+    showLinformer();
+    picture();
+    const HeadChoice before = scene().model().choice();
+    ImGuiHost& host = canvas->host();
+    for (float x = 240; x < 760; x += 20) {  // all lists of the bar
+        host.mouseMoved(x, 22);
+        picture();
+        host.wheel(0, x < 500 ? 1 : -1);
+        picture();
+    }
+    EXPECT_EQ(scene().model().choice(), before);
+}
+
+TEST_F(CanvasSceneTest, EscClosesAnOpenListBeforeItFreesTheCursor) {
+    showLinformer();
+    picture();
+    ImGuiHost& host = canvas->host();
+    const auto open = [&] {
+        host.makeCurrent();
+        return ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel);
+    };
+    host.mouseMoved(330, 22);  // the list of lanes
+    picture();
+    host.mouseButton(0, true);
+    picture();
+    host.mouseButton(0, false);
+    picture();
+    ASSERT_TRUE(open());
+    scene().model().cursor = {.row = 1, .key = 1, .pinned = true};
+    EXPECT_TRUE(scene().key(CanvasKey::Release));
+    picture();
+    EXPECT_FALSE(open());
+    EXPECT_EQ(scene().model().cursor.row, 1);
+    EXPECT_TRUE(scene().key(CanvasKey::Release));
+    EXPECT_EQ(scene().model().cursor.row, -1);
 }
 
 TEST_F(CanvasSceneTest, EveryScaleAndColourMapDraws) {
