@@ -7,6 +7,7 @@
 #include <QFile>
 #include <QStandardPaths>
 #include <QTemporaryDir>
+#include <QTimer>
 #include <functional>
 
 #include "core/experiment/experiment.h"
@@ -33,9 +34,12 @@ inline QApplication& testApplication() {
 inline bool waitFor(const std::function<bool()>& condition, int milliseconds = 60'000) {
     testApplication();
     const QDeadlineTimer deadline(milliseconds);
+    // Sleeps in between, as the window does: a loop that only asks takes a core from the training that it waits for.
+    QTimer wake;
+    wake.start(5);
     while (!condition()) {
         if (deadline.hasExpired()) return false;
-        QCoreApplication::processEvents(QEventLoop::AllEvents, 10);
+        QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents);
     }
     return true;
 }
