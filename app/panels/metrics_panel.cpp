@@ -60,6 +60,7 @@ MetricsPanel::MetricsPanel(Session& session, QWidget* parent)
     : QWidget(parent),
       m_session(session),
       m_legend(new Legend),
+      m_notes(new QLabel),
       m_box(new ValueBox(this)),
       m_splitter(new QSplitter(Qt::Vertical)) {
     auto* layout = new QVBoxLayout(this);
@@ -67,8 +68,16 @@ MetricsPanel::MetricsPanel(Session& session, QWidget* parent)
     layout->setSpacing(0);
     layout->addWidget(makeControls());
     layout->addWidget(m_legend);
+    layout->addWidget(m_notes);
     layout->addWidget(scrolled(m_splitter), 1);
     m_splitter->setChildrenCollapsible(false);
+    QFont small = m_notes->font();
+    small.setPointSizeF(8.5);
+    m_notes->setFont(small);
+    m_notes->setProperty("muted", true);
+    m_notes->setTextFormat(Qt::PlainText);
+    m_notes->setWordWrap(true);
+    m_notes->setContentsMargins(8, 0, 8, 4);
     connect(m_legend, &Legend::overlayClicked, this, &MetricsPanel::offerToRemove);
 
     m_timer.setSingleShot(true);
@@ -222,6 +231,8 @@ void MetricsPanel::update() {
     const bool another = std::exchange(m_run, id) != id;
     const bool others = std::exchange(m_shown, shown) != shown;
     m_legend->setEntries(std::move(shown));
+    m_notes->setText(notes().join('\n'));
+    m_notes->setVisible(!m_notes->text().isEmpty());
     for (const auto& plot : m_plots) {
         Chart& chart = plot->frame->chart();
         if (another || others) plot->curves.clear();
@@ -245,11 +256,9 @@ void MetricsPanel::update() {
 void MetricsPanel::drawCurves(Plot& plot, const std::vector<ChartLane>& lanes) {
     if (plot.curves.size() != lanes.size()) {
         plot.curves.clear();
-        // What is laid over lies below: it is the company, not the matter.
-        plot.curves.resize(lanes.size());
-        for (std::size_t i = lanes.size(); i-- > 0;) {
-            plot.curves[i] = std::make_unique<LaneCurve>(plot.frame->chart(), lanes[i].pen, lanes[i].name);
-            plot.curves[i]->setSmoothing(smoothingOf(plot.metric));
+        for (const ChartLane& lane : lanes) {
+            plot.curves.push_back(std::make_unique<LaneCurve>(plot.frame->chart(), lane.pen, lane.name));
+            plot.curves.back()->setSmoothing(smoothingOf(plot.metric));
         }
     }
     for (std::size_t i = 0; i < lanes.size(); ++i)

@@ -21,7 +21,7 @@ namespace linscope::app {
 
 class ValueBox;
 
-/// Metrics of the selected run over steps: one chart for each chosen metric, one curve for each lane, below those of
+/// Metrics of the selected run over steps: one chart for each chosen metric, one curve for each lane, and those of
 /// the runs that are laid over. One legend serves all charts.
 class MetricsPanel : public QWidget {
     Q_OBJECT
@@ -56,6 +56,7 @@ private:
     using Shown = std::vector<Legend::Entry>;
     QWidget* makeControls();
     std::vector<ChartLane> lanes() const { return chartLanes(m_session.current(), m_session.overlays().all()); }
+    QStringList notes() const { return overlayNotes(m_session.current(), m_session.overlays().all()); }
     void addPlot(const std::string& metric);
     double smoothingOf(const std::string& metric) const;
     void scheduleUpdate();
@@ -72,6 +73,7 @@ private:
     int m_run = -1;
     Shown m_shown;
     Legend* m_legend;
+    QLabel* m_notes;  ///< what must be known to compare what is laid over
     ValueBox* m_box;
     QSplitter* m_splitter;
     QToolButton* m_chooser;
