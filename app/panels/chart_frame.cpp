@@ -3,6 +3,7 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMenu>
+#include <QMetaMethod>
 #include <QVBoxLayout>
 #include <algorithm>
 
@@ -73,14 +74,6 @@ void ChartFrame::resizeEvent(QResizeEvent* event) {
     QWidget::resizeEvent(event);
 }
 
-bool ChartFrame::savePng(const QString& path) {
-    QPixmap picture(size() * 2);
-    picture.setDevicePixelRatio(2);
-    picture.fill(palette().color(QPalette::Window));
-    render(&picture);
-    return picture.save(path, "PNG");
-}
-
 void ChartFrame::showMenu(const QPoint& position) {
     QMenu menu;
     menu.addAction(tr("Follow the data"), m_chart, &Chart::resetView);
@@ -93,8 +86,10 @@ void ChartFrame::showMenu(const QPoint& position) {
     connect(logX, &QAction::toggled, this, apply);
     connect(logY, &QAction::toggled, this, apply);
     menu.addSeparator();
-    menu.addAction(tr("Export as PNG…"), this, &ChartFrame::exportPngAsked);
-    menu.addAction(tr("Export as CSV…"), this, &ChartFrame::exportCsvAsked);
+    if (isSignalConnected(QMetaMethod::fromSignal(&ChartFrame::exportPngAsked)))
+        menu.addAction(tr("Export as PNG…"), this, &ChartFrame::exportPngAsked);
+    if (isSignalConnected(QMetaMethod::fromSignal(&ChartFrame::exportCsvAsked)))
+        menu.addAction(tr("Export as CSV…"), this, &ChartFrame::exportCsvAsked);
     menu.exec(m_chart->mapToGlobal(position));
 }
 

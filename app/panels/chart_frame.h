@@ -20,7 +20,7 @@ struct ReadOut {
     QString value;
 };
 
-/// A chart below its title and read-out, with a context menu (reset, log axes, export).
+/// A chart below its title and read-out, with a context menu (reset, log axes, the exports that somebody makes).
 class ChartFrame : public QWidget {
     Q_OBJECT
 public:
@@ -31,8 +31,6 @@ public:
     QString title() const { return m_title; }
     /// `place` is "step 120" or "σ 12"; empty when nothing is pointed at.
     void setReadOut(const QString& place, const std::vector<ReadOut>& values);
-    /// The chart with its heading as a picture of the size on the screen, twice as fine.
-    bool savePng(const QString& path);
 
 Q_SIGNALS:
     void exportPngAsked();

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "app/panels/chart_picture.h"
 #include "app/panels/run_marks.h"
 #include "app/panels/scrolled.h"
 #include "app/panels/value_box.h"
@@ -324,24 +325,14 @@ void MetricsPanel::offerToRemove(int overlay, const QPoint& position) {
 }
 
 bool MetricsPanel::exportPng(const QString& path) {
-    constexpr double kFineness = 2;
-    Legend whole;
-    whole.setRows(static_cast<int>(m_shown.size()));
-    whole.setEntries(m_shown);
-    whole.resize(m_splitter->width(), whole.heightForWidth(m_splitter->width()));
-    QPixmap picture(QSize(m_splitter->width(), m_splitter->height() + whole.height()) * kFineness);
-    picture.setDevicePixelRatio(kFineness);
-    picture.fill(palette().color(QPalette::Window));
-    if (!m_shown.empty()) whole.render(&picture);
-    for (const auto& plot : m_plots) plot->frame->chart().setFineness(kFineness);
-    m_splitter->render(&picture, QPoint(0, whole.height()));
-    for (const auto& plot : m_plots) plot->frame->chart().setFineness(devicePixelRatioF());
-    return picture.save(path, "PNG");
+    const Run* run = m_session.current();
+    return chartPicture(run ? captionOf(*run) : ChartCaption(), m_shown, notes(), *m_splitter).save(path, "PNG");
 }
 
 bool MetricsPanel::exportCsv(const QString& path) {
-    std::vector<NamedLane> rows;
-    for (const ChartLane& lane : lanes()) rows.push_back({lane.name.toStdString(), lane.record});
+    std::vector<RunLane> rows;
+    for (const ChartLane& lane : lanes())
+        rows.push_back({lane.run.toStdString(), lane.task.toStdString(), lane.record});
     if (rows.empty()) return false;
     std::vector<std::string> names;
     for (const auto& plot : m_plots) names.push_back(plot->metric);

@@ -1,6 +1,7 @@
 #include "app/panels/projection_panel.h"
 
 #include <QComboBox>
+#include <QFileDialog>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QSplitter>
@@ -11,6 +12,7 @@
 #include <tuple>
 #include <utility>
 
+#include "app/panels/chart_picture.h"
 #include "app/panels/run_marks.h"
 #include "app/panels/scrolled.h"
 #include "app/shell/theme.h"
@@ -99,7 +101,10 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     layout->addWidget(m_scroll, 1);
     layout->addStretch();  // where the charts are hidden
     m_splitter->setChildrenCollapsible(false);
-    for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) m_splitter->addWidget(frame);
+    for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) {
+        m_splitter->addWidget(frame);
+        connect(frame, &ChartFrame::exportPngAsked, this, &ProjectionPanel::askExportPng);
+    }
     m_drift->setToolTip(
         tr("From step 0: ‖W−W₀‖/‖W₀‖; overlap of the row spaces (1/K)Σcos²θ; "
            "the largest principal angle as a share of 90°"));
@@ -132,6 +137,19 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
         update();
     });
     update();
+}
+
+bool ProjectionPanel::exportPng(const QString& path) {
+    const Run* run = m_session.current();
+    if (!run || !shown()) return false;
+    return chartPicture(captionOf(*run), {}, {m_choice->currentText() + ": " + m_facts->text()}, *m_splitter)
+        .save(path, "PNG");
+}
+
+void ProjectionPanel::askExportPng() {
+    const QString path =
+        QFileDialog::getSaveFileName(this, tr("Export charts"), "projection.png", tr("PNG pictures (*.png)"));
+    if (!path.isEmpty() && !exportPng(path)) Q_EMIT m_session.message(tr("%1 cannot be written").arg(path), true);
 }
 
 void ProjectionPanel::scheduleUpdate() {

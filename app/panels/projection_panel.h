@@ -23,11 +23,13 @@ public:
     QString shownLabel() const;
     /// What is said in place of the charts where there is no matrix to show.
     QString absence() const;
+    bool exportPng(const QString& path);
     Chart& spectrum() { return m_spectrum->chart(); }
     Chart& conditioning() { return m_conditioning->chart(); }
     Chart& drift() { return m_drift->chart(); }
 
 private:
+    void askExportPng();
     void scheduleUpdate();
     void update();
     void fillChoices();

@@ -21,11 +21,11 @@ std::string field(const std::string& text) {
 
 }  // namespace
 
-void writeMetricsCsv(std::ostream& out, const std::vector<NamedLane>& lanes, const std::vector<std::string>& metrics) {
-    out << "step,lane";
+void writeMetricsCsv(std::ostream& out, const std::vector<RunLane>& lanes, const std::vector<std::string>& metrics) {
+    out << "step,lane,run,task";
     for (const std::string& metric : metrics) out << ',' << field(metric);
     out << "\r\n";
-    for (const NamedLane& lane : lanes) {
+    for (const RunLane& lane : lanes) {
         std::map<std::int64_t, std::vector<std::string>> rows;
         for (std::size_t column = 0; column < metrics.size(); ++column)
             if (const Series* series = findSeries(*lane.record, metrics[column]))
@@ -35,7 +35,7 @@ void writeMetricsCsv(std::ostream& out, const std::vector<NamedLane>& lanes, con
                     row[column] = fmt::format("{}", series->values[i]);
                 }
         for (const auto& [step, values] : rows) {
-            out << step << ',' << field(lane.name);
+            out << step << ',' << field(lane.record->name) << ',' << field(lane.run) << ',' << field(lane.task);
             for (const std::string& value : values) out << ',' << value;
             out << "\r\n";
         }

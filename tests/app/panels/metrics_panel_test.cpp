@@ -28,13 +28,17 @@ TEST(MetricsPanel, ExportsWhatItShows) {
     ASSERT_TRUE(file.open(QIODevice::ReadOnly));
     const QStringList lines = QString::fromUtf8(file.readAll()).split("\r\n", Qt::SkipEmptyParts);
     ASSERT_EQ(lines.size(), 1 + 2 * 6);
-    EXPECT_EQ(lines[0], "step,lane,loss,accuracy");
-    EXPECT_TRUE(lines[1].startsWith("1,full,"));
+    EXPECT_EQ(lines[0], "step,lane,run,task,loss,accuracy");
+    const QString stem = QString::fromStdString(session.run(id)->file.stem().string());
+    EXPECT_TRUE(lines[1].startsWith("1,full," + stem + ",masked_bytes,")) << lines[1].toStdString();
     EXPECT_TRUE(lines[12].startsWith("6,linformer,"));
-    EXPECT_EQ(lines[1].split(',')[2].toDouble(), findSeries(session.run(id)->record.lanes[0], "loss")->values[0]);
+    EXPECT_EQ(lines[1].split(',')[4].toDouble(), findSeries(session.run(id)->record.lanes[0], "loss")->values[0]);
 
     ASSERT_TRUE(panel.exportPng(folder.filePath("out.png")));
-    EXPECT_GT(QImage(folder.filePath("out.png")).width(), 100);
+    const QImage picture(folder.filePath("out.png"));
+    EXPECT_GT(picture.width(), 100);
+    EXPECT_EQ(picture.text("Title"), "tiny");
+    EXPECT_EQ(picture.text("Run"), "masked_bytes · " + stem + ".h5 · step 6");
     EXPECT_TRUE(QApplication::topLevelWidgets().contains(&panel));
     for (const QWidget* window : QApplication::topLevelWidgets()) EXPECT_FALSE(window->isVisible());
 }

@@ -30,8 +30,12 @@ TEST(ProjectionPanel, ShowsTheChosenLanesMatrixAndSaysWhereThereIsNone) {
         EXPECT_EQ(panel.shownLabel().at(0), QChar('E')) << lane;
         EXPECT_EQ(choice->currentData().toPoint().x(), lane);
     }
+    const QString picture = folder.filePath("projection.png");
+    ASSERT_TRUE(panel.exportPng(picture));
+    EXPECT_EQ(QImage(picture).text("Title"), "tiny");
     session.selectHead(0, 0, 0);
     EXPECT_TRUE(panel.shownLabel().isEmpty());
+    EXPECT_FALSE(panel.exportPng(picture)) << "there is nothing to show";
     EXPECT_TRUE(panel.absence().contains("“full”")) << panel.absence().toStdString();
 
     choice->setCurrentIndex(0);  // a person looks at another lane's all the same
