@@ -330,8 +330,7 @@ void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     app->add_option("--overlay", options->overlays,
                     "a run whose curves are laid over the charts, to compare; may be given again")
         ->type_name("RUN.h5")
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        ->allow_extra_args(false);
     CLI::Option* screenshot =
         app->add_option("--screenshot", options->screenshot, "write a picture of the window and close")
             ->type_name("OUT.png");

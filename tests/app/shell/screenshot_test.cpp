@@ -73,10 +73,17 @@ TEST(Screenshot, ShowsRunsLaidOverAndRefusesWhatIsNone) {
         0)
         << errors;
     EXPECT_GT(QImage(picture).width(), 1000);
+    const QString lanes = folder.filePath("lanes.png");
+    EXPECT_EQ(linscopeGui(folder, {files[0], "--page", "lanes", "--screenshot", lanes}, errors), 0) << errors;
+    EXPECT_GT(QImage(lanes).width(), 1000);
     const QString other = folder.filePath("other.png");
     EXPECT_EQ(
         linscopeGui(folder, {files[0], "--overlay", folder.filePath("corpus.txt"), "--screenshot", other}, errors), 1);
     EXPECT_NE(errors.find("corpus.txt"), std::string::npos) << errors;
+    // What follows the file of an overlay is what is to be opened, not one more of them.
+    const QString experiment = writeFile(folder, "bad.toml", "title = 3");
+    EXPECT_EQ(linscopeGui(folder, {"--overlay", files[1], experiment, "--screenshot", other}, errors), 1);
+    EXPECT_NE(errors.find("bad.toml:1"), std::string::npos) << errors;
     EXPECT_FALSE(QFile::exists(other));
 }
 
