@@ -52,6 +52,7 @@ void begin(const GuiOptions& options, MainWindow& window, Session& session, cons
     start.folder = folder;
     if (!options.screenshot.empty()) start.untilStep = options.afterSteps.value_or(kScreenshotSteps);
     session.start(window.experimentPanel().draft().experiment(), start);
+    if (path.isEmpty()) window.offerLastRun();
 }
 
 void goToPage(const std::string& name, CentralWidget& central) {

@@ -3,6 +3,7 @@
 #include <QApplication>
 #include <QClipboard>
 #include <QDir>
+#include <QFileInfo>
 #include <QHeaderView>
 #include <QLabel>
 #include <QMenu>
@@ -19,6 +20,7 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
       m_session(session),
       m_model(new RunTreeModel(session, this)),
       m_view(new QTreeView),
+      m_offer(new QLabel),
       m_folder(new QLabel) {
     m_view->setModel(m_model);
     m_view->setIndentation(12);
@@ -33,18 +35,27 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
         header->setSectionResizeMode(column, QHeaderView::Fixed);
         header->resizeSection(column, width);
     }
-    m_folder->setProperty("muted", true);
-    m_folder->setContentsMargins(8, 4, 8, 4);
-    m_folder->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    m_folder->setTextFormat(Qt::RichText);
+    for (QLabel* label : {m_offer, m_folder}) {
+        label->setProperty("muted", true);
+        label->setContentsMargins(8, 4, 8, 4);
+        label->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+        label->setTextFormat(Qt::RichText);
+    }
+    m_offer->setObjectName("offer");
+    m_offer->hide();
 
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
     layout->addWidget(m_view, 1);
+    layout->addWidget(m_offer);
     layout->addWidget(m_folder);
     showFolder();
 
+    connect(m_offer, &QLabel::linkActivated, this, [this] { Q_EMIT goOnAsked(m_offered); });
+    connect(&session, &Session::runAdded, this, [this](int id) {
+        if (!m_offered.isEmpty() && m_session.run(id)->file == wholePath(m_offered)) m_offer->hide();
+    });
     connect(m_folder, &QLabel::linkActivated, this, &RunsPanel::folderChangeAsked);
     connect(m_view->selectionModel(), &QItemSelectionModel::currentChanged, this, [this](const QModelIndex& index) {
         if (!m_following) select(index);
@@ -71,6 +82,15 @@ void RunsPanel::showFolder() {
     if (shown.startsWith(QDir::homePath())) shown.replace(0, QDir::homePath().size(), "~");
     m_folder->setText(tr("New runs go to <a href='change'>%1</a>").arg(shown.toHtmlEscaped()));
     m_folder->setToolTip(tr("%1\nClick to choose another folder").arg(folder));
+}
+
+void RunsPanel::offer(const QString& file) {
+    m_offered = file;
+    m_offer->setText(
+        tr("Last time: %1 · <a href='on'>go on with it</a>").arg(QFileInfo(file).completeBaseName().toHtmlEscaped()));
+    m_offer->setToolTip(
+        tr("%1\nA click opens it and goes on from its newest checkpoint; what trains now is stopped").arg(file));
+    m_offer->show();
 }
 
 void RunsPanel::select(const QModelIndex& index) {

@@ -38,6 +38,8 @@ struct Run {
     std::unique_ptr<RunWorker> worker;  // after the feed, which it writes to
 
     bool live() const { return worker != nullptr; }
+    /// It has stopped before its last step.
+    bool canGoOn() const { return !live() && !loading && error.empty() && record.lastStep < record.experiment.steps; }
     std::int64_t totalSteps() const { return untilStep.value_or(record.experiment.steps); }
 };
 

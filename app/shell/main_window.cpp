@@ -97,6 +97,10 @@ void MainWindow::makeDocks() {
     addDock("metrics", tr("Metrics"), m_metrics, Qt::RightDockWidgetArea);
     addDock("projection", tr("Projection"), m_projection, Qt::RightDockWidgetArea);
     connect(m_runs, &RunsPanel::folderChangeAsked, this, &MainWindow::askRunsFolder);
+    connect(m_runs, &RunsPanel::goOnAsked, this, [this](const QString& file) {
+        m_goOn = true;
+        openPath(file);
+    });
     connect(m_runs, &RunsPanel::laneChosen, &m_central->canvas(), &CanvasWidget::chooseLane);
 }
 
@@ -176,10 +180,12 @@ void MainWindow::takeOpened() {
     const Run* run = m_session.run(m_opened);
     if (!run || run->loading) return;
     m_opened = -1;
+    const bool goOn = std::exchange(m_goOn, false);
     if (!run->error.empty()) return;
     // The editor shows what the run was made from, so that it can be changed and started again.
     m_experiment->draft().load(run->record.experiment);
     rememberRecent(QString::fromStdString(run->file.string()));
+    if (goOn && run->canGoOn()) m_session.resume(run->id);
 }
 
 void MainWindow::openDefaultExperiment() {

@@ -34,6 +34,8 @@ public:
     /// Puts the default experiment into the editor.
     void openDefaultExperiment();
     void startExperiment();
+    /// Offers in the list of runs to go on with the run that was opened or trained last, where it has a checkpoint.
+    void offerLastRun();
 
     ExperimentPanel& experimentPanel() { return *m_experiment; }
     MetricsPanel& metricsPanel() { return *m_metrics; }
@@ -93,8 +95,9 @@ private:
     QMenu* m_recent = nullptr;
     QLabel* m_message = nullptr;
     int m_shownRun = -1;
-    int m_trained = -1;  ///< the run that trained last
-    int m_opened = -1;   ///< the run whose experiment comes into the editor when its file has been read
+    int m_trained = -1;   ///< the run that trained last
+    int m_opened = -1;    ///< the run whose experiment comes into the editor when its file has been read
+    bool m_goOn = false;  ///< and which goes on then, unless it has ended
 };
 
 }  // namespace linscope::app

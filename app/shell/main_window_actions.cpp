@@ -18,6 +18,7 @@
 #include "app/shell/main_window.h"
 #include "app/shell/theme.h"
 #include "core/cuda/device.h"
+#include "core/train/checkpoint_state.h"
 
 namespace linscope::app {
 
@@ -164,8 +165,7 @@ void MainWindow::updateActions() {
     const bool live = run && run->live();
     const bool running = live && (run->record.state == RunState::Running || run->loading);
     const bool paused = live && run->record.state == RunState::Paused && !run->loading;
-    const bool canResume =
-        run && !live && !run->loading && run->error.empty() && run->record.lastStep < run->record.experiment.steps;
+    const bool canResume = run && run->canGoOn();
     m_actions["run"]->setEnabled(paused || canResume);
     m_actions["pause"]->setEnabled(running);
     m_actions["toggle"]->setEnabled(running || paused || canResume);
@@ -237,6 +237,15 @@ void MainWindow::fillRecent() {
         action->setEnabled(QFileInfo::exists(path));
     }
     if (recent.isEmpty()) m_recent->addAction(tr("Nothing yet"))->setEnabled(false);
+}
+
+void MainWindow::offerLastRun() {
+    if (m_memory == Memory::Fresh) return;
+    for (const QString& path : QSettings().value("recent").toStringList()) {
+        if (path.endsWith(".toml") || !QFileInfo::exists(path)) continue;
+        if (!listCheckpoints(checkpointFolder(wholePath(path))).empty()) m_runs->offer(path);
+        return;
+    }
 }
 
 void MainWindow::showKeys() {

@@ -5,6 +5,7 @@
 #include <QAction>
 #include <QDockWidget>
 #include <QElapsedTimer>
+#include <QLabel>
 #include <QSettings>
 #include <QTreeView>
 
@@ -161,6 +162,28 @@ TEST(MainWindow, RemembersRunFilesThatCouldBeReadAndThoseItTrained) {
     window.openPath(trained);
     ASSERT_TRUE(waitFor([&] { return !session.runs().back()->loading; }));
     EXPECT_EQ(recent(), QStringList{trained});
+    session.shutdown();
+}
+
+TEST(MainWindow, OffersToGoOnWithTheLastRun) {
+    testApplication();
+    QSettings().clear();
+    QTemporaryDir folder;
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Remembered);
+    auto* offer = window.findChild<RunsPanel*>()->findChild<QLabel*>("offer");
+    window.offerLastRun();
+    EXPECT_TRUE(offer->isHidden()) << "there is none";
+
+    const int id = session.start(tinyExperiment(folder), {.untilStep = 4, .folder = folder.path()});
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    session.close(id);
+    window.offerLastRun();
+    EXPECT_FALSE(offer->isHidden());
+    Q_EMIT offer->linkActivated("on");
+    EXPECT_TRUE(offer->isHidden());
+    ASSERT_TRUE(waitFor([&] { return session.current() && session.current()->record.lastStep > 6; }));
+    EXPECT_TRUE(session.current()->live());
     session.shutdown();
 }
 
