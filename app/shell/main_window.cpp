@@ -30,6 +30,7 @@ constexpr int kLayoutVersion = 1;
 constexpr QSize kDefaultSize{1600, 960};
 constexpr QSize kFrame{8, 40};       // what a desktop puts around a window
 constexpr int kHeightForBoth = 860;  // of a window that has room for the charts of metrics and projection at once
+constexpr int kWidthForBoth = 1200;  // of a window that has room for maps between the docks on both sides
 }  // namespace
 
 MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
@@ -125,7 +126,10 @@ void MainWindow::defaultLayout() {
     splitDockWidget(m_docks["steer"], m_docks["experiment"], Qt::Vertical);
     tabifyDockWidget(m_docks["experiment"], m_docks["events"]);
     m_docks["experiment"]->raise();
-    if (height() >= kHeightForBoth) {
+    if (width() < kWidthForBoth) {
+        for (const char* name : {"metrics", "projection"}) tabifyDockWidget(m_docks["experiment"], m_docks[name]);
+        m_docks["metrics"]->raise();
+    } else if (height() >= kHeightForBoth) {
         splitDockWidget(m_docks["metrics"], m_docks["projection"], Qt::Vertical);
     } else {
         tabifyDockWidget(m_docks["metrics"], m_docks["projection"]);

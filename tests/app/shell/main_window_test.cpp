@@ -106,6 +106,18 @@ TEST(MainWindow, FitsASmallScreenWithSixLanesAndAnotherRunLaidOver) {
     session.shutdown();
 }
 
+TEST(MainWindow, LeavesRoomForMapsOnANarrowScreen) {
+    testApplication();
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Fresh);
+    window.resize(1016, 660);
+    window.action("layout")->trigger();
+    window.show();
+    waitFor([] { return false; }, 100);
+    EXPECT_GE(window.central().width(), 560);
+    EXPECT_TRUE(window.metricsPanel().isVisible());
+}
+
 TEST(MainWindow, RemembersItsLayoutUnlessItIsFresh) {
     testApplication();
     QSettings().clear();
