@@ -31,6 +31,7 @@ struct RenderArguments {
     std::string runFile;
     std::string view;
     std::optional<std::int64_t> lane;  ///< empty: the first that the view can show
+    bool allLanes = false;             ///< all that it can show, side by side
     std::int64_t layer = 0;
     std::int64_t head = 0;
     std::optional<std::int64_t> step;  ///< empty: the newest snapshot

@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "app/cli/commands.h"
 #include "app/cli/lane_states.h"
@@ -32,30 +34,43 @@ Snapshot readSnapshot(const RunFileReader& run, std::int64_t lane, const std::op
     return run.snapshot(static_cast<int>(lane), step ? *step : newestStep(run.lanes()[index]));
 }
 
-/// The asked lane, or the first whose mechanism has what the view shows.
-Snapshot chooseSnapshot(const RunFileReader& run, const RenderArguments& arguments) {
+/// The asked lane, or the first whose mechanism has what the view shows, or all of those.
+std::vector<Snapshot> chooseSnapshots(const RunFileReader& run, const RenderArguments& arguments) {
     const auto lanes = static_cast<std::int64_t>(run.lanes().size());
     if (arguments.lane) {
         require(*arguments.lane < lanes, "render", "--lane must be 0 to {}, but {} was given", lanes - 1,
                 *arguments.lane);
-        return readSnapshot(run, *arguments.lane, arguments.step);
+        return {readSnapshot(run, *arguments.lane, arguments.step)};
     }
-    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+    std::vector<Snapshot> chosen;
+    for (std::int64_t lane = 0; lane < lanes && (arguments.allLanes || chosen.empty()); ++lane) {
         Snapshot snapshot = readSnapshot(run, lane, arguments.step);
-        if (canShow(arguments.view, snapshot)) return snapshot;
+        if (canShow(arguments.view, snapshot))
+            chosen.push_back(std::move(snapshot));
+        else if (arguments.allLanes)
+            say("lane \"{}\" has no view \"{}\"\n", run.lanes()[static_cast<std::size_t>(lane)].name, arguments.view);
     }
-    fail("render", "view \"{}\" needs a lane whose mechanism has such a map, but none of the {} lanes has one",
-         arguments.view, lanes);
+    require(!chosen.empty(), "render",
+            "view \"{}\" needs a lane whose mechanism has such a map, but none of the {} lanes has one", arguments.view,
+            lanes);
+    return chosen;
 }
 
 void requireIndex(const char* option, std::int64_t index, std::int64_t count) {
     require(index < count, "render", "{} must be 0 to {}, but {} was given", option, count - 1, index);
 }
 
-/// What the canvas says of a head, on a line; what it does not have is left out.
-void printFidelity(const HeadFidelity& fidelity) {
-    fmt::print("output error {:.3g}, map error {:.3g}, negative mass {:.3g}, row-sum error {:.3g}",
-               fidelity.outputError, fidelity.mapError, fidelity.negativeMass, fidelity.rowSumError);
+/// What the canvas says of a head, on a line behind `name`; what it does not have is left out. Of views that compare,
+/// and where it does not take too long.
+void printFidelity(const RenderArguments& arguments, const Snapshot& snapshot, const std::string& name) {
+    const bool compares = arguments.view == mapName(MapKind::Lifted) ||
+                          arguments.view == mapName(MapKind::Difference) || arguments.view == "own";
+    if (!compares || !hasMap(snapshot, MapKind::Lifted) || snapshot.length > kLongestCompared) return;
+    const HeadFidelity fidelity = headFidelity(snapshot, static_cast<int>(arguments.layer),
+                                               static_cast<int>(arguments.head), static_cast<int>(arguments.sample));
+    fmt::print("{}{}output error {:.3g}, map error {:.3g}, negative mass {:.3g}, row-sum error {:.3g}", name,
+               name.empty() ? "" : ": ", fidelity.outputError, fidelity.mapError, fidelity.negativeMass,
+               fidelity.rowSumError);
     if (std::isfinite(fidelity.rankBound)) fmt::print(", best rank-K map {:.3g}", fidelity.rankBound);
     if (!std::isnan(fidelity.jsDivergence))
         fmt::print(", KL {:.3g} bits, JS {:.3g} bits", fidelity.klDivergence, fidelity.jsDivergence);
@@ -71,30 +86,28 @@ int runRender(const RenderArguments& arguments) {
     require(std::find(names.begin(), names.end(), arguments.view) != names.end(), "render",
             "--view must be one of {}, but \"{}\" was given", fmt::join(names, ", "), arguments.view);
     const RunFileReader run(arguments.runFile);
-    const Snapshot snapshot = chooseSnapshot(run, arguments);
-    requireIndex("--layer", arguments.layer, static_cast<std::int64_t>(snapshot.layers.size()));
-    requireIndex("--head", arguments.head, snapshot.heads);
-    requireIndex("--sample", arguments.sample, snapshot.samples);
-
-    const LaneRecord& record = run.lanes()[static_cast<std::size_t>(snapshot.lane)];
-    const std::string& lane = record.name;
-    if (record.state != LaneState::Running)
-        say("lane \"{}\" {}; this is its step {}\n", lane, stopText(run, snapshot.lane, record.state, record.message),
-            snapshot.step);
+    const std::string file = std::filesystem::path(arguments.runFile).filename().string();
+    std::vector<DrawnSnapshot> drawn;
+    for (Snapshot& snapshot : chooseSnapshots(run, arguments)) {
+        requireIndex("--layer", arguments.layer, static_cast<std::int64_t>(snapshot.layers.size()));
+        requireIndex("--head", arguments.head, snapshot.heads);
+        requireIndex("--sample", arguments.sample, snapshot.samples);
+        const LaneRecord& lane = run.lanes()[static_cast<std::size_t>(snapshot.lane)];
+        if (lane.state != LaneState::Running)
+            say("lane \"{}\" {}; this is its step {}\n", lane.name,
+                stopText(run, snapshot.lane, lane.state, lane.message), snapshot.step);
+        std::string caption = fmt::format("{}, lane \"{}\", step {}", file, lane.name, snapshot.step);
+        drawn.push_back({std::move(snapshot), std::move(caption)});
+    }
     drawView({.view = arguments.view,
               .layer = static_cast<int>(arguments.layer),
               .head = static_cast<int>(arguments.head),
               .sample = static_cast<int>(arguments.sample),
               .device = arguments.device,
-              .caption = fmt::format("{}, lane \"{}\", step {}",
-                                     std::filesystem::path(arguments.runFile).filename().string(), lane, snapshot.step),
               .out = arguments.out},
-             snapshot);
+             drawn);
     fmt::print("{}\n", arguments.out);
-    const bool compares = arguments.view == mapName(MapKind::Lifted) || arguments.view == mapName(MapKind::Difference);
-    if (compares && snapshot.length <= kLongestCompared)
-        printFidelity(headFidelity(snapshot, static_cast<int>(arguments.layer), static_cast<int>(arguments.head),
-                                   static_cast<int>(arguments.sample)));
+    for (const auto& [snapshot, caption] : drawn) printFidelity(arguments, snapshot, drawn.size() > 1 ? caption : "");
     return 0;
 }
 

@@ -16,7 +16,7 @@ void requireViews() {
     fail("render", "a build with the views is needed, but this one was made without them (LINSCOPE_VIZ=OFF)");
 }
 
-void drawView(const DrawRequest&, const Snapshot&) {
+void drawView(const DrawRequest&, const std::vector<DrawnSnapshot>&) {
     requireViews();
 }
 

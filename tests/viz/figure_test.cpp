@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "tests/viz/vulkan_fixture.h"
+#include "viz/offscreen/gallery.h"
 #include "viz/offscreen/render.h"
 #include "viz/offscreen/typesetter.h"
 
@@ -161,6 +162,37 @@ TEST(Typesetter, PutsInkWhereItIsAsked) {
     EXPECT_NEAR(upright[1], 99, 1) << "the baseline is on the right";
     EXPECT_NEAR(upright[3], 188, 3) << "it starts at the bottom";
     EXPECT_NEAR(upright[3] - upright[2], flat[1] - flat[0], 1);
+}
+
+TEST_F(FigureTest, AGalleryHasFiguresSideBySideAndWeightsInOneRange) {
+    const auto constant = [&](float value) {
+        ViewPicture one = picture(8, 8);
+        one.matrix = std::make_shared<const Matrix>(Matrix{8, 8, std::vector<float>(64, value)});
+        return one;
+    };
+    std::vector<GalleryPicture> pictures{{constant(0.25f), "a"}, {constant(1), "b"}, {constant(0.5f), "c"}};
+    const RgbaImage image = renderGallery(device(), pictures);
+    ASSERT_EQ(image.width, 2 * 1080);
+    ASSERT_EQ(image.height, 2 * 1000);
+    const auto middle = [&](int column, int row) {
+        const std::uint8_t* pixel = image.at(column * 1080 + 450, row * 1000 + 450);
+        return std::vector<int>(pixel, pixel + 3);
+    };
+    const auto expected = [](float value) {
+        const Colour colour = defaultColourMap(false).at(value);
+        return std::vector<int>{int(std::lround(255 * colour.red)), int(std::lround(255 * colour.green)),
+                                int(std::lround(255 * colour.blue))};
+    };
+    const auto near = [](const std::vector<int>& a, const std::vector<int>& b) {
+        for (int i = 0; i < 3; ++i)
+            if (std::abs(a[i] - b[i]) > 3) return false;
+        return true;
+    };
+    EXPECT_TRUE(near(middle(0, 0), expected(0.25f)));
+    EXPECT_TRUE(near(middle(1, 0), expected(1)));
+    EXPECT_TRUE(near(middle(0, 1), expected(0.5f)));
+    EXPECT_EQ(middle(1, 1), (std::vector<int>{255, 255, 255})) << "a place without a figure";
+    EXPECT_THROW(renderGallery(device(), {}), Error);
 }
 
 }  // namespace

@@ -36,21 +36,21 @@ Snapshot linformerSnapshot() {
     return snapshot;
 }
 
-TEST(Views, AreTheFiveThatTheCommandLineNames) {
+TEST(Views, AreThoseThatTheCommandLineNames) {
     std::vector<std::string> names;
     for (const ViewInfo& view : views()) {
         names.push_back(view.name);
         EXPECT_FALSE(view.title.empty() || view.summary.empty());
         EXPECT_EQ(&findView(view.name), &view);
     }
-    EXPECT_THAT(names, ElementsAre("exact", "compressed", "lifted", "difference", "projection"));
+    EXPECT_THAT(names, ElementsAre("exact", "compressed", "lifted", "difference", "projection", "own"));
     try {
         findView("rollout");
         FAIL();
     } catch (const Error& error) {
-        EXPECT_STREQ(
-            error.what(),
-            "[view] one of exact, compressed, lifted, difference, projection is required, but 'rollout' was given");
+        EXPECT_STREQ(error.what(),
+                     "[view] one of exact, compressed, lifted, difference, projection, own is required, but 'rollout' "
+                     "was given");
     }
 }
 
@@ -96,7 +96,9 @@ TEST(Views, AMechanismWithoutAMapSaysSo) {
     Snapshot full = linformerSnapshot();
     full.mechanism = "full";
     full.projections.clear();
-    EXPECT_TRUE(findView("exact").available(full));
+    for (const char* name : {"exact", "own"}) EXPECT_TRUE(findView(name).available(full));
+    EXPECT_EQ(findView("own").make(full, {}).title, findView("exact").make(full, {}).title);
+    EXPECT_EQ(findView("own").make(linformerSnapshot(), {}).scale, ScaleKind::Diverging);
     for (const char* name : {"compressed", "lifted", "difference", "projection"}) {
         EXPECT_FALSE(findView(name).available(full)) << name;
         EXPECT_THROW(findView(name).make(full, {}), Error) << name;

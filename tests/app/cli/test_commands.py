@@ -222,13 +222,23 @@ class Train(CliTest):
 class Render(CliTest):
     def test_every_view_of_a_run_becomes_a_picture(self):
         run = self.train()
-        for view in ("exact", "compressed", "lifted", "difference", "projection"):
+        for view in ("exact", "compressed", "lifted", "difference", "projection", "own"):
             with self.subTest(view=view):
                 picture = self.path(f"{view}.png")
                 self.assertIn(str(picture), self.ok("render", run, "--view", view, "--out", picture))
                 data = picture.read_bytes()
                 self.assertEqual(data[:8], b"\x89PNG\r\n\x1a\n")
                 self.assertGreater(len(data), 2000)
+
+    def test_all_lanes_stand_side_by_side(self):
+        run = self.train()
+        one, all_lanes = self.path("one.png"), self.path("all.png")
+        self.ok("render", run, "--view", "own", "--lane", 0, "--out", one)
+        told = self.ok("render", run, "--view", "own", "--all-lanes", "--out", all_lanes)
+        self.assertRegex(told, r'lane "linformer[^"]*", step \d+: output error')
+        for lane in (b"lane 0", b"lane 1"):
+            self.assertIn(lane, all_lanes.read_bytes())
+        self.fails("render", run, "--view", "own", "--all-lanes", "--lane", 1, "--out", one, status=2)
 
     def test_the_device_is_chosen_and_a_picture_tells_it(self):
         run = self.train()
