@@ -27,6 +27,15 @@ void styleAxis(QCPAxis* axis) {
     axis->setNumberPrecision(3);
 }
 
+/// Ticks of what is counted: steps, singular values.
+class CountTicker : public QCPAxisTicker {
+protected:
+    double getTickStep(const QCPRange& range) override { return std::max(1.0, QCPAxisTicker::getTickStep(range)); }
+    int getSubTickCount(double tickStep) override {
+        return tickStep > 1 ? QCPAxisTicker::getSubTickCount(tickStep) : 0;
+    }
+};
+
 }  // namespace
 
 Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limits<double>::quiet_NaN()) {
@@ -34,8 +43,7 @@ Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limit
     styleAxis(xAxis);
     styleAxis(yAxis);
     xAxis->setNumberPrecision(8);  // steps are counted: 12000, not 1.2·10⁴
-    xAxis->ticker()->setTickCount(6);
-    yAxis->ticker()->setTickCount(4);
+    for (QCPAxis* axis : {xAxis, yAxis}) setScale(axis, false);
     axisRect()->setupFullAxesBox(false);
     for (QCPAxis* axis : {xAxis2, yAxis2}) {
         axis->setTicks(false);
@@ -82,6 +90,8 @@ void Chart::setScale(QCPAxis* axis, bool logarithmic) {
     QSharedPointer<QCPAxisTicker> ticker;
     if (logarithmic)
         ticker.reset(new QCPAxisTickerLog);
+    else if (axis == xAxis)
+        ticker.reset(new CountTicker);
     else
         ticker.reset(new QCPAxisTicker);
     ticker->setTickCount(axis == xAxis ? 6 : 4);

@@ -116,7 +116,8 @@ void RunsPanel::showMenu(const QPoint& position) {
     lay->setEnabled(!run->loading && id != m_session.selection().run);
     QAction* resume =
         menu.addAction(tr("Go on from the newest checkpoint"), this, [this, id] { m_session.resume(id); });
-    resume->setEnabled(!run->live() && !listCheckpoints(checkpointFolder(run->file)).empty());
+    const bool ended = run->record.lastStep >= run->record.experiment.steps;
+    resume->setEnabled(!run->live() && !ended && !listCheckpoints(checkpointFolder(run->file)).empty());
     menu.addSeparator();
     menu.addAction(run->live() ? tr("Stop and close this run") : tr("Close this run"), this,
                    [this, id] { m_session.close(id); });

@@ -2,6 +2,7 @@
 
 #include <QAction>
 #include <QDialogButtonBox>
+#include <QHBoxLayout>
 #include <QLabel>
 #include <QVBoxLayout>
 
@@ -27,13 +28,13 @@ QString heading(const QString& text) {
 
 KeysDialog::KeysDialog(const QList<QAction*>& actions, QWidget* parent) : QDialog(parent) {
     setWindowTitle(tr("Keys"));
-    QString table = "<table>" + heading(tr("Window"));
+    QString window = heading(tr("Window"));
     for (const QAction* action : actions) {
         QStringList keys;
         for (const QKeySequence& key : action->shortcuts()) keys << key.toString(QKeySequence::NativeText);
-        if (!keys.isEmpty()) table += row(keys.join(tr(" or ")), action->text().remove('&').remove(QChar(0x2026)));
+        if (!keys.isEmpty()) window += row(keys.join(tr(" or ")), action->text().remove('&').remove(QChar(0x2026)));
     }
-    table += heading(tr("Canvas and charts"));
+    QString table = heading(tr("Canvas and charts"));
     table += row(tr("Wheel"), tr("Zoom at the pointer; all linked panes follow"));
     table += row(tr("Drag"), tr("Pan"));
     table += row(tr("Double click"), tr("Show all, follow the data again"));
@@ -46,12 +47,18 @@ KeysDialog::KeysDialog(const QList<QAction*>& actions, QWidget* parent) : QDialo
     table += row(tr("F"), tr("Show all"));
     table += row(tr("H and Shift+H"), tr("Head after, head before"));
     table += row(tr("Page Up and Page Down"), tr("Layer before, layer after"));
-    auto* text = new QLabel(table + "</table>");
-    text->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    auto* sides = new QHBoxLayout;  // below one another they would be higher than a small screen
+    sides->setSpacing(32);
+    for (const QString& side : {window, table}) {
+        auto* text = new QLabel("<table>" + side + "</table>");
+        text->setTextInteractionFlags(Qt::TextSelectableByMouse);
+        text->setAlignment(Qt::AlignTop);
+        sides->addWidget(text);
+    }
     auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
     auto* layout = new QVBoxLayout(this);
-    layout->addWidget(text);
+    layout->addLayout(sides);
     layout->addWidget(buttons);
 }
 

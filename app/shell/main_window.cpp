@@ -147,6 +147,8 @@ void MainWindow::defaultLayout() {
 void MainWindow::restoreWindow() {
     const QSettings settings;
     if (settings.contains("window/geometry")) restoreGeometry(settings.value("window/geometry").toByteArray());
+    if (screen() && !isMaximized() && !isFullScreen())  // it may have been a larger one
+        resize(size().boundedTo(screen()->availableSize() - kFrame));
     if (settings.contains("window/state")) restoreState(settings.value("window/state").toByteArray(), kLayoutVersion);
     if (settings.contains("window/metrics")) m_metrics->restoreState(settings.value("window/metrics").toMap());
     if (settings.contains("window/canvas")) m_central->canvas().restoreState(settings.value("window/canvas").toMap());

@@ -127,6 +127,8 @@ void MatrixPane::drawTitle(ImDrawList& list, ImVec2 position, ImVec2 card, const
         x += wide + 9;
     } else {  // the name of a lane may be longer than its card
         drawText(list, fonts.strong, {x, y}, theme.text, content.title, end - x);
+        if (ImGui::IsMouseHoveringRect(position, {position.x + card.x, m_corner.y}))
+            ImGui::SetTooltip("%s", content.title.c_str());
         return;
     }
     const float noteWidth = textWidth(fonts.small, content.note);

@@ -4,6 +4,7 @@
 
 #include <QElapsedTimer>
 #include <QFile>
+#include <cmath>
 
 #include "tests/app/app_test.h"
 
@@ -97,6 +98,18 @@ TEST(Chart, KeepsAZoomThroughNewData) {
     EXPECT_NEAR(chart.xAxis->range().upper, 1, 1e-9);
     chart.resetView();
     EXPECT_NEAR(chart.xAxis->range().upper, 10, 1e-9);
+}
+
+TEST(Chart, CountsStepsInWholeNumbers) {
+    testApplication();
+    Chart chart;
+    chart.resize(400, 200);
+    QCPGraph* graph = chart.addCurve(QPen(Qt::white), "x");
+    graph->addData(0, 8);
+    chart.refresh();
+    chart.replot();
+    ASSERT_FALSE(chart.xAxis->tickVector().isEmpty());
+    for (const double tick : chart.xAxis->tickVector()) EXPECT_EQ(tick, std::round(tick));
 }
 
 class ManyPoints : public testing::TestWithParam<Qt::PenStyle> {};
