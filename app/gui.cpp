@@ -2,6 +2,7 @@
 
 #include <QApplication>
 #include <QFileInfo>
+#include <QSettings>
 #include <QTemporaryDir>
 #include <algorithm>
 #include <optional>
@@ -55,6 +56,12 @@ void begin(const GuiOptions& options, MainWindow& window, Session& session, cons
     if (path.isEmpty()) window.offerLastRun();
 }
 
+Look lookOf(const GuiOptions& options) {
+    QString theme = QString::fromStdString(options.theme);
+    if (theme.isEmpty() && options.screenshot.empty()) theme = QSettings().value("theme").toString();
+    return theme == "light" ? Look::Light : Look::Dark;
+}
+
 void goToPage(const std::string& name, CentralWidget& central) {
     const auto page = std::ranges::find(kCanvasPages, name);
     if (page != kCanvasPages.end()) central.setPage(static_cast<CanvasWidget::Page>(page - kCanvasPages.begin()));
@@ -85,7 +92,7 @@ int runGui(const GuiOptions& options) {
     QCoreApplication::setApplicationName("linscope");
     QApplication application(argc, argv);
     QApplication::setApplicationDisplayName("Linscope");
-    applyTheme(application);
+    applyTheme(application, lookOf(options));
 
     // A picture leaves no run behind.
     std::optional<QTemporaryDir> scratch;

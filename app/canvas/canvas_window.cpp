@@ -2,6 +2,7 @@
 
 #include "app/canvas/qt_input.h"
 #include "app/canvas/vulkan_host.h"
+#include "app/shell/theme.h"
 #include "core/base/error.h"
 #include "viz/canvas/canvas_renderer.h"
 #include "viz/gpu/swapchain.h"
@@ -41,6 +42,7 @@ CanvasWindow::CanvasWindow(VulkanHost& host) : m_host(host) {
     m_maps = std::make_shared<viz::MapSource>(*host.device());
     m_renderer = std::make_unique<viz::CanvasRenderer>(*host.device(), VK_FORMAT_B8G8R8A8_UNORM, onMaps,
                                                        viz::MapService::realWork(m_maps));
+    if (look() == Look::Light) m_renderer->host().setTheme(viz::lightTheme());
     m_timer.setSingleShot(true);
     m_timer.setTimerType(Qt::PreciseTimer);
     connect(&m_timer, &QTimer::timeout, this, &CanvasWindow::drawFrame);

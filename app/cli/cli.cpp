@@ -346,6 +346,8 @@ void addGui(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
     app->add_option("--page", options->page, "of the canvas: the maps of a lane, its projection, or all lanes")
         ->check(CLI::IsMember(std::vector<std::string>(kCanvasPages.begin(), kCanvasPages.end())));
+    app->add_option("--theme", options->theme, "the window's ground (default: as chosen in the window before)")
+        ->check(CLI::IsMember({"dark", "light"}));
     app->callback([&chosen, &hooks, options] { chosen = [&hooks, options] { return openGui(hooks, *options); }; });
 }
 

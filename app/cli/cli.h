@@ -20,6 +20,7 @@ struct GuiOptions {
     std::optional<std::int64_t> afterSteps;  ///< the picture is taken after this training step
     std::string device;                      ///< as for chosenDevice(); empty: as chosen in the window before
     std::string page;                        ///< of kCanvasPages; empty: as in the window before
+    std::string theme;                       ///< "dark" or "light"; empty: as chosen in the window before
 };
 /// The canvas's pages, in the order of viz::CanvasPage.
 inline constexpr std::array kCanvasPages{"maps", "projection", "lanes"};

@@ -13,9 +13,9 @@ namespace {
 void styleAxis(QCPAxis* axis) {
     QFont font = QApplication::font();
     font.setPointSizeF(8);
-    axis->setBasePen(QPen(QColor("#454b56")));
-    axis->setTickPen(QPen(QColor("#454b56")));
-    axis->setSubTickPen(QPen(QColor("#343943")));
+    axis->setBasePen(QPen(axisColor()));
+    axis->setTickPen(QPen(axisColor()));
+    axis->setSubTickPen(QPen(gridColor()));
     axis->setTickLabelColor(mutedColor());
     axis->setTickLabelFont(font);
     axis->setLabelColor(mutedColor());
@@ -58,7 +58,7 @@ Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limit
 
     m_marks = new ChartMarks(*this);
     m_cursorLine = new QCPItemStraightLine(this);
-    m_cursorLine->setPen(QPen(QColor("#7b8490"), 1));
+    m_cursorLine->setPen(QPen(mutedColor(), 1));
     m_cursorLine->setSelectable(false);
     m_cursorLine->setVisible(false);
     for (QCPItemPosition* point : {m_cursorLine->point1, m_cursorLine->point2}) {

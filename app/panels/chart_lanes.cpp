@@ -17,7 +17,7 @@ QPen overlayPen(const QColor& color, std::size_t n) {
     static const std::array<QVector<qreal>, 4> patterns{QVector<qreal>{5, 3}, QVector<qreal>{1.5, 2.5},
                                                         QVector<qreal>{8, 3, 1.5, 3}, QVector<qreal>{2.5, 1.5}};
     static constexpr std::array kTints{0.45, -0.4, 0.6, -0.2};
-    const double tint = kTints[n % kTints.size()];
+    const double tint = (look() == Look::Dark ? 1 : -1) * kTints[n % kTints.size()];
     const auto tinted = [tint](int part) {
         return static_cast<int>(tint > 0 ? part + tint * (255 - part) : part * (1 + tint));
     };

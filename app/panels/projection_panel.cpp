@@ -23,7 +23,19 @@ namespace linscope::app {
 namespace {
 
 constexpr int kRedrawMilliseconds = 300;
-const QColor kStartColor("#7b8490"), kDriftColor("#e69f00"), kOverlapColor("#56b4e9"), kAngleColor("#cc79a7");
+
+QColor startColor() {
+    return mutedColor();
+}
+QColor overlapColor() {
+    return laneColor(0);
+}
+QColor driftColor() {
+    return laneColor(1);
+}
+QColor angleColor() {
+    return laneColor(3);
+}
 
 void fill(QCPGraph* graph, const std::vector<std::int64_t>& steps, const std::vector<double>& values) {
     QVector<double> x, y;
@@ -109,12 +121,12 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
         tr("From step 0: ‖W−W₀‖/‖W₀‖; overlap of the row spaces (1/K)Σcos²θ; "
            "the largest principal angle as a share of 90°"));
 
-    m_start = spectrum().addCurve(QPen(kStartColor, 1.4), tr("step 0"));
-    m_now = spectrum().addCurve(QPen(kDriftColor, 1.8), tr("now"));
-    m_kappa = conditioning().addCurve(QPen(kDriftColor, 1.6), "κ");
-    m_frobenius = drift().addCurve(QPen(kDriftColor, 1.6), tr("‖W−W₀‖/‖W₀‖"));
-    m_loss = drift().addCurve(QPen(kOverlapColor, 1.6), tr("subspace overlap"));
-    m_angle = drift().addCurve(QPen(kAngleColor, 1.6), tr("largest angle / 90°"));
+    m_start = spectrum().addCurve(QPen(startColor(), 1.4), tr("step 0"));
+    m_now = spectrum().addCurve(QPen(driftColor(), 1.8), tr("now"));
+    m_kappa = conditioning().addCurve(QPen(driftColor(), 1.6), "κ");
+    m_frobenius = drift().addCurve(QPen(driftColor(), 1.6), tr("‖W−W₀‖/‖W₀‖"));
+    m_loss = drift().addCurve(QPen(overlapColor(), 1.6), tr("subspace overlap"));
+    m_angle = drift().addCurve(QPen(angleColor(), 1.6), tr("largest angle / 90°"));
 
     m_timer.setSingleShot(true);
     m_timer.setInterval(kRedrawMilliseconds);
@@ -288,7 +300,7 @@ void ProjectionPanel::drawDrift(const ProjectionSeries& series) {
                                        : angle.back() * 2 / std::numbers::pi);
     fill(m_angle, series.steps, angles);
     const double overlap = randomBaseline(series.slots, series.length).overlap;
-    drift().setBaselines({{tr("overlap of unrelated subspaces %1").arg(overlap, 0, 'g', 3), overlap, kOverlapColor}});
+    drift().setBaselines({{tr("overlap of unrelated subspaces %1").arg(overlap, 0, 'g', 3), overlap, overlapColor()}});
     drift().refresh();
 }
 
@@ -303,18 +315,18 @@ void ProjectionPanel::readOuts(const ProjectionSeries& series, std::size_t index
                          .arg(at(measure(series, "effective_rank"), index))
                          .arg(random.effectiveRank, 0, 'g', 3));
     const auto& sigma = series.spectrum[index];
-    std::vector<ReadOut> spectrumValues{{kStartColor, tr("step 0"), {}}};
+    std::vector<ReadOut> spectrumValues{{startColor(), tr("step 0"), {}}};
     if (!sigma.empty())
         spectrumValues.push_back(
-            {kDriftColor, step, tr("%1 … %2").arg(sigma.front(), 0, 'g', 3).arg(sigma.back(), 0, 'g', 3)});
+            {driftColor(), step, tr("%1 … %2").arg(sigma.front(), 0, 'g', 3).arg(sigma.back(), 0, 'g', 3)});
     m_spectrum->setReadOut({}, spectrumValues);
-    m_conditioning->setReadOut(step, {{kDriftColor, "κ", at(measure(series, "condition_number"), index)}});
+    m_conditioning->setReadOut(step, {{driftColor(), "κ", at(measure(series, "condition_number"), index)}});
     const QString angle = series.angles[index].empty()
                               ? QString("–")
                               : QString::number(series.angles[index].back() * 180 / std::numbers::pi, 'f', 1) + "°";
-    m_drift->setReadOut({}, {{kDriftColor, tr("‖ΔW‖"), at(measure(series, "frobenius_drift"), index)},
-                             {kOverlapColor, tr("overlap"), at(measure(series, "subspace_overlap"), index)},
-                             {kAngleColor, tr("angle"), angle}});
+    m_drift->setReadOut({}, {{driftColor(), tr("‖ΔW‖"), at(measure(series, "frobenius_drift"), index)},
+                             {overlapColor(), tr("overlap"), at(measure(series, "subspace_overlap"), index)},
+                             {angleColor(), tr("angle"), angle}});
 }
 
 }  // namespace linscope::app

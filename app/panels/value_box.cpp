@@ -44,8 +44,10 @@ void ValueBox::showAt(const QPoint& at, const QString& place, std::vector<Line> 
 void ValueBox::paintEvent(QPaintEvent*) {
     QPainter painter(this);
     painter.setRenderHint(QPainter::Antialiasing);
-    painter.setPen(QColor("#454b56"));
-    painter.setBrush(QColor(35, 39, 46, 235));
+    painter.setPen(axisColor());
+    QColor ground = tipColor();
+    ground.setAlphaF(0.92F);
+    painter.setBrush(ground);
     painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4);
     const int row = painter.fontMetrics().height();
     QRect line(kMargin, kMargin, width() - 2 * kMargin, row);

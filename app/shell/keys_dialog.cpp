@@ -14,7 +14,7 @@ namespace {
 
 QString row(const QString& keys, const QString& meaning) {
     return QString(
-               "<tr><td style='padding:3px 18px 3px 0; color:#ffffff'><b>%1</b></td><td style='padding:3px "
+               "<tr><td style='padding:3px 18px 3px 0; '><b>%1</b></td><td style='padding:3px "
                "0'>%2</td></tr>")
         .arg(keys.toHtmlEscaped(), meaning.toHtmlEscaped());
 }

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "app/session/session.h"
+#include "app/shell/theme.h"
 
 class QAction;
 class QDockWidget;
@@ -77,6 +78,7 @@ private:
     void askOverlays();
     void askRunsFolder();
     void askSavePicture();
+    void chooseLook(Look look);
     void showKeys();
     void showAbout();
 

@@ -92,6 +92,11 @@ void MainWindow::makeActions() {
               [this] { m_central->setPage(CanvasWidget::Page::Projection); });
     addAction("lanes", "", tr("Lanes"), tr("What each lane's head does, side by side in shared ranges"),
               {QKeySequence("Ctrl+3")}, [this] { m_central->setPage(CanvasWidget::Page::Lanes); });
+    QAction* light =
+        addAction("light", "", tr("Light ground"), tr("For bright rooms and for print, from the next start on"), {},
+                  [this] { chooseLook(m_actions["light"]->isChecked() ? Look::Light : Look::Dark); });
+    light->setCheckable(true);
+    light->setChecked(look() == Look::Light);
     addAction("layout", "reset", tr("Default layout"), tr("Put all docks back to their places"), {},
               [this] { defaultLayout(); });
     addAction("keys", "keys", tr("Keys"), tr("All keys"), {QKeySequence("?")}, [this] { showKeys(); });
@@ -116,7 +121,7 @@ void MainWindow::makeMenus() {
     QMenu* view = menuBar()->addMenu(tr("&View"));
     fill(view, {"maps", "projection", "lanes", ""});
     for (QDockWidget* dock : m_docks) view->addAction(dock->toggleViewAction());
-    fill(view, {"", "layout"});
+    fill(view, {"", "layout", "light"});
     fill(menuBar()->addMenu(tr("&Help")), {"keys", "", "about"});
 }
 
@@ -246,6 +251,13 @@ void MainWindow::offerLastRun() {
         if (!listCheckpoints(checkpointFolder(wholePath(path))).empty()) m_runs->offer(path);
         return;
     }
+}
+
+void MainWindow::chooseLook(Look look) {
+    if (m_memory == Memory::Remembered) QSettings().setValue("theme", look == Look::Light ? "light" : "dark");
+    showMessage(look == Look::Light ? tr("The ground is light from the next start on")
+                                    : tr("The ground is dark from the next start on"),
+                false);
 }
 
 void MainWindow::showKeys() {

@@ -1,6 +1,7 @@
 #include "app/shell/theme.h"
 
 #include <QApplication>
+#include <QFile>
 #include <QFontDatabase>
 #include <QPainter>
 #include <QPalette>
@@ -8,87 +9,157 @@
 #include <QStyleFactory>
 #include <QSvgRenderer>
 #include <array>
+#include <utility>
 
 namespace linscope::app {
 
 namespace {
 
-QPalette darkPalette() {
-    const QColor window("#1f2227"), base("#17191d"), button("#2b2f36"), text("#d7dbe0"), disabled("#6b727c");
+/// Colours of one look by what they are for.
+struct Shades {
+    QColor window, base, alternate, button, text, disabled, muted, tip, edge, border, raised, accent, selection, error;
+};
+
+const Shades& shades(Look look) {
+    static const Shades dark{.window = "#1f2227",
+                             .base = "#17191d",
+                             .alternate = "#1b1e23",
+                             .button = "#2b2f36",
+                             .text = "#d7dbe0",
+                             .disabled = "#6b727c",
+                             .muted = "#98a1ad",
+                             .tip = "#30353d",
+                             .edge = "#14161a",
+                             .border = "#454b56",
+                             .raised = "#3a3f48",
+                             .accent = "#56b4e9",
+                             .selection = "#2c5f8a",
+                             .error = "#f08a6c"};
+    static const Shades light{.window = "#f1f2f4",
+                              .base = "#ffffff",
+                              .alternate = "#f6f7f8",
+                              .button = "#e4e7eb",
+                              .text = "#1c2026",
+                              .disabled = "#9aa2ad",
+                              .muted = "#5a626e",
+                              .tip = "#ffffff",
+                              .edge = "#d3d7dd",
+                              .border = "#b4bbc5",
+                              .raised = "#ffffff",
+                              .accent = "#0f6cbd",
+                              .selection = "#2f78b7",
+                              .error = "#b3401d"};
+    return look == Look::Dark ? dark : light;
+}
+
+const Shades& shades() {
+    return shades(look());
+}
+
+QPalette paletteOf(const Shades& shades) {
     QPalette palette;
-    palette.setColor(QPalette::Window, window);
-    palette.setColor(QPalette::WindowText, text);
-    palette.setColor(QPalette::Base, base);
-    palette.setColor(QPalette::AlternateBase, QColor("#1b1e23"));
-    palette.setColor(QPalette::Text, text);
-    palette.setColor(QPalette::PlaceholderText, disabled);
-    palette.setColor(QPalette::Button, button);
-    palette.setColor(QPalette::ButtonText, text);
-    palette.setColor(QPalette::BrightText, errorColor());
-    palette.setColor(QPalette::ToolTipBase, QColor("#30353d"));
-    palette.setColor(QPalette::ToolTipText, text);
-    palette.setColor(QPalette::Link, QColor("#56b4e9"));
-    palette.setColor(QPalette::Highlight, QColor("#2c5f8a"));
+    palette.setColor(QPalette::Window, shades.window);
+    palette.setColor(QPalette::WindowText, shades.text);
+    palette.setColor(QPalette::Base, shades.base);
+    palette.setColor(QPalette::AlternateBase, shades.alternate);
+    palette.setColor(QPalette::Text, shades.text);
+    palette.setColor(QPalette::PlaceholderText, shades.disabled);
+    palette.setColor(QPalette::Button, shades.button);
+    palette.setColor(QPalette::ButtonText, shades.text);
+    palette.setColor(QPalette::BrightText, shades.error);
+    palette.setColor(QPalette::ToolTipBase, shades.tip);
+    palette.setColor(QPalette::ToolTipText, shades.text);
+    palette.setColor(QPalette::Link, shades.accent);
+    palette.setColor(QPalette::Highlight, shades.selection);
     palette.setColor(QPalette::HighlightedText, QColor("#ffffff"));
-    palette.setColor(QPalette::Light, QColor("#3a3f48"));
-    palette.setColor(QPalette::Midlight, QColor("#32373f"));
-    palette.setColor(QPalette::Mid, QColor("#25282e"));
-    palette.setColor(QPalette::Dark, QColor("#14161a"));
-    palette.setColor(QPalette::Shadow, QColor("#0d0e11"));
+    palette.setColor(QPalette::Light, shades.raised);
+    palette.setColor(QPalette::Midlight, shades.button.lighter(110));
+    palette.setColor(QPalette::Mid, shades.button.darker(115));
+    palette.setColor(QPalette::Dark, shades.edge);
+    palette.setColor(QPalette::Shadow, shades.edge.darker(140));
     for (const auto role : {QPalette::WindowText, QPalette::Text, QPalette::ButtonText, QPalette::HighlightedText})
-        palette.setColor(QPalette::Disabled, role, disabled);
-    palette.setColor(QPalette::Disabled, QPalette::Highlight, button);
+        palette.setColor(QPalette::Disabled, role, shades.disabled);
+    palette.setColor(QPalette::Disabled, QPalette::Highlight, shades.button);
     return palette;
 }
 
+/// With the names of shades between dollar signs.
 constexpr auto kStyle = R"(
-QMainWindow::separator { background: #14161a; width: 4px; height: 4px; }
-QMainWindow::separator:hover { background: #2c5f8a; }
+QMainWindow::separator { background: $edge$; width: 4px; height: 4px; }
+QMainWindow::separator:hover { background: $selection$; }
 QDockWidget { titlebar-close-icon: none; }
-QDockWidget::title { background: #1f2227; padding: 5px 8px; text-align: left; }
-QToolBar { border: 0; border-bottom: 1px solid #14161a; padding: 3px 6px; spacing: 4px; }
+QDockWidget::title { background: $window$; padding: 5px 8px; text-align: left; }
+QToolBar { border: 0; border-bottom: 1px solid $edge$; padding: 3px 6px; spacing: 4px; }
 QToolBar QToolButton { padding: 4px 8px; border-radius: 4px; }
-QToolBar QToolButton:hover, QToolButton[flat="true"]:hover { background: #343943; }
-QToolBar QToolButton:pressed, QToolBar QToolButton:checked { background: #2c5f8a; }
+QToolBar QToolButton:hover, QToolButton[flat="true"]:hover { background: $button$; }
+QToolBar QToolButton:pressed, QToolBar QToolButton:checked { background: $selection$; }
 QToolButton[popupMode="2"] { padding-right: 14px; }
-QStatusBar { border-top: 1px solid #14161a; }
+QStatusBar { border-top: 1px solid $edge$; }
 QStatusBar::item { border: 0; }
-QHeaderView::section { background: #1f2227; color: #98a1ad; border: 0; border-bottom: 1px solid #2b2f36; padding: 3px 6px; }
+QHeaderView::section { background: $window$; color: $muted$; border: 0; border-bottom: 1px solid $button$; padding: 3px 6px; }
 QTreeView, QTableView, QScrollArea { border: 0; }
 QTreeView::item, QTableView::item { padding: 2px 0; }
-QTabBar::tab { background: #1b1e23; color: #98a1ad; padding: 5px 12px; border: 0; border-bottom: 2px solid transparent; }
-QTabBar::tab:selected { color: #ffffff; border-bottom: 2px solid #56b4e9; background: #1f2227; }
-QTabBar::tab:hover { color: #d7dbe0; }
-QToolTip { background: #30353d; color: #d7dbe0; border: 1px solid #454b56; padding: 3px; }
-QProgressBar { background: #14161a; border: 0; border-radius: 3px; max-height: 6px; }
-QProgressBar::chunk { background: #56b4e9; border-radius: 3px; }
+QTabBar::tab { background: $alternate$; color: $muted$; padding: 5px 12px; border: 0; border-bottom: 2px solid transparent; }
+QTabBar::tab:selected { color: $text$; border-bottom: 2px solid $accent$; background: $window$; }
+QTabBar::tab:hover { color: $text$; }
+QToolTip { background: $tip$; color: $text$; border: 1px solid $border$; padding: 3px; }
+QProgressBar { background: $edge$; border: 0; border-radius: 3px; max-height: 6px; }
+QProgressBar::chunk { background: $accent$; border-radius: 3px; }
 QLineEdit, QAbstractSpinBox, QComboBox { min-height: 20px; }
-QLineEdit[refused="true"], QAbstractSpinBox[refused="true"], QComboBox[refused="true"] { border: 1px solid #e8795a; border-radius: 3px; }
-QLabel[error="true"] { color: #f08a6c; }
-QLabel[muted="true"] { color: #98a1ad; }
-QLabel[section="true"] { color: #98a1ad; font-weight: 600; padding-top: 8px; }
-QPushButton[primary="true"] { background: #2c5f8a; color: #ffffff; padding: 5px 12px; border: 0; border-radius: 4px; font-weight: 600; }
-QPushButton[primary="true"]:hover { background: #3672a5; }
-QPushButton[primary="true"]:disabled { background: #2b2f36; color: #6b727c; }
+QLineEdit[refused="true"], QAbstractSpinBox[refused="true"], QComboBox[refused="true"] { border: 1px solid $error$; border-radius: 3px; }
+QLabel[error="true"] { color: $error$; }
+QLabel[muted="true"] { color: $muted$; }
+QLabel[section="true"] { color: $muted$; font-weight: 600; padding-top: 8px; }
+QPushButton[primary="true"] { background: $selection$; color: #ffffff; padding: 5px 12px; border: 0; border-radius: 4px; font-weight: 600; }
+QPushButton[primary="true"]:hover { background: $accent$; }
+QPushButton[primary="true"]:disabled { background: $button$; color: $disabled$; }
 )";
+
+QString styleOf(const Shades& shades) {
+    QString style = kStyle;
+    for (const auto& [name, color] : {std::pair("window", shades.window),
+                                      {"alternate", shades.alternate},
+                                      {"button", shades.button},
+                                      {"text", shades.text},
+                                      {"disabled", shades.disabled},
+                                      {"muted", shades.muted},
+                                      {"tip", shades.tip},
+                                      {"edge", shades.edge},
+                                      {"border", shades.border},
+                                      {"accent", shades.accent},
+                                      {"selection", shades.selection},
+                                      {"error", shades.error}})
+        style.replace(QString("$%1$").arg(name), color.name());
+    return style;
+}
 
 }  // namespace
 
-void applyTheme(QApplication& application) {
+void applyTheme(QApplication& application, Look look) {
     application.setStyle(QStyleFactory::create("Fusion"));
-    application.setPalette(darkPalette());
+    application.setPalette(paletteOf(shades(look)));
     QFont font = application.font();
     if (QFontDatabase::families().contains("Inter")) font.setFamily("Inter");
     font.setPointSizeF(9.5);
     application.setFont(font);
-    application.setStyleSheet(kStyle);
+    application.setStyleSheet(styleOf(shades(look)));
     application.setWindowIcon(icon("linscope"));
 }
 
+Look look() {
+    constexpr int kMiddle = 128;
+    return QApplication::palette().color(QPalette::Window).lightness() > kMiddle ? Look::Light : Look::Dark;
+}
+
 QColor laneColor(int lane) {
-    static const std::array<QColor, 6> colors{QColor(0x56, 0xb4, 0xe9), QColor(0xe6, 0x9f, 0x00),
+    static const std::array<QColor, 6> onDark{QColor(0x56, 0xb4, 0xe9), QColor(0xe6, 0x9f, 0x00),
                                               QColor(0x00, 0x9e, 0x73), QColor(0xcc, 0x79, 0xa7),
                                               QColor(0xf0, 0xe4, 0x42), QColor(0xd5, 0x5e, 0x00)};
+    // The palette's other blue for its light one, and a yellow that is seen on white.
+    static const std::array<QColor, 6> onLight{QColor(0x00, 0x72, 0xb2), QColor(0xe6, 0x9f, 0x00),
+                                               QColor(0x00, 0x9e, 0x73), QColor(0xcc, 0x79, 0xa7),
+                                               QColor(0xa8, 0x9c, 0x00), QColor(0xd5, 0x5e, 0x00)};
+    const auto& colors = look() == Look::Light ? onLight : onDark;
     return colors[static_cast<std::size_t>(lane < 0 ? 0 : lane) % colors.size()];
 }
 
@@ -104,20 +175,30 @@ QIcon laneSwatch(int lane) {
 }
 
 QColor errorColor() {
-    return QColor("#f08a6c");
+    return shades().error;
 }
 QColor mutedColor() {
-    return QColor("#98a1ad");
+    return shades().muted;
 }
 QColor gridColor() {
-    return QColor("#2b2f36");
+    return shades().button;
+}
+QColor axisColor() {
+    return shades().border;
 }
 QColor plotColor() {
-    return QColor("#17191d");
+    return shades().base;
+}
+QColor tipColor() {
+    return shades().tip;
 }
 
 QIcon icon(const QString& name) {
-    QSvgRenderer renderer(":/icons/" + name + ".svg");
+    QFile file(":/icons/" + name + ".svg");
+    if (!file.open(QIODevice::ReadOnly)) return {};
+    // Their lines have the colour of texts; what is coloured stays.
+    QSvgRenderer renderer(
+        file.readAll().replace("#c9d1dc", QApplication::palette().color(QPalette::ButtonText).name().toLatin1()));
     QPixmap pixmap(64, 64);
     pixmap.fill(Qt::transparent);
     QPainter painter(&pixmap);

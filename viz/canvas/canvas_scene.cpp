@@ -43,6 +43,7 @@ void CanvasScene::recordInto(VkCommandBuffer commands) {
 }
 
 void CanvasScene::draw(float width, float height) {
+    m_model.colouring().setDarkGround(m_host.theme().dark);
     m_model.update();
     m_backdrop.reset();
     ImGui::SetNextWindowPos({0, 0});

@@ -129,7 +129,8 @@ ValueScale Colouring::scale(RangeOf range) const {
 const ColourMap& Colouring::colours(RangeOf range) const {
     const bool diverging = isSymmetric(range);
     const std::string& name = diverging ? m_diverging : m_sequential;
-    return name.empty() ? defaultColourMap(diverging) : colourMap(name);
+    if (!name.empty()) return colourMap(name);
+    return diverging && m_darkGround ? colourMap("polar") : defaultColourMap(diverging);
 }
 
 std::string clippingNote(const Histogram& values, const ValueScale& scale) {

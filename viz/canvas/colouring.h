@@ -48,8 +48,12 @@ public:
     const JointChoice& chosenJoint() const { return m_joint; }
     void restoreJoint(const JointChoice& chosen);
 
+    /// What a person chose; empty: as at first.
     const std::string& sequentialName() const { return m_sequential; }
     const std::string& divergingName() const { return m_diverging; }
+    /// Unless a person has chosen, signed maps are dark in the middle where the ground is dark, and light where it is
+    /// light. At first it is dark.
+    void setDarkGround(bool dark) { m_darkGround = dark; }
     /// Sets the map of its own kind. Throws Error for an unknown name.
     void setColours(const std::string& name);
 
@@ -82,7 +86,8 @@ private:
 
     JointChoice m_joint;
     ScaleKind m_kind = ScaleKind::Linear;
-    std::string m_sequential, m_diverging = "polar";  ///< dark where the ground is dark
+    std::string m_sequential, m_diverging;
+    bool m_darkGround = true;
     std::array<Range, kRangeCount> m_ranges;
     std::array<std::vector<Histogram>, kRangeCount> m_histograms;
 };

@@ -102,7 +102,8 @@ PaneInput MatrixPane::draw(const char* id, ImVec2 position, ImVec2 card, const P
     m_viewport = {m_corner.x * scale, m_corner.y * scale, m_size.x * scale, m_size.y * scale};
     m_style.colours = content.colours;
     m_style.scale = content.scale;
-    m_style.background = kWellColour;
+    const ImVec4 well = ImGui::ColorConvertU32ToFloat4(theme.well);  // beside the matrix, inside the plot
+    m_style.background = {well.x, well.y, well.z};
     list.PushClipRect(m_corner, end, true);
     list.AddCallback(&MatrixPane::drawHeatmap, this);
     list.AddCallback(ImDrawCallback_ResetRenderState, nullptr);

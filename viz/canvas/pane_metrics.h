@@ -1,7 +1,5 @@
 #pragma once
 
-#include "viz/heatmap/colour_map.h"
-
 namespace linscope::viz {
 
 // Room around a picture in its card, logical pixels.
@@ -19,8 +17,5 @@ inline constexpr double kLabelledUnit = 13;
 /// Values are printed into cells from this size on, logical pixels.
 inline constexpr double kPrintedWidth = 40;
 inline constexpr double kPrintedHeight = 17;
-
-/// What is drawn beside the matrix inside the plot.
-inline constexpr Colour kWellColour{13 / 255.0F, 14 / 255.0F, 17 / 255.0F};
 
 }  // namespace linscope::viz

@@ -87,7 +87,7 @@ void ProbeTable::row(std::string_view name, std::string_view value, ImU32 colour
     if (!help.empty() && ImGui::IsMouseHoveringRect(corner, {corner.x + m_width, corner.y + height}) &&
         ImGui::IsWindowHovered()) {
         list.AddRectFilled({corner.x - 4, corner.y}, {corner.x + m_width + 4, corner.y + height},
-                           IM_COL32(255, 255, 255, 12), 3);
+                           m_host.theme().touched, 3);
         tooltip(m_host, help);
     }
     drawMathText(list, fonts.text, {corner.x, corner.y + 2}, theme.muted, name);
@@ -223,7 +223,7 @@ void drawFidelity(const ImGuiHost& host, const CanvasModel& model, float width) 
     const bool ranked = std::isfinite(fidelity.rankBound);
     if (ranked) {
         const float bound = across(fidelity.rankBound);
-        list.AddRectFilled({corner.x, corner.y + 3}, {bound, corner.y + height}, IM_COL32(40, 90, 150, 255), 3);
+        list.AddRectFilled({corner.x, corner.y + 3}, {bound, corner.y + height}, theme.deep, 3);
         list.AddLine({bound, corner.y}, {bound, corner.y + height + 3}, theme.text, 1.5F);
     }
     ProbeTable table(host, width);

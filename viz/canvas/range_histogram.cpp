@@ -139,15 +139,15 @@ void rangeHistogram(const ImGuiHost& host, const char* id, RangeOf range, Colour
                     pack(map.at(std::isnan(at) ? 0.0F : std::clamp(at, 0.0F, 1.0F)), outside ? 0.35F : 0.95F));
             } else {
                 const ImVec2 here{across(middle), top};
-                if (bin > 0) list.AddLine(before, here, IM_COL32(255, 255, 255, 170), 1.2F);
+                if (bin > 0) list.AddLine(before, here, theme.outline, 1.2F);
                 before = here;
             }
         }
     }
     list.PopClipRect();
     const float low = pixel(scale.lo), high = pixel(scale.hi);
-    list.AddRectFilled(corner, {low, end.y}, IM_COL32(13, 14, 17, 120), 4);
-    list.AddRectFilled({high, corner.y}, end, IM_COL32(13, 14, 17, 120), 4);
+    list.AddRectFilled(corner, {low, end.y}, theme.veil, 4);
+    list.AddRectFilled({high, corner.y}, end, theme.veil, 4);
     const ImU32 handle = active ? theme.accent : hovered ? theme.text : theme.muted;
     for (const float x : {low, high}) {
         list.AddLine({x, corner.y}, {x, end.y}, handle, 1.5F);

@@ -38,11 +38,17 @@ ImGuiHost::ImGuiHost() {
 #if IMGUI_VERSION_NUM < 18700
     for (int index = 0; index < kUiKeyCount; ++index) io.KeyMap[kImGuiKeys[index]] = kImGuiKeys[index];
 #endif
-    applyTheme(ImGui::GetStyle(), m_theme);
+    setTheme(m_theme);
 }
 
 ImGuiHost::~ImGuiHost() {
     ImGui::DestroyContext(m_context);
+}
+
+void ImGuiHost::setTheme(const Theme& theme) {
+    makeCurrent();
+    m_theme = theme;
+    applyTheme(ImGui::GetStyle(), m_theme);
 }
 
 void ImGuiHost::makeCurrent() const {

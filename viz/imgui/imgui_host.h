@@ -80,6 +80,7 @@ public:
 
     const Fonts& fonts() const { return m_fonts; }
     const Theme& theme() const { return m_theme; }
+    void setTheme(const Theme& theme);
     /// Makes this context ImGui's current one; every call above does so by itself.
     void makeCurrent() const;
 

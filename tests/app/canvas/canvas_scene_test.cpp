@@ -316,6 +316,16 @@ TEST_F(CanvasSceneTest, EscClosesAnOpenListBeforeItFreesTheCursor) {
     EXPECT_EQ(scene().model().cursor.row, -1);
 }
 
+TEST_F(CanvasSceneTest, ALightGroundIsLightBesideTheMaps) {
+    showLinformer();
+    for (const bool light : {false, true}) {
+        if (light) canvas->host().setTheme(lightTheme());
+        const RgbaImage image = picture();
+        for (const auto& [x, y] : {std::pair{3, 300}, {20, 300}, {1000, 500}})  // ground, card, tools
+            EXPECT_EQ(image.at(x, y)[1] > 128, light) << x << ", " << y;
+    }
+}
+
 TEST_F(CanvasSceneTest, EveryScaleAndColourMapDraws) {
     showLinformer();
     for (const ScaleKind kind : {ScaleKind::Linear, ScaleKind::Log, ScaleKind::Arcsinh, ScaleKind::Diverging}) {

@@ -97,6 +97,20 @@ TEST_F(ExactAndLifted, ArcsinhHasZeroInTheMiddleOfSignedColours) {
     EXPECT_FALSE(m_colouring.colours(RangeOf::Exact).isDiverging());
 }
 
+TEST(Colouring, SignedMapsHaveTheMiddleOfTheGroundUnlessAPersonHasChosen) {
+    Colouring colouring;
+    const auto lightness = [&] {
+        const Colour middle = colouring.colours(RangeOf::Difference).at(0.5F);
+        return (middle.red + middle.green + middle.blue) / 3;
+    };
+    EXPECT_LT(lightness(), 0.3F);
+    colouring.setDarkGround(false);
+    EXPECT_GT(lightness(), 0.7F);
+    EXPECT_EQ(colouring.divergingName(), "");
+    colouring.setColours("polar");
+    EXPECT_LT(lightness(), 0.3F);
+}
+
 TEST(Colouring, DifferenceStaysSymmetricWhateverIsAskedFor) {
     Colouring colouring;
     const ValueStatistics values = statistics({-0.5F, 0.1F, 0.2F});
