@@ -30,7 +30,9 @@ void styleAxis(QCPAxis* axis) {
 /// Ticks of what is counted: steps, singular values.
 class CountTicker : public QCPAxisTicker {
 protected:
-    double getTickStep(const QCPRange& range) override { return std::max(1.0, QCPAxisTicker::getTickStep(range)); }
+    double getTickStep(const QCPRange& range) override {
+        return std::max(1.0, std::floor(QCPAxisTicker::getTickStep(range)));
+    }
     int getSubTickCount(double tickStep) override {
         return tickStep > 1 ? QCPAxisTicker::getSubTickCount(tickStep) : 0;
     }

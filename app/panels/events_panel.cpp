@@ -19,8 +19,9 @@ EventsPanel::EventsPanel(Session& session, QWidget* parent)
     m_view->verticalHeader()->setDefaultSectionSize(22);
     m_view->horizontalHeader()->setStretchLastSection(true);
     m_view->horizontalHeader()->setHighlightSections(false);
-    m_view->setColumnWidth(EventListModel::Step, 64);
-    m_view->setColumnWidth(EventListModel::Lane, 110);
+    m_view->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
+    m_view->setColumnWidth(EventListModel::Step, 54);
+    m_view->setColumnWidth(EventListModel::Lane, 80);  // what happened needs the room
     m_view->setAccessibleName(tr("Events of the run"));
     m_view->setToolTip(tr("Double click: show the stored step before this event"));
     auto* layout = new QVBoxLayout(this);

@@ -102,6 +102,7 @@ QTreeView::item, QTableView::item { padding: 2px 0; }
 QTabBar::tab { background: $alternate$; color: $muted$; padding: 5px 12px; border: 0; border-bottom: 2px solid transparent; }
 QTabBar::tab:selected { color: $text$; border-bottom: 2px solid $accent$; background: $window$; }
 QTabBar::tab:hover { color: $text$; }
+QMenu { border: 1px solid $border$; }
 QToolTip { background: $tip$; color: $text$; border: 1px solid $border$; padding: 3px; }
 QProgressBar { background: $edge$; border: 0; border-radius: 3px; max-height: 6px; }
 QProgressBar::chunk { background: $accent$; border-radius: 3px; }

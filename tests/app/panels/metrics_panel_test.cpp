@@ -105,11 +105,13 @@ TEST(Chart, CountsStepsInWholeNumbers) {
     Chart chart;
     chart.resize(400, 200);
     QCPGraph* graph = chart.addCurve(QPen(Qt::white), "x");
-    graph->addData(0, 8);
-    chart.refresh();
-    chart.replot();
-    ASSERT_FALSE(chart.xAxis->tickVector().isEmpty());
-    for (const double tick : chart.xAxis->tickVector()) EXPECT_EQ(tick, std::round(tick));
+    for (const double step : {0, 3, 20}) {
+        graph->addData(step, 8 - step);
+        chart.refresh();
+        chart.replot();
+        ASSERT_FALSE(chart.xAxis->tickVector().isEmpty());
+        for (const double tick : chart.xAxis->tickVector()) EXPECT_EQ(tick, std::round(tick)) << step;
+    }
 }
 
 class ManyPoints : public testing::TestWithParam<Qt::PenStyle> {};
