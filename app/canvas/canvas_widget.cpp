@@ -2,6 +2,7 @@
 
 #include "app/canvas/canvas_window.h"
 #include "app/canvas/vulkan_host.h"
+#include "app/shell/theme.h"
 #include "viz/canvas/canvas_scene.h"
 #include "viz/interop/map_source.h"
 
@@ -67,8 +68,13 @@ void CanvasWidget::setCuda(bool wanted) {
 void CanvasWidget::setLanes(const QStringList& laneNames) {
     if (!m_window) return;
     std::vector<std::string> names;
-    for (const QString& name : laneNames) names.push_back(name.toStdString());
-    m_window->scene().model().setLanes(std::move(names));
+    std::vector<viz::Colour> colours;  // as in the charts
+    for (const QString& name : laneNames) {
+        const QColor color = laneColor(static_cast<int>(names.size()));
+        colours.push_back({color.redF(), color.greenF(), color.blueF()});
+        names.push_back(name.toStdString());
+    }
+    m_window->scene().model().setLanes(std::move(names), std::move(colours));
     m_window->requestFrame(2);
 }
 

@@ -21,8 +21,9 @@ std::string plainToken(std::int32_t token) {
 CanvasModel::CanvasModel(std::function<void()> onMaps, MapService::Work work)
     : m_tokenText(plainToken), m_projection(work.projection), m_service(std::move(onMaps), std::move(work)) {}
 
-void CanvasModel::setLanes(std::vector<std::string> names) {
+void CanvasModel::setLanes(std::vector<std::string> names, std::vector<Colour> colours) {
     m_lanes = std::move(names);
+    m_colours = std::move(colours);
     m_snapshots.assign(m_lanes.size(), nullptr);
     m_maps.reset();
     m_own.assign(m_lanes.size(), nullptr);
@@ -62,6 +63,11 @@ std::shared_ptr<const Snapshot> CanvasModel::snapshot() const {
 std::shared_ptr<const Snapshot> CanvasModel::snapshotOf(int lane) const {
     const auto index = static_cast<std::size_t>(lane);
     return index < m_snapshots.size() ? m_snapshots[index] : nullptr;
+}
+
+std::optional<Colour> CanvasModel::colourOf(int lane) const {
+    const auto index = static_cast<std::size_t>(lane);
+    return index < m_colours.size() ? std::optional(m_colours[index]) : std::nullopt;
 }
 
 std::shared_ptr<const MapSet> CanvasModel::own(int lane) const {

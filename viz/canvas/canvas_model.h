@@ -12,6 +12,7 @@
 #include "viz/canvas/colouring.h"
 #include "viz/canvas/linked_view.h"
 #include "viz/canvas/map_service.h"
+#include "viz/heatmap/colour_map.h"
 
 namespace linscope::viz {
 
@@ -28,13 +29,15 @@ public:
     /// `onMaps` is called on another thread when update() has something to take.
     explicit CanvasModel(std::function<void()> onMaps, MapService::Work work = MapService::realWork());
 
-    void setLanes(std::vector<std::string> names);
+    /// `colours` are those that the lanes have elsewhere, as in charts; without them panes show none.
+    void setLanes(std::vector<std::string> names, std::vector<Colour> colours = {});
     /// Keeps the newest snapshot of its lane. Until a person chooses a lane, the first one whose
     /// mechanism has a lifted map is shown.
     void setSnapshot(std::shared_ptr<const Snapshot> snapshot);
     void setTokenText(std::function<std::string(std::int32_t)> text) { m_tokenText = std::move(text); }
 
     const std::vector<std::string>& lanes() const { return m_lanes; }
+    std::optional<Colour> colourOf(int lane) const;
     const HeadChoice& choice() const { return m_choice; }
     /// The same head in that lane.
     HeadChoice choiceIn(int lane) const;
@@ -98,6 +101,7 @@ private:
     std::string absence(MapKind kind, int lane, const MapSet* set) const;
 
     std::vector<std::string> m_lanes;
+    std::vector<Colour> m_colours;
     std::vector<std::shared_ptr<const Snapshot>> m_snapshots;  ///< by lane
     HeadChoice m_choice;
     HeadChoice m_wished;        ///< as restored or chosen, before snapshots told what there is

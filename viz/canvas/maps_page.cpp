@@ -53,7 +53,8 @@ std::vector<MapsPage::Shown> MapsPage::shown() const {
     const auto set = m_model.maps();
     std::vector<Shown> all;
     for (int index = 0; index < kMapCount; ++index) {
-        all.push_back({.title = kTitles[index],
+        all.push_back({.mark = {},
+                       .title = kTitles[index],
                        .set = set,
                        .index = index,
                        .range = kRanges[index],
@@ -68,7 +69,8 @@ std::vector<MapsPage::Shown> MapsPage::shownLanes() const {
     std::vector<Shown> all;
     std::int64_t newest = 0;
     for (int lane = 0; lane < static_cast<int>(m_model.lanes().size()); ++lane) {
-        Shown one{.title = m_model.lanes()[static_cast<std::size_t>(lane)],
+        Shown one{.mark = m_model.colourOf(lane),
+                  .title = m_model.lanes()[static_cast<std::size_t>(lane)],
                   .set = m_model.own(lane),
                   .absent = m_model.ownAbsence(lane)};
         if (one.set) {
@@ -82,7 +84,8 @@ std::vector<MapsPage::Shown> MapsPage::shownLanes() const {
         }
         all.push_back(std::move(one));
     }
-    if (all.empty()) all.push_back({.title = "lanes", .set = {}, .absent = m_model.absence(MapKind::Exact)});
+    if (all.empty())
+        all.push_back({.mark = {}, .title = "lanes", .set = {}, .absent = m_model.absence(MapKind::Exact)});
     for (Shown& one : all) one.behind = one.set && one.set->snapshot->step != newest;
     return all;
 }
@@ -121,6 +124,7 @@ std::string MapsPage::note(const Shown& shown, Pooling pooling) const {
 
 PaneContent MapsPage::content(const Shown& shown, Pooling pooling) const {
     PaneContent content;
+    content.mark = shown.mark;
     content.title = shown.title;
     content.absent = shown.absent;
     if (!content.absent.empty() || !shown.map()) {

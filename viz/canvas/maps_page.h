@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ public:
 private:
     /// What one pane shows.
     struct Shown {
+        std::optional<Colour> mark;
         std::string title;
         std::shared_ptr<const MapSet> set;  ///< nullptr: nothing was computed yet
         int index = 0;                      ///< of the map in its set, by kMapKinds

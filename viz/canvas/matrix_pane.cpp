@@ -123,6 +123,12 @@ void MatrixPane::drawTitle(ImDrawList& list, ImVec2 position, ImVec2 card, const
     const float y = position.y + 9;
     float x = position.x + 12;
     const float end = position.x + card.x - 12;
+    if (content.mark) {
+        const Colour& mark = *content.mark;
+        list.AddCircleFilled({x + 4, y + lineHeight(fonts.strong) / 2}, 4.5F,
+                             ImGui::ColorConvertFloat4ToU32({mark.red, mark.green, mark.blue, 1}));
+        x += 15;
+    }
     if (const float wide = mathTextWidth(fonts.strong, content.title); x + wide <= end) {
         drawMathText(list, fonts.strong, {x, y}, theme.text, content.title);
         x += wide + 9;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <imgui.h>
@@ -27,10 +28,11 @@ struct PaneAxis {
 
 /// What one pane shows in this frame.
 struct PaneContent {
-    std::string title;     ///< "compressed P̄"
-    std::string subtitle;  ///< "[512×64]"
-    std::string note;      ///< right of the title: how it was pooled, what is clipped
-    std::string absent;    ///< why there is no picture, in words; empty when there is one
+    std::optional<Colour> mark;  ///< a dot before the title
+    std::string title;           ///< "compressed P̄"
+    std::string subtitle;        ///< "[512×64]"
+    std::string note;            ///< right of the title: how it was pooled, what is clipped
+    std::string absent;          ///< why there is no picture, in words; empty when there is one
     PaneAxis rows, columns;
     ValueScale scale;
     const ColourMap* colours = nullptr;

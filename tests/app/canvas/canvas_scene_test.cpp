@@ -260,6 +260,13 @@ TEST_F(CanvasSceneTest, TheLanesPageShowsEveryLaneWithOneCursorAndZoom) {
     const RgbaImage image = picture(1600, 700);
     EXPECT_GT(coloursIn(image, 0), 25);
     EXPECT_GT(coloursIn(image, 1), 25);
+    const auto reds = [](const RgbaImage& in) {
+        int count = 0;
+        for (int y = 44; y < 80; ++y)
+            for (int x = 0; x < in.width; ++x) count += in.at(x, y)[0] > 200 && in.at(x, y)[1] < 40;
+        return count;
+    };
+    EXPECT_EQ(reds(image), 0);
     ImGuiHost& host = canvas->host();
     host.mouseMoved(300, 300);
     picture(1600, 700);
@@ -267,6 +274,8 @@ TEST_F(CanvasSceneTest, TheLanesPageShowsEveryLaneWithOneCursorAndZoom) {
     host.wheel(0, 8);
     picture(1600, 700);
     EXPECT_FALSE(scene().model().view().fitted());
+    scene().model().setLanes({"full", "linformer k=16"}, {{1, 0, 0}, {0, 0, 1}});
+    EXPECT_GT(reds(picture(1600, 700)), 40) << "the lane's colour beside its name";
 }
 
 TEST(LanesGrid, GivesPlotsTheLongestSides) {
