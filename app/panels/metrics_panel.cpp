@@ -257,10 +257,15 @@ void MetricsPanel::update() {
 void MetricsPanel::drawCurves(Plot& plot, const std::vector<ChartLane>& lanes) {
     if (plot.curves.size() != lanes.size()) {
         plot.curves.clear();
-        for (const ChartLane& lane : lanes) {
-            plot.curves.push_back(std::make_unique<LaneCurve>(plot.frame->chart(), lane.pen, lane.name));
-            plot.curves.back()->setSmoothing(smoothingOf(plot.metric));
-        }
+        plot.curves.resize(lanes.size());
+        const auto add = [&](std::size_t i) {
+            plot.curves[i] = std::make_unique<LaneCurve>(plot.frame->chart(), lanes[i].pen, lanes[i].name);
+            plot.curves[i]->setSmoothing(smoothingOf(plot.metric));
+        };
+        // The first lane lies above the others, which it is compared with, and dashes above all.
+        const auto own = static_cast<std::size_t>(std::ranges::count(lanes, 0, &ChartLane::overlay));
+        for (std::size_t i = own; i-- > 0;) add(i);
+        for (std::size_t i = own; i < lanes.size(); ++i) add(i);
     }
     for (std::size_t i = 0; i < lanes.size(); ++i)
         if (const Series* series = findSeries(*lanes[i].record, plot.metric)) plot.curves[i]->update(*series);

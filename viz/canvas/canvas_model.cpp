@@ -30,7 +30,6 @@ void CanvasModel::setLanes(std::vector<std::string> names, std::vector<Colour> c
     m_fidelity.reset();
     m_service.request({});  // of another run nothing is wanted any more
     m_choice = clamped(m_wished);
-    ++m_revision;
     if (onChoice) onChoice(m_choice);  // of another run whoever follows knows nothing yet
 }
 
@@ -120,7 +119,6 @@ void CanvasModel::setPage(CanvasPage page) {
     if (page == CanvasPage::Lanes) cursor.slot = -1;  // slots of two lanes are not the same
     tellStatistics();
     request();
-    ++m_revision;
 }
 
 void CanvasModel::request() {
@@ -148,7 +146,6 @@ bool CanvasModel::update() {
     const auto answers = m_service.take();
     for (const auto& answer : answers) take(answer);
     if (answers.empty()) return false;
-    ++m_revision;
     tellStatistics();
     return true;
 }

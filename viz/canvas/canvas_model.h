@@ -73,8 +73,6 @@ public:
     /// Text of the token at a place of the sequence that the maps show.
     std::string tokenAt(std::int64_t position) const;
     std::int64_t tokenCount() const { return m_view.tokens(); }
-    /// A number that changes with every new set of maps.
-    std::uint64_t revision() const { return m_revision; }
 
     CanvasCursor cursor;
     std::function<void(const HeadChoice&)> onChoice;
@@ -114,7 +112,6 @@ private:
     std::function<ComputedMap(const Projection&)> m_projection;
     LinkedView m_view;
     Colouring m_colouring;
-    std::uint64_t m_revision = 0;
     MapService m_service;  // last: its thread ends before what it tells of is destroyed
 };
 
