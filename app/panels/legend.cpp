@@ -21,7 +21,7 @@ Legend::Legend(QWidget* parent) : QWidget(parent) {
     QFont small = font();
     small.setPointSizeF(8.5);
     setFont(small);
-    QSizePolicy policy(QSizePolicy::Ignored, QSizePolicy::Fixed);
+    QSizePolicy policy(QSizePolicy::Ignored, QSizePolicy::Minimum);  // fixed, it would stay as high as it was before
     policy.setHeightForWidth(true);
     setSizePolicy(policy);
     setMouseTracking(true);

@@ -4,6 +4,7 @@
 
 #include <QSignalSpy>
 #include <QTest>
+#include <QVBoxLayout>
 
 #include "tests/app/app_test.h"
 
@@ -27,6 +28,23 @@ TEST(Legend, TakesNoMoreThanItsRowsHoweverManyLinesThereAre) {
     EXPECT_LE(legend.heightForWidth(200), Legend::kRows * one);
     EXPECT_LE(legend.heightForWidth(400), Legend::kRows * one);
     EXPECT_GT(legend.heightForWidth(400), one);
+}
+
+TEST(Legend, HasTheHeightOfItsRowsInALayout) {
+    testApplication();
+    QWidget panel;
+    auto* layout = new QVBoxLayout(&panel);
+    auto* legend = new Legend;
+    layout->addWidget(legend);
+    layout->addWidget(new QWidget, 1);
+    panel.resize(900, 400);
+    legend->setEntries(entries(6));
+    panel.show();
+    for (const int width : {900, 260, 600}) {
+        panel.resize(width, 400);
+        QCoreApplication::processEvents();
+        EXPECT_EQ(legend->height(), legend->heightForWidth(legend->width())) << width;
+    }
 }
 
 TEST(Legend, OnlyALaidOverRunIsOfferedForRemoval) {
