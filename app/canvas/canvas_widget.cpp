@@ -78,6 +78,12 @@ void CanvasWidget::setLanes(const QStringList& laneNames) {
     m_window->requestFrame(2);
 }
 
+void CanvasWidget::setFailure(const QString& why) {
+    if (!m_window) return;
+    m_window->scene().model().setFailure(why.toStdString());
+    m_window->requestFrame(2);
+}
+
 void CanvasWidget::chooseLane(int lane) {
     if (!m_window) return;
     viz::CanvasModel& model = m_window->scene().model();

@@ -32,6 +32,8 @@ public:
     void setCuda(bool wanted);
     /// Names of the run's lanes; forgets all snapshots.
     void setLanes(const QStringList& laneNames);
+    /// Why the run failed, and no snapshot comes; empty while one may.
+    void setFailure(const QString& why);
     /// Shows a lane's maps, as if it had been chosen in the canvas.
     void chooseLane(int lane);
     /// Any lane; the newest of each is kept.

@@ -40,6 +40,7 @@ void CentralWidget::followRun() {
         m_lanes = lanes;
         m_canvas->setLanes(lanes);
     }
+    m_canvas->setFailure(run ? QString::fromStdString(run->error) : QString());
     const TokenTexts texts = run ? run->tokenTexts : nullptr;
     if (texts == m_tokenTexts) return;
     m_tokenTexts = texts;

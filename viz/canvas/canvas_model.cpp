@@ -208,10 +208,13 @@ std::string CanvasModel::ownAbsence(int lane) const {
 
 std::string CanvasModel::absence(MapKind kind, int lane, const MapSet* set) const {
     const auto known = snapshotOf(lane);
-    if (!known)
-        return m_lanes.empty() ? "No experiment is open."
-                               : fmt::format("Nothing of \"{}\" to show yet: maps come with its first snapshot.",
-                                             m_lanes[static_cast<std::size_t>(lane)]);
+    if (!known) {
+        if (m_lanes.empty()) return "No experiment is open.";
+        const std::string& name = m_lanes[static_cast<std::size_t>(lane)];
+        return m_failure.empty()
+                   ? fmt::format("Nothing of \"{}\" to show yet: maps come with its first snapshot.", name)
+                   : fmt::format("Nothing of \"{}\" to show: {}", name, m_failure);
+    }
     if (!hasMap(*known, kind)) {
         if (known->mechanism == "full")
             return kind == MapKind::Compressed ? "Full attention has no compressed map: every query reads every token."

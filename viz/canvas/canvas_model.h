@@ -31,6 +31,8 @@ public:
 
     /// `colours` are those that the lanes have elsewhere, as in charts; without them panes show none.
     void setLanes(std::vector<std::string> names, std::vector<Colour> colours = {});
+    /// Why the run failed, and no snapshot comes; empty while one may.
+    void setFailure(std::string why) { m_failure = std::move(why); }
     /// Keeps the newest snapshot of its lane. Until a person chooses a lane, the first one whose
     /// mechanism has a lifted map is shown.
     void setSnapshot(std::shared_ptr<const Snapshot> snapshot);
@@ -99,6 +101,7 @@ private:
     std::string absence(MapKind kind, int lane, const MapSet* set) const;
 
     std::vector<std::string> m_lanes;
+    std::string m_failure;
     std::vector<Colour> m_colours;
     std::vector<std::shared_ptr<const Snapshot>> m_snapshots;  ///< by lane
     HeadChoice m_choice;

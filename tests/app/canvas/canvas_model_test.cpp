@@ -48,6 +48,14 @@ TEST(CanvasModel, SaysInWordsWhatFullAttentionLacks) {
     EXPECT_NE(model.absence(MapKind::Difference), "");
 }
 
+TEST(CanvasModel, PromisesNothingOfARunThatFailed) {
+    CanvasModel model([] {});
+    model.setLanes({"full"});
+    EXPECT_NE(model.absence(MapKind::Exact).find("first snapshot"), std::string::npos);
+    model.setFailure("[data] no such corpus");
+    EXPECT_EQ(model.absence(MapKind::Exact), "Nothing of \"full\" to show: [data] no such corpus");
+}
+
 TEST(CanvasModel, AChoiceStaysInsideWhatTheLaneHas) {
     CanvasModel model([] {});
     model.setLanes({"full", "linformer"});
