@@ -32,6 +32,7 @@ blocks::Head<T> headOf(const Sizes& s, std::int64_t index, const Variable& q, co
                          options.slopes.empty() ? T(0) : static_cast<T>(options.slopes[static_cast<std::size_t>(h)]),
                          options.bias ? options.bias.value().as<T>() + h * kRelativeBuckets : nullptr};
     head.precision = q.tape().precision();
+    head.past = options.past;
     return head;
 }
 
@@ -70,8 +71,8 @@ void forward(const Sizes& s, const Variable& q, const Variable& k, const Variabl
     forItems<T>(s.batch * s.heads * ofHead, s.width, q.tape().arena(), [&](std::int64_t item, blocks::Block<T>& block) {
         const std::int64_t i = item / ofHead;
         const auto head = headOf<T>(s, i, q, k, v, options);
-        blocks::forward(head, item % ofHead * blocks::kQueries, o.as<T>() + (head.q - q.value().as<T>()),
-                        lse.as<T>() + i * s.queries, block);
+        blocks::forward<T>(std::span(&head, 1), item % ofHead * blocks::kQueries,
+                           o.as<T>() + (head.q - q.value().as<T>()), lse.as<T>() + i * s.queries, block);
     });
 }
 
@@ -143,6 +144,9 @@ Variable attend(const Variable& q, const Variable& k, const Variable& v, const A
     require(!options.bias || options.bias.shape() == Shape{s.heads, kRelativeBuckets}, "attend",
             "a bias [H,{}] with H = {}, but got {}", kRelativeBuckets, s.heads,
             options.bias ? options.bias.shape().text() : "");
+    require(options.past == 0 || (options.causal && !q.value().onDevice() && options.past + s.queries == s.keys),
+            "attend", "{} + {} keys for causal queries on the processor that {} tokens come before, but got {}",
+            options.past, s.queries, options.past, s.keys);
     if (q.value().onDevice()) return cuda::attend(q, k, v, options);
     Tape& tape = q.tape();
     const Variable o = options.bias ? tape.result(q.shape(), q.type(), q, k, v, options.bias)

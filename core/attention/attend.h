@@ -13,7 +13,9 @@ struct AttendOptions {
     bool causal = false;                  ///< key j for query i only where j ≤ i
     std::int64_t window = 0;              ///< > 0: only where |i − j| < window
     std::span<const double> slopes = {};  ///< [H] adds −slope·|i − j| (ALiBi)
-    Variable bias = {};                   ///< [H, kRelativeBuckets] adds bias[h, relativeBucket(j − i, causal)]
+    /// Keys before that of the first query, causal only: query i stands at the place of key past + i. Not on a device.
+    std::int64_t past = 0;
+    Variable bias = {};  ///< [H, kRelativeBuckets] adds bias[h, relativeBucket(j − i, causal)]
 };
 
 /// o = softmax(q·kᵀ/√D + what the options add)·v per head, computed by blocks of queries and keys with a running

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -157,14 +158,14 @@ public:
                 s[j * lanes + i] = p;
                 ds[j * lanes + i] = p * (ds[j * lanes + i] - delta[i]);
             }
-        const Tile tile{m_row, m_rows, lanes, column, columns};
+        const Tile tile{head.past + m_row, m_rows, lanes, column, columns};
         fillUnseen(head, tile, T(0), ds);
         // Its weight is 1 whatever the score; the difference would be rounding alone.
         if (lone) std::fill_n(ds, columns * lanes, T(0));
         if (head.biasGradient != nullptr)
             for (std::int64_t j = 0; j < columns; ++j)
                 for (std::int64_t i = 0; i < m_rows; ++i)
-                    head.biasGradient[relativeBucket(column + j - m_row - i, head.causal)] += ds[j * lanes + i];
+                    head.biasGradient[relativeBucket(column + j - tile.row - i, head.causal)] += ds[j * lanes + i];
         roundFactors(head.precision, s, columns * lanes);
         roundFactors(head.precision, ds, columns * lanes);
         const auto toKeys = [&](const T* weights, const T* x, T factor, T* gradient, bool add) {
@@ -205,7 +206,7 @@ private:
     void scores(const Head<T>& head, std::int64_t column, std::int64_t columns) {
         pack(head.k + column * head.stride, head.stride, columns, head.width, head.width, head.precision, m_keys);
         laneProduct<T>(columns, m_lanes, head.width, {m_keys, head.width, 1}, m_qT, m_s);
-        const Tile tile{m_row, m_rows, m_lanes, column, columns};
+        const Tile tile{head.past + m_row, m_rows, m_lanes, column, columns};
         addDistances(head, tile, m_s);
         fillUnseen(head, tile, kNone<T>, m_s);
     }
@@ -218,15 +219,19 @@ private:
     T *m_s, *m_ds;                              // [columns, lanes]
 };
 
-/// Writes o and lse of the head's queries from `row` on, as many as a block has.
+/// Writes o and lse of the queries from `row` on, as many as a block has, in one softmax over the keys of all heads:
+/// lists of keys that the queries of the last one see.
 template <typename T>
-void forward(const Head<T>& head, std::int64_t row, T* o, T* lse, Block<T>& block) {
-    const std::int64_t rows = std::min(kQueries, head.queries - row);
-    block.begin(head, row, rows);
-    const auto [begin, end] = head.keyRange(row, rows);
-    for (std::int64_t column = begin; column < end; column += kKeys)
-        block.absorb(head, column, std::min(kKeys, end - column));
-    block.settle(head, o + row * head.stride, lse + row);
+void forward(std::span<const Head<T>> heads, std::int64_t row, T* o, T* lse, Block<T>& block) {
+    const Head<T>& last = heads.back();
+    const std::int64_t rows = std::min(kQueries, last.queries - row);
+    block.begin(last, row, rows);
+    for (const Head<T>& head : heads) {
+        const auto [begin, end] = head.keyRange(row, rows);
+        for (std::int64_t column = begin; column < end; column += kKeys)
+            block.absorb(head, column, std::min(kKeys, end - column));
+    }
+    block.settle(last, o + row * last.stride, lse + row);
 }
 
 template <typename T>

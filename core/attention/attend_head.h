@@ -31,10 +31,13 @@ struct Head {
     T* biasGradient = nullptr;
     Precision precision = Precision::Single;  // of the products; sums of exponentials are not rounded
 
+    std::int64_t past = 0;  // the place of query 0 among the keys
+
     bool banded() const { return causal || window > 0; }
     /// Keys [first, second) that the queries [row, row + rows) may see, in whole blocks.
     std::pair<std::int64_t, std::int64_t> keyRange(std::int64_t row, std::int64_t rows) const {
         std::int64_t first = 0, last = keys;
+        row += past;
         if (window > 0) first = std::clamp<std::int64_t>(row - window + 1, 0, keys) / kKeys * kKeys;
         if (causal) last = std::min(last, row + rows);
         if (window > 0) last = std::min(last, row + rows - 1 + window);
@@ -43,7 +46,7 @@ struct Head {
 };
 
 /// Some scores of a head, or what has their places: s [columns, lanes], a row a key from `column` on, in it the queries
-/// [row, row + rows).
+/// at the places [row, row + rows).
 struct Tile {
     std::int64_t row, rows, lanes, column, columns;
 };

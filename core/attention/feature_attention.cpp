@@ -1,5 +1,7 @@
 #include "core/attention/feature_attention.h"
 
+#include <type_traits>
+
 #include "core/attention/feature_passes.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
@@ -58,6 +60,10 @@ struct Call {
         head.divisor = part(divisor, length);
         head.state = part(state, M * width);
         head.sum = part(sum, M);
+        if constexpr (std::is_same_v<T, float>)
+            if (!options.carried.empty())
+                head.carried = FeatureMemory<float>::at(
+                    options.carried.data() + i * FeatureMemory<float>::size(M, width), M, width);
         return head;
     }
 };
@@ -136,8 +142,10 @@ Variable featureAttention(const FeatureMap& map, const Variable& q, const Variab
             "q, k and v of one shape [B,T,H,D], but got {}, {}, {}", s.text(), k.shape().text(), v.shape().text());
     require(options.keep.empty() || static_cast<std::int64_t>(options.keep.size()) == s[0] * s[1], "feature attention",
             "a mask [B,T] of {} values, but got {}", s[0] * s[1], options.keep.size());
-    require(options.slopes.empty() || options.causal, "feature attention",
-            "a decay in the causal form, but the form is bidirectional");
+    require((options.slopes.empty() && options.carried.empty()) || options.causal, "feature attention",
+            "a decay or a past in the causal form, but the form is bidirectional");
+    if (!options.carried.empty())
+        checkCarried(q, options.carried, s[2] * FeatureMemory<float>::size(map.features(), s[3]));
     if (q.value().onDevice()) {
         require(map.recipe().kind != FeatureRecipe::Kind::None, "feature attention",
                 "a feature map with a CUDA form, but this one has none yet; use --device cpu");

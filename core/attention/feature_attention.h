@@ -18,11 +18,28 @@ enum class Normaliser {
           ///< Transformer", §4.1), without a gain and without an ε
 };
 
+/// What is remembered of one head's past, in a run of numbers of its own.
+template <typename T>
+struct FeatureMemory {
+    T* top = nullptr;    // [1] the greatest log weight, counted from the newest token; kNothing before the first
+    T* state = nullptr;  // [M,D] S, its terms times e^(c_j − top)
+    T* sum = nullptr;    // [M] z, in the same way
+
+    static constexpr T kNothing = T(-1e30);  ///< finite, so that differences are
+    static std::int64_t size(std::int64_t features, std::int64_t width) { return 1 + features * (width + 1); }
+    static FeatureMemory at(T* numbers, std::int64_t features, std::int64_t width) {
+        return {numbers, numbers + 1, numbers + 1 + features * width};
+    }
+};
+
 struct FeatureAttentionOptions {
     std::span<const float> keep = {};  ///< [B,T] 0: φ(k) is 0, in the sum above and in the one below
     bool causal = false;
     std::span<const double> slopes = {};  ///< [H] weights times e^(−slope·(i − j)), causal only
     Normaliser normaliser = Normaliser::Sum;
+    /// [H, FeatureMemory::size()] causal only: what the sequence goes on from, and then what it leaves
+    /// (checkCarried()); empty: it begins with nothing.
+    std::span<float> carried = {};
 };
 
 /// o_i = φ(q_i)ᵀS / φ(q_i)ᵀz with S = Σ_j φ(k_j)v_jᵀ [M,D] and z = Σ_j φ(k_j) [M] (Katharopoulos et al. 2020,

@@ -13,7 +13,8 @@ namespace linscope::features {
 
 inline constexpr std::int64_t kCausalChunk = 64;  // the masked products grow with it, the calls shrink
 inline constexpr std::int64_t kChunk = 128;
-inline constexpr double kNothing = -1e30;  // log weight of padding: finite, so that differences are
+template <typename T>
+inline constexpr T kNothing = FeatureMemory<T>::kNothing;  // the log weight of padding
 
 template <typename T>
 using Vector = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
@@ -39,6 +40,7 @@ struct Head {
     T* top = nullptr;                    // [T] greatest log weight among the keys that a query sees
     T* divisor = nullptr;                // [T] of each query's row
     T *state = nullptr, *sum = nullptr;  // [M,D], [M], bidirectional alone
+    FeatureMemory<T> carried = {};       // what a causal pass goes on from and leaves, or null
 
     /// multiply() with factors in the head's precision.
     void product(Product p, const T* a, const T* b, T* c) const {
@@ -50,8 +52,11 @@ struct Head {
     std::int64_t chunk() const { return causal ? kCausalChunk : kChunk; }
     /// The maximum with which the state comes into the chunk at `begin`, counted from there.
     T topBefore(std::int64_t begin) const {
-        return begin == 0 ? T(kNothing) : top[begin - 1] - slope * static_cast<T>(chunk());
+        if (begin > 0) return top[begin - 1] - slope * static_cast<T>(chunk());
+        return carried.top != nullptr ? *carried.top - slope : kNothing<T>;
     }
+    /// Whether a state comes into the chunk at `begin`.
+    bool hasPast(std::int64_t begin) const { return begin > 0 || carried.top != nullptr; }
 };
 
 template <typename T>
@@ -124,7 +129,7 @@ const T* keyFeatures(const Head<T>& head, std::int64_t begin, std::int64_t rows,
         c[j] += head.slope * static_cast<T>(j);
         if (head.keep == nullptr || head.keep[begin + j] != 0.0f) continue;
         std::fill_n(phi + j * features, features, T(0));
-        c[j] = T(kNothing);
+        c[j] = kNothing<T>;
     }
     return phi;
 }
@@ -203,8 +208,8 @@ template <typename T>
 void absorbKeys(const Head<T>& head, const T* phiK, std::int64_t begin, std::int64_t rows, T before, T top,
                 const Scratch<T>& s, T* state, T* sum) {
     const auto [y, stride] = weighValues(head, begin, rows, top, s);
-    absorb(head, phiK, rows, y, stride, s.weights, head.weighted() ? std::exp(before - top) : T(1), begin == 0, state,
-           sum);
+    absorb(head, phiK, rows, y, stride, s.weights, head.weighted() ? std::exp(before - top) : T(1),
+           !head.hasPast(begin), state, sum);
 }
 
 /// g = dL/d(Σ_j a_ij·v_j) and delta = dL/d(Σ_j a_ij), from o, dO and the divisors.

@@ -13,7 +13,7 @@ namespace {
 using Vector = Eigen::Map<Eigen::VectorXf>;
 using State = Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
 
-constexpr float kNothing = -1e30f;
+using Memory = FeatureMemory<float>;
 
 class FeatureDecoding : public DecodingState {
 public:
@@ -24,10 +24,10 @@ public:
           m_width(sizes.headWidth),
           m_slopes(slopes),
           m_normaliser(normaliser),
-          m_numbers(static_cast<std::size_t>(m_heads * perHead()), 0.0f),
+          m_numbers(static_cast<std::size_t>(m_heads * Memory::size(map.features(), m_width)), 0.0f),
           m_phiQ(static_cast<std::size_t>(map.features())),
           m_phiK(m_phiQ.size()) {
-        for (std::int64_t h = 0; h < m_heads; ++h) *topOf(h) = kNothing;
+        for (std::int64_t h = 0; h < m_heads; ++h) *memoryOf(h).top = Memory::kNothing;
     }
 
     void step(std::span<const float> q, std::span<const float> k, std::span<const float> v,
@@ -45,13 +45,15 @@ public:
             block.logWeights = &logWeight;
             m_map.forward(block);
 
-            float& top = *topOf(h);
-            if (!m_slopes.empty() && top != kNothing) top -= static_cast<float>(m_slopes[static_cast<std::size_t>(h)]);
+            const Memory memory = memoryOf(h);
+            float& top = *memory.top;
+            if (!m_slopes.empty() && top != Memory::kNothing)
+                top -= static_cast<float>(m_slopes[static_cast<std::size_t>(h)]);
             const float higher = std::max(top, logWeight);
             const float old = std::exp(top - higher), young = std::exp(logWeight - higher);
             top = higher;
-            State state(topOf(h) + 1, M, m_width);
-            Vector sum(topOf(h) + 1 + M * m_width, M);
+            State state(memory.state, M, m_width);
+            Vector sum(memory.sum, M);
             const Vector phiQ(m_phiQ.data(), M), phiK(m_phiK.data(), M);
             const Eigen::Map<const Eigen::VectorXf> value(v.data() + h * m_width, m_width);
             state *= old;
@@ -68,6 +70,11 @@ public:
         }
     }
 
+    Variable read(const Variable& q, const Variable& k, const Variable& v) override {
+        return featureAttention(m_map, q, k, v,
+                                {.causal = true, .slopes = m_slopes, .normaliser = m_normaliser, .carried = m_numbers});
+    }
+
     std::vector<float> save() const override { return {m_numbers.begin(), m_numbers.end()}; }
 
     void load(std::span<const float> numbers) override {
@@ -77,14 +84,16 @@ public:
     }
 
 private:
-    std::int64_t perHead() const { return 1 + m_map.features() * (m_width + 1); }
-    float* topOf(std::int64_t head) { return m_numbers.data() + head * perHead(); }
+    Memory memoryOf(std::int64_t head) {
+        const std::int64_t M = m_map.features();
+        return Memory::at(m_numbers.data() + head * Memory::size(M, m_width), M, m_width);
+    }
 
     const FeatureMap& m_map;
     std::int64_t m_heads, m_width;
     std::span<const double> m_slopes;
     Normaliser m_normaliser;
-    AlignedFloats m_numbers;       // for each head the greatest log weight [1], S [M,D], z [M]
+    AlignedFloats m_numbers;       // [H, Memory::size()]
     AlignedFloats m_phiQ, m_phiK;  // [M]
 };
 

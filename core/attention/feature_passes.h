@@ -14,7 +14,7 @@ using ConstRows = Eigen::Map<const RowMatrix<T>>;
 template <typename T>
 void bidirectionalForward(const Head<T>& head, T* o, const Scratch<T>& s) {
     const std::int64_t features = head.features();
-    T top = T(kNothing);
+    T top = kNothing<T>;
     for (std::int64_t begin = 0; begin < head.length; begin += kChunk) {
         const std::int64_t rows = std::min(kChunk, head.length - begin);
         const T* phi = keyFeatures(head, begin, rows, s, false);
@@ -39,6 +39,8 @@ void bidirectionalForward(const Head<T>& head, T* o, const Scratch<T>& s) {
 template <typename T>
 void causalForward(const Head<T>& head, T* o, const Scratch<T>& s) {
     const std::int64_t features = head.features();
+    const bool leaves = head.carried.top != nullptr;
+    T *state = leaves ? head.carried.state : s.state, *sum = leaves ? head.carried.sum : s.sum;
     for (std::int64_t begin = 0; begin < head.length; begin += kCausalChunk) {
         const std::int64_t rows = std::min(kCausalChunk, head.length - begin);
         const T *phiQ = queryFeatures(head, begin, rows, s, false), *phiK = keyFeatures(head, begin, rows, s, false);
@@ -47,11 +49,11 @@ void causalForward(const Head<T>& head, T* o, const Scratch<T>& s) {
         for (std::int64_t i = 0; i < rows; ++i)
             top[i] = head.weighted() ? std::max(i == 0 ? before : top[i - 1], head.logWeights[begin + i]) : T(0);
 
-        if (begin > 0) {
+        if (head.hasPast(begin)) {
             head.product(
                 {.m = rows, .n = head.width, .k = features, .lda = features, .ldb = head.width, .ldc = head.stride},
-                phiQ, s.state, out);
-            Column<T>(divisor, rows).noalias() = ConstRows<T>(phiQ, rows, features) * ConstColumn<T>(s.sum, features);
+                phiQ, state, out);
+            Column<T>(divisor, rows).noalias() = ConstRows<T>(phiQ, rows, features) * ConstColumn<T>(sum, features);
             fade(head, begin, rows, before, out, head.width, head.stride);
             fade(head, begin, rows, before, divisor, 1, 1);
         } else {
@@ -68,10 +70,12 @@ void causalForward(const Head<T>& head, T* o, const Scratch<T>& s) {
                       .lda = rows,
                       .ldb = head.stride,
                       .ldc = head.stride,
-                      .beta = begin > 0 ? 1.0 : 0.0},
+                      .beta = head.hasPast(begin) ? 1.0 : 0.0},
                      s.a, head.v + begin * head.stride, out);
         divideRows(head, rows, divisor, out);
-        if (begin + rows < head.length) absorbKeys(head, phiK, begin, rows, before, top[rows - 1], s, s.state, s.sum);
+        if (leaves || begin + rows < head.length)
+            absorbKeys(head, phiK, begin, rows, before, top[rows - 1], s, state, sum);
+        if (leaves) *head.carried.top = top[rows - 1] - head.slope * static_cast<T>(rows - 1);
     }
 }
 

@@ -10,28 +10,21 @@
 namespace linscope {
 namespace {
 
-/// Keeps all q, k and v and computes the whole sequence again for each token: right for every causal mechanism, and
-/// as slow as that sounds.
+/// Keeps all q, k and v and computes the whole sequence again for each token, or each block that is read: right for
+/// every causal mechanism, and as slow as that sounds.
 class RecomputedDecoding : public DecodingState {
 public:
     RecomputedDecoding(const Mechanism& mechanism, int layer) : m_mechanism(mechanism), m_layer(layer) {}
 
     void step(std::span<const float> q, std::span<const float> k, std::span<const float> v,
               std::span<float> o) override {
-        append(m_q, q);
-        append(m_k, k);
-        append(m_v, v);
-        const AttentionSizes& sizes = m_mechanism.sizes();
-        const std::int64_t row = sizes.heads * sizes.headWidth;
-        const Shape shape{1, static_cast<std::int64_t>(m_q.size()) / row, sizes.heads, sizes.headWidth};
-        m_arena.reset();
-        Tape tape(m_arena, false);
-        const auto constant = [&](std::vector<float>& values) {
-            return tape.constant(Tensor(values.data(), shape, DType::F32));
-        };
-        const Variable all =
-            m_mechanism.forward({.layer = m_layer, .q = constant(m_q), .k = constant(m_k), .v = constant(m_v)});
-        std::copy_n(all.value().as<float>() + (shape[1] - 1) * row, row, o.begin());
+        extend(q, k, v, o);
+    }
+
+    Variable read(const Variable& q, const Variable& k, const Variable& v) override {
+        const Variable o = q.tape().result(q.shape(), q.type(), q);
+        extend(q.value().span<float>(), k.value().span<float>(), v.value().span<float>(), o.value().span<float>());
+        return o;
     }
 
     std::vector<float> save() const override {
@@ -53,6 +46,24 @@ public:
     }
 
 private:
+    /// o [n,H,D] of n more tokens.
+    void extend(std::span<const float> q, std::span<const float> k, std::span<const float> v, std::span<float> o) {
+        append(m_q, q);
+        append(m_k, k);
+        append(m_v, v);
+        const AttentionSizes& sizes = m_mechanism.sizes();
+        const std::int64_t row = sizes.heads * sizes.headWidth;
+        const Shape shape{1, static_cast<std::int64_t>(m_q.size()) / row, sizes.heads, sizes.headWidth};
+        m_arena.reset();
+        Tape tape(m_arena, false);
+        const auto constant = [&](std::vector<float>& values) {
+            return tape.constant(Tensor(values.data(), shape, DType::F32));
+        };
+        const Variable all =
+            m_mechanism.forward({.layer = m_layer, .q = constant(m_q), .k = constant(m_k), .v = constant(m_v)});
+        std::ranges::copy(all.value().span<float>().last(o.size()), o.begin());
+    }
+
     static void append(std::vector<float>& to, std::span<const float> values) {
         to.insert(to.end(), values.begin(), values.end());
     }

@@ -102,28 +102,45 @@ Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
     return outcome;
 }
 
-Numbers decode(const Case& c, const Inputs& inputs) {
+Numbers decode(const Case& c, const Inputs& inputs, std::span<const std::int64_t> blocks) {
     ParameterStore parameters(3, DType::F32);
     const auto mechanism = c.info->create(c.options, c.sizes, parameters);
     const int layer = static_cast<int>(c.sizes.layers - 1);
     auto state = mechanism->startDecoding(layer);
     const auto row = static_cast<std::size_t>(c.sizes.heads * c.sizes.headWidth);
     Numbers outputs;
-    std::vector<float> q(row), k(row), v(row), o(row);
-    for (std::int64_t t = 0; t < inputs.length; ++t) {
-        if (t == inputs.length / 2) {
+    Arena arena(true);
+    bool loaded = false;
+    std::size_t block = 0;
+    for (std::int64_t t = 0; t < inputs.length;) {
+        if (!loaded && t >= inputs.length / 2) {
+            loaded = true;
             const std::vector<float> saved = state->save();
             state = mechanism->startDecoding(layer);
             state->load(saved);
         }
-        const std::size_t at = static_cast<std::size_t>(t) * row;
-        for (std::size_t i = 0; i < row; ++i) {
-            q[i] = static_cast<float>(inputs.q[at + i]);
-            k[i] = static_cast<float>(inputs.k[at + i]);
-            v[i] = static_cast<float>(inputs.v[at + i]);
+        const std::int64_t together = blocks.empty() ? 1 : blocks[block++ % blocks.size()];
+        const std::int64_t count = std::min(together, inputs.length - t);
+        arena.reset();
+        Tape tape(arena, false);
+        const auto part = [&](const Numbers& all) {
+            const auto first = all.begin() + t * static_cast<std::int64_t>(row);
+            return toTensor(arena, {1, count, c.sizes.heads, c.sizes.headWidth}, DType::F32,
+                            Numbers(first, first + count * static_cast<std::int64_t>(row)));
+        };
+        const Variable q = tape.constant(part(inputs.q)), k = tape.constant(part(inputs.k)),
+                       v = tape.constant(part(inputs.v));
+        Variable o;
+        if (count > 1) {
+            o = state->read(q, k, v);
+        } else {
+            o = tape.result(q.shape(), q.type(), q);
+            state->step(q.value().span<float>(), k.value().span<float>(), v.value().span<float>(),
+                        o.value().span<float>());
         }
-        state->step(q, k, v, o);
-        outputs.insert(outputs.end(), o.begin(), o.end());
+        const auto numbers = o.value().span<float>();
+        outputs.insert(outputs.end(), numbers.begin(), numbers.end());
+        t += count;
     }
     return outputs;
 }

@@ -44,8 +44,9 @@ enum class Form { Naive, Fused };
 Outcome run(const Case& c, const Inputs& inputs, Form form, DType type,
             const std::function<void(ParameterStore&)>& change = {});
 
-/// o of a causal case decoded token by token; half-way the state is saved and loaded into a fresh one.
-Numbers decode(const Case& c, const Inputs& inputs);
+/// o of a causal case decoded token by token, or read by blocks of so many tokens in turn, one being a step; half-way
+/// the state is saved and loaded into a fresh one.
+Numbers decode(const Case& c, const Inputs& inputs, std::span<const std::int64_t> blocks = {});
 
 /// RMS(a − b)/RMS(b). The denominator is at least 0.1: inputs are of size 1, and so is what is rounded on the
 /// way, also where a gradient is exactly 0 (one token: the softmax has nothing to choose). NaN stays NaN.

@@ -323,6 +323,24 @@ ProofResult decoding(const Subject& subject) {
     return proof.finish();
 }
 
+// Read by blocks it gives that too, whatever a block's length and wherever it begins: a step among blocks, blocks of
+// several tiles and chunks and of parts of one, longer than windows and shorter.
+ProofResult reading(const Subject& subject) {
+    Proof proof(subject, "by blocks = whole sequence", kSingleBound);
+    static constexpr std::int64_t kBlocks[] = {5, 1, 70, 2, 290};
+    std::vector<Case> cases;
+    addCases(cases, subject, {{1, 32}, {63, 60}, {500, 32}}, 1, 2, true, Position::None);
+    for (const Position position : {Position::Rotary, Position::Alibi, Position::RelativeBias})
+        if (positionFit(subject.info, position, true).fit != Fit::Refused)
+            addCases(cases, subject, {{400, 32}}, 1, 2, true, position);
+    for (const Case& c : cases) {
+        const Inputs inputs = randomInputs(c);
+        const Outcome whole = run(c, inputs, Form::Naive, DType::F64);
+        proof.add(relativeError(decode(c, inputs, kBlocks), whole.o), c);
+    }
+    return proof.finish();
+}
+
 ProofResult optionsRoundTrip(const Subject& subject) {
     Proof proof(subject, "options to TOML and back", 0.0);
     for (const Case& c : casesOf(subject, {{64, 32}}, 1, 2)) {
@@ -361,7 +379,8 @@ std::vector<ProofResult> runProofs(const MechanismInfo& info, const std::functio
                                         {"batch independence", &batchIndependence, true, false},
                                         {"options", &optionsRoundTrip, false, false},
                                         {"causality", &causality, true, true},
-                                        {"decoding", &decoding, false, true}};
+                                        {"decoding", &decoding, false, true},
+                                        {"reading", &reading, false, true}};
     require(device == nullptr || info.cudaForm != nullptr, info.name,
             "a CUDA form of {} was required, but it has none yet; use --device cpu", info.name);
     const Subject subject{info, device};

@@ -16,8 +16,7 @@ class DeltaDecoding : public DecodingState {
 public:
     DeltaDecoding(const DeltaGates& gates, const GatedDeltaOptions& options, const AttentionSizes& sizes)
         : m_gates(gates),
-          m_betaMax(static_cast<float>(options.betaMax)),
-          m_normalise(options.normalise),
+          m_options(options),
           m_heads(sizes.heads),
           m_width(sizes.headWidth),
           m_state(static_cast<std::size_t>(m_heads * m_width * m_width)),
@@ -32,7 +31,8 @@ public:
         for (std::int64_t h = 0; h < m_heads; ++h) {
             const std::int64_t at = h * m_width;
             Eigen::Map<Matrix> state(m_state.data() + at * m_width, m_width, m_width);
-            const float beta = m_betaMax * gate(*m_gates.betaWeight, *m_gates.betaBias, h, k);
+            const float beta =
+                static_cast<float>(m_options.betaMax) * gate(*m_gates.betaWeight, *m_gates.betaBias, h, k);
             if (m_gates.alphaWeight != nullptr) state *= gate(*m_gates.alphaWeight, *m_gates.alphaBias, h, k);
             m_key = Vector(k.data() + at, m_width);
             m_query = Vector(q.data() + at, m_width);
@@ -42,8 +42,12 @@ public:
             m_written += Vector(v.data() + at, m_width);
             state.noalias() += beta * m_key * m_written.transpose();
             Eigen::Map<Eigen::VectorXf>(o.data() + at, m_width).noalias() = scale * (state.transpose() * m_query);
-            if (m_normalise) normaliseRow(o.data() + at, m_width, rmsNorm(m_width, kDeltaEpsilon));
+            if (m_options.normalise) normaliseRow(o.data() + at, m_width, rmsNorm(m_width, kDeltaEpsilon));
         }
+    }
+
+    Variable read(const Variable& q, const Variable& k, const Variable& v) override {
+        return gatedDelta(m_gates, m_options, {.q = q, .k = k, .v = v}, m_state);
     }
 
     std::vector<float> save() const override { return {m_state.begin(), m_state.end()}; }
@@ -63,8 +67,7 @@ private:
     }
 
     DeltaGates m_gates;
-    float m_betaMax;
-    bool m_normalise;
+    GatedDeltaOptions m_options;
     std::int64_t m_heads, m_width;
     AlignedFloats m_state;                      // [H,D,D], rows are channels of k
     Eigen::VectorXf m_key, m_query, m_written;  // [D] of one head

@@ -1,5 +1,9 @@
 #include "core/attention/gated_delta/delta_rule.h"
 
+#include <algorithm>
+#include <type_traits>
+
+#include "core/attention/decoding.h"
 #include "core/attention/gated_delta/delta_chunk.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
@@ -32,17 +36,20 @@ delta::Head<T> headOf(const Sizes& s, const Inputs& in, std::int64_t i) {
 }
 
 template <typename T>
-void forward(const Sizes& s, const Inputs& in, const Tensor& u, const Tensor& states, const Tensor& o) {
+void forward(const Sizes& s, const Inputs& in, const Tensor& u, const Tensor& states, const Tensor& o,
+             std::span<T> carried) {
     const std::int64_t area = s.width * s.width;
     forEachHead<T>(
         s.count, in.q.tape().arena(), delta::Workspace<T>::size(s.chunk, s.width), [&](std::int64_t i, T* memory) {
             const delta::Head<T> head = headOf<T>(s, in, i);
             const delta::Workspace<T> space(s.chunk, s.width, memory);
             std::fill_n(space.state, area, T(0));
+            if (!carried.empty()) std::copy_n(carried.data() + i * area, area, space.state);
             for (std::int64_t c = 0; c < s.chunks; ++c) {
                 std::copy_n(space.state, area, states.as<T>() + (i * s.chunks + c) * area);
                 delta::Chunk<T>(head, space, c * s.chunk).forward(u.as<T>() + s.rowsAt(i), o.as<T>() + s.rowsAt(i));
             }
+            if (!carried.empty()) std::copy_n(space.state, area, carried.data() + i * area);
         });
 }
 
@@ -76,7 +83,7 @@ void backward(const Sizes& s, const Inputs& in, const Tensor& u, const Tensor& s
 }  // namespace
 
 Variable deltaRule(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
-                   const Variable& logAlpha, std::int64_t chunk) {
+                   const Variable& logAlpha, std::int64_t chunk, std::span<float> carried) {
     const Shape& shape = q.shape();
     require(shape.rank() == 4 && k.shape() == shape && v.shape() == shape, "delta rule",
             "q, k, v [B,T,H,D], but got {}, {}, {}", shape.text(), k.shape().text(), v.shape().text());
@@ -85,6 +92,7 @@ Variable deltaRule(const Variable& q, const Variable& k, const Variable& v, cons
             "gates {}, but got beta {} and log alpha {}", gates.text(), beta.shape().text(),
             logAlpha ? logAlpha.shape().text() : "absent");
     require(chunk >= 1, "delta rule", "a chunk of at least 1 token, but got {}", chunk);
+    if (!carried.empty()) checkCarried(q, carried, shape[2] * shape[3] * shape[3]);
     if (q.value().onDevice()) return cuda::deltaRule(q, k, v, beta, logAlpha);
     const std::int64_t used = std::min(chunk, shape[1]);
     const Sizes s{shape[1], shape[2], shape[3], used, shape[0] * shape[2], (shape[1] + used - 1) / used};
@@ -94,7 +102,12 @@ Variable deltaRule(const Variable& q, const Variable& k, const Variable& v, cons
         logAlpha ? tape.result(shape, q.type(), q, k, v, beta, logAlpha) : tape.result(shape, q.type(), q, k, v, beta);
     const Tensor u = tape.arena().tensor(shape, q.type());
     const Tensor states = tape.arena().tensor({s.count, s.chunks, s.width, s.width}, q.type());
-    dispatchReal(q.type(), [&](auto zero) { forward<decltype(zero)>(s, in, u, states, o.value()); });
+    dispatchReal(q.type(), [&](auto zero) {
+        using T = decltype(zero);
+        std::span<T> past;
+        if constexpr (std::is_same_v<T, float>) past = carried;
+        forward<T>(s, in, u, states, o.value(), past);
+    });
     tape.record(o, [=] {
         dispatchReal(q.type(), [&](auto zero) { backward<decltype(zero)>(s, in, u, states, o.gradient()); });
     });

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <span>
+
 #include "core/autograd/variable.h"
 
 namespace linscope {
@@ -16,9 +19,10 @@ namespace linscope {
 /// Time O(T·(C·D + D²)) a head; kept for the backward pass: U, and S before each chunk, O(T·D + T/C·D²).
 ///
 /// q, k, v [B,T,H,D], beta [B,T,H], logAlpha [B,T,H] or absent (α = 1) → [B,T,H,D]. The rule contracts where
-/// 0 ≤ β·‖k‖² ≤ 2, which is for the caller to see to.
+/// 0 ≤ β·‖k‖² ≤ 2, which is for the caller to see to. `carried` [H,D,D]: the S_0 that the sequence goes on from, and
+/// then the S that it leaves (checkCarried()); empty: S_0 = 0.
 Variable deltaRule(const Variable& q, const Variable& k, const Variable& v, const Variable& beta,
-                   const Variable& logAlpha, std::int64_t chunk);
+                   const Variable& logAlpha, std::int64_t chunk, std::span<float> carried = {});
 
 namespace cuda {
 /// The same by chunks of 64 tokens; deltaRule() comes here with tensors of a device, checked. In single precision

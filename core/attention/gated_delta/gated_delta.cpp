@@ -62,20 +62,24 @@ GatedDeltaAttention::GatedDeltaAttention(const GatedDeltaOptions& options, const
     }
 }
 
-Variable GatedDeltaAttention::forwardImpl(const AttentionInput& input) const {
+Variable gatedDelta(const DeltaGates& gates, const GatedDeltaOptions& options, const AttentionInput& input,
+                    std::span<float> carried) {
     Tape& tape = input.q.tape();
-    const DeltaGates& gates = m_gates[static_cast<std::size_t>(input.layer)];
     const Variable k = withoutPadding(input.k, input.keep), v = withoutPadding(input.v, input.keep);
     const Variable beta =
-        writingStrength(keyGate(k, leafOf(tape, *gates.betaWeight), leafOf(tape, *gates.betaBias)), m_options.betaMax);
+        writingStrength(keyGate(k, leafOf(tape, *gates.betaWeight), leafOf(tape, *gates.betaBias)), options.betaMax);
     Variable logAlpha;
     if (gates.alphaWeight != nullptr) {
         logAlpha = logForgetting(keyGate(k, leafOf(tape, *gates.alphaWeight), leafOf(tape, *gates.alphaBias)));
         if (!input.keep.empty()) logAlpha = scaleRows(logAlpha, input.keep);
     }
-    const Variable o =
-        deltaRule(normaliseRows(input.q, unitNorm()), normaliseRows(k, unitNorm()), v, beta, logAlpha, m_options.chunk);
-    return m_options.normalise ? normaliseRows(o, rmsNorm(sizes().headWidth, kDeltaEpsilon)) : o;
+    const Variable o = deltaRule(normaliseRows(input.q, unitNorm()), normaliseRows(k, unitNorm()), v, beta, logAlpha,
+                                 options.chunk, carried);
+    return options.normalise ? normaliseRows(o, rmsNorm(k.shape()[3], kDeltaEpsilon)) : o;
+}
+
+Variable GatedDeltaAttention::forwardImpl(const AttentionInput& input) const {
+    return gatedDelta(m_gates[static_cast<std::size_t>(input.layer)], m_options, input);
 }
 
 // The recurrence, token by token.

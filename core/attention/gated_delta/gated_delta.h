@@ -23,6 +23,10 @@ struct DeltaGates {
     const Parameter* alphaBias = nullptr;    // [H]
 };
 
+/// forward() of one layer with its gates; `carried` as deltaRule() has it.
+Variable gatedDelta(const DeltaGates& gates, const GatedDeltaOptions& options, const AttentionInput& input,
+                    std::span<float> carried = {});
+
 /// Gated DeltaNet (Yang et al. 2024, arXiv:2412.06464, §3.1): S_t = α_t·(I − β_t·k_t·k_tᵀ)·S_{t−1} + β_t·k_t·v_tᵀ,
 /// o_t = D^−½·S_tᵀ·q_t with q and k of length 1, then each head's output divided by its root mean square. With
 /// gate "none" (α = 1) it is DeltaNet (Yang et al. 2024, arXiv:2406.06484). Causal alone.

@@ -40,17 +40,49 @@ Variable someHeads(const Variable& x, std::int64_t begin, std::int64_t count) {
     return reshape(slice(reshape(x, {s[0] * s[1], s[2], s[3]}), begin, count), {s[0], s[1], count, s[3]});
 }
 
+std::vector<std::int64_t> headsOf(const std::vector<std::unique_ptr<Mechanism>>& parts) {
+    std::vector<std::int64_t> heads;
+    for (const auto& part : parts) heads.push_back(part->sizes().heads);
+    return heads;
+}
+
+/// function(part, its heads of q, k and v) of all parts beside one another, parts[i] having heads[i] heads: [B,T,H,D].
+template <typename Function>
+Variable byParts(std::span<const std::int64_t> heads, const Variable& q, const Variable& k, const Variable& v,
+                 Function&& function) {
+    const Shape& s = q.shape();
+    std::vector<Variable> outputs;
+    std::int64_t head = 0;
+    for (std::size_t i = 0; i < heads.size(); head += heads[i++])
+        outputs.push_back(
+            function(i, someHeads(q, head, heads[i]), someHeads(k, head, heads[i]), someHeads(v, head, heads[i])));
+    if (outputs.size() == 1) return outputs[0];
+    for (Variable& o : outputs) o = reshape(o, {s[0] * s[1], o.shape()[2], s[3]});
+    return reshape(concatenate(outputs), s);
+}
+
 class HybridDecoding : public DecodingState {
 public:
-    HybridDecoding(std::vector<std::unique_ptr<DecodingState>> parts, std::vector<std::size_t> numbers)
-        : m_parts(std::move(parts)), m_numbers(std::move(numbers)) {}
+    HybridDecoding(std::vector<std::unique_ptr<DecodingState>> parts, std::vector<std::int64_t> heads,
+                   std::int64_t width)
+        : m_parts(std::move(parts)), m_heads(std::move(heads)), m_width(width) {}
 
     void step(std::span<const float> q, std::span<const float> k, std::span<const float> v,
               std::span<float> o) override {
         std::size_t at = 0;
-        for (std::size_t i = 0; i < m_parts.size(); at += m_numbers[i++])
-            m_parts[i]->step(q.subspan(at, m_numbers[i]), k.subspan(at, m_numbers[i]), v.subspan(at, m_numbers[i]),
-                             o.subspan(at, m_numbers[i]));
+        for (std::size_t i = 0; i < m_parts.size(); ++i) {
+            const auto numbers = static_cast<std::size_t>(m_heads[i] * m_width);
+            m_parts[i]->step(q.subspan(at, numbers), k.subspan(at, numbers), v.subspan(at, numbers),
+                             o.subspan(at, numbers));
+            at += numbers;
+        }
+    }
+
+    Variable read(const Variable& q, const Variable& k, const Variable& v) override {
+        return byParts(m_heads, q, k, v,
+                       [&](std::size_t i, const Variable& ownQ, const Variable& ownK, const Variable& ownV) {
+                           return m_parts[i]->read(ownQ, ownK, ownV);
+                       });
     }
 
     /// Each part's numbers after their count, which two floats hold exactly.
@@ -80,7 +112,8 @@ public:
 
 private:
     std::vector<std::unique_ptr<DecodingState>> m_parts;
-    std::vector<std::size_t> m_numbers;  ///< of q, by part: heads times width
+    std::vector<std::int64_t> m_heads;  ///< by part
+    std::int64_t m_width;               ///< of each of them
 };
 
 /// Whether something holds of every part.
@@ -148,22 +181,10 @@ std::string HybridAttention::beforeStep(std::int64_t step) {
 template <typename Run>
 Variable HybridAttention::runParts(const AttentionInput& input, Run&& run) const {
     const auto& parts = m_layers[static_cast<std::size_t>(input.layer)];
-    const Shape& s = input.q.shape();
-    std::vector<Variable> outputs;
-    std::int64_t head = 0;
-    for (const auto& part : parts) {
-        const std::int64_t heads = part->sizes().heads;
-        const AttentionInput own{.layer = 0,
-                                 .q = someHeads(input.q, head, heads),
-                                 .k = someHeads(input.k, head, heads),
-                                 .v = someHeads(input.v, head, heads),
-                                 .keep = input.keep};
-        outputs.push_back(run(*part, own));
-        head += heads;
-    }
-    if (outputs.size() == 1) return outputs[0];
-    for (Variable& o : outputs) o = reshape(o, {s[0] * s[1], o.shape()[2], s[3]});
-    return reshape(concatenate(outputs), s);
+    return byParts(headsOf(parts), input.q, input.k, input.v,
+                   [&](std::size_t i, const Variable& q, const Variable& k, const Variable& v) {
+                       return run(*parts[i], AttentionInput{.layer = 0, .q = q, .k = k, .v = v, .keep = input.keep});
+                   });
 }
 
 Variable HybridAttention::forwardImpl(const AttentionInput& input) const {
@@ -175,13 +196,10 @@ Variable HybridAttention::naiveImpl(const AttentionInput& input) const {
 }
 
 std::unique_ptr<DecodingState> HybridAttention::startDecodingImpl(int layer) const {
+    const auto& parts = m_layers[static_cast<std::size_t>(layer)];
     std::vector<std::unique_ptr<DecodingState>> states;
-    std::vector<std::size_t> numbers;
-    for (const auto& part : m_layers[static_cast<std::size_t>(layer)]) {
-        states.push_back(part->startDecoding(0));
-        numbers.push_back(static_cast<std::size_t>(part->sizes().heads * part->sizes().headWidth));
-    }
-    return std::make_unique<HybridDecoding>(std::move(states), std::move(numbers));
+    for (const auto& part : parts) states.push_back(part->startDecoding(0));
+    return std::make_unique<HybridDecoding>(std::move(states), headsOf(parts), sizes().headWidth);
 }
 
 namespace {

@@ -1,6 +1,7 @@
 #include "core/attention/linformer_causal/slot_attend.h"
 
 #include <algorithm>
+#include <array>
 
 #include "core/attention/attend_blocks.h"
 #include "core/attention/head_scan.h"
@@ -87,15 +88,10 @@ void forward(const Call& c, const Tensor& o, const Tensor& lse) {
         blocks::Block<T> block(scratch, c.width);
         for (std::int64_t begin = 0; begin < c.length; begin += c.blocks.block) {
             const BlockHeads<T> heads = headsOf<T>(c, index, begin);
-            for (std::int64_t row = 0; row < heads.own.queries; row += kQueries) {
-                const std::int64_t rows = std::min(kQueries, heads.own.queries - row);
-                T* out = o.as<T>() + c.tokenOffset(index) + (begin + row) * c.stride();
-                block.begin(heads.own, row, rows);
-                forTiles(heads, row, rows, [&](const auto& keys, std::int64_t column, std::int64_t columns) {
-                    block.absorb(keys, column, columns);
-                });
-                block.settle(heads.own, out, lse.as<T>() + index * c.length + begin + row);
-            }
+            const std::array lists{heads.slots, heads.own};
+            for (std::int64_t row = 0; row < heads.own.queries; row += kQueries)
+                blocks::forward<T>(lists, row, o.as<T>() + c.tokenOffset(index) + begin * c.stride(),
+                                   lse.as<T>() + index * c.length + begin, block);
         }
     });
 }

@@ -1,12 +1,16 @@
 #include "core/attention/linformer_causal/slot_decoding.h"
 
 #include <Eigen/Core>
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <vector>
 
 #include "core/attention/aligned_floats.h"
+#include "core/attention/attend_blocks.h"
+#include "core/autograd/tape.h"
 #include "core/base/error.h"
+#include "core/base/parallel.h"
 #include "core/ops/gemm.h"
 
 namespace linscope {
@@ -20,10 +24,7 @@ public:
 
     void step(std::span<const float> q, std::span<const float> k, std::span<const float> v,
               std::span<float> o) override {
-        if (m_tokens > 0 && m_tokens % m_blocks.block == 0) finishBlock();
-        ++m_tokens;
-        m_keys.insert(m_keys.end(), k.begin(), k.end());
-        m_values.insert(m_values.end(), v.begin(), v.end());
+        takeIn(k, v);
         const std::int64_t slots = rowsOf(m_slotKeys), own = rowsOf(m_keys);
         m_scores.resize(static_cast<std::size_t>(slots + own));
         const float scale = 1.0f / std::sqrt(static_cast<float>(m_width));
@@ -37,6 +38,21 @@ public:
             out.noalias() += headOf(m_values, h) * p.tail(own);
             out /= p.sum();
         }
+    }
+
+    Variable read(const Variable& q, const Variable& k, const Variable& v) override {
+        const std::int64_t tokens = q.shape()[1];
+        const Variable o = q.tape().result(q.shape(), q.type(), q);
+        const std::span<const float> keys = k.value().span<float>(), values = v.value().span<float>();
+        for (std::int64_t at = 0; at < tokens;) {
+            // As many as share a block: they see the same slots.
+            const std::int64_t count = std::min(tokens - at, m_blocks.block - m_tokens % m_blocks.block);
+            const auto begin = static_cast<std::size_t>(at * row()), size = static_cast<std::size_t>(count * row());
+            takeIn(keys.subspan(begin, size), values.subspan(begin, size));
+            attend(count, q.value().as<float>() + at * row(), o.value().as<float>() + at * row(), q.tape().arena());
+            at += count;
+        }
+        return o;
     }
 
     std::vector<float> save() const override {
@@ -69,6 +85,42 @@ private:
     std::int64_t rowsOf(const AlignedFloats& list) const { return static_cast<std::int64_t>(list.size()) / row(); }
     Columns headOf(const AlignedFloats& list, std::int64_t head) const {
         return {list.data() + head * m_width, m_width, rowsOf(list), Eigen::OuterStride<>(row())};
+    }
+
+    /// The keys and values [n,H,D] of the next tokens, which are in one block.
+    void takeIn(std::span<const float> k, std::span<const float> v) {
+        if (m_tokens > 0 && m_tokens % m_blocks.block == 0) finishBlock();
+        m_tokens += static_cast<std::int64_t>(k.size()) / row();
+        m_keys.insert(m_keys.end(), k.begin(), k.end());
+        m_values.insert(m_values.end(), v.begin(), v.end());
+    }
+
+    /// o [n,H,D] of the newest n tokens of the own block, from their q [n,H,D].
+    void attend(std::int64_t tokens, const float* q, float* o, Arena& arena) const {
+        const Arena::Scratch loan(arena);
+        const std::int64_t size = blocks::Block<float>::size(m_width), numbers = size + tokens;  // and log sums
+        float* scratch = arena.tensor({std::min<std::int64_t>(threadCount(), m_heads), numbers}).as<float>();
+        parallelItems(m_heads, [&](std::int64_t h, std::int64_t thread) {
+            blocks::Block<float> block(scratch + thread * numbers, m_width);
+            const auto headOf = [&](const AlignedFloats& keys, const AlignedFloats& values) {
+                return blocks::Head<float>{.q = q + h * m_width,
+                                           .k = keys.data() + h * m_width,
+                                           .v = values.data() + h * m_width,
+                                           .keep = nullptr,
+                                           .queries = tokens,
+                                           .keys = rowsOf(keys),
+                                           .width = m_width,
+                                           .stride = row(),
+                                           .scale = 1.0f / std::sqrt(static_cast<float>(m_width))};
+            };
+            const blocks::Head<float> slots = headOf(m_slotKeys, m_slotValues);
+            blocks::Head<float> own = headOf(m_keys, m_values);
+            own.causal = true;
+            own.past = own.keys - tokens;
+            const std::array lists{slots, own};
+            for (std::int64_t first = 0; first < tokens; first += blocks::kQueries)
+                blocks::forward<float>(lists, first, o + h * m_width, scratch + thread * numbers + size, block);
+        });
     }
 
     void finishBlock() {

@@ -71,6 +71,11 @@ public:
         }
     }
 
+    Variable read(const Variable& q, const Variable& k, const Variable& v) override {
+        const Variable o = retentionScan(q, k, v, m_gammas, m_state);
+        return m_normalise ? normaliseRows(o, rmsNorm(m_width, kEpsilon)) : o;
+    }
+
     std::vector<float> save() const override { return {m_state.begin(), m_state.end()}; }
     void load(std::span<const float> numbers) override {
         require(numbers.size() == m_state.size(), "decoding", "a state of {} heads of {} x {} numbers, but got {}",

@@ -1,8 +1,10 @@
 #include "core/attention/retention/retention_scan.h"
 
 #include <cmath>
+#include <type_traits>
 
 #include "core/attention/decay_scan.h"
+#include "core/attention/decoding.h"
 #include "core/attention/head_scan.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
@@ -22,6 +24,7 @@ struct Head {
     T* rows;             // [kChunk,D] scratch
     T* state;            // [D,D]
     double scale;
+    bool goesOn = false;  // S before the first token is in `state`
 
     Head(std::int64_t length_, std::int64_t width_, std::int64_t stride_, double gamma, T* scratch)
         : length(length_), width(width_), stride(stride_), scale(1.0 / std::sqrt(static_cast<double>(width_))) {
@@ -36,6 +39,7 @@ struct Head {
         return kChunk + 1 + kChunk * kChunk + kChunk * width + width * width;
     }
 
+    bool hasPast(std::int64_t begin) const { return begin > 0 || goesOn; }
     Factor<T> of(const T* x, std::int64_t begin) const { return {x + begin * stride, stride}; }
     Factor<T> squareFactor() const { return {square, kChunk}; }
     Factor<T> rowsFactor() const { return {rows, width}; }
@@ -64,7 +68,7 @@ struct Head {
     void advance(std::int64_t begin, std::int64_t n) const {
         toEnd(of(k, begin), n);
         product(width, width, n, ~rowsFactor(), of(v, begin),
-                {state, width, begin > 0 ? static_cast<double>(powers[n]) : 0.0});
+                {state, width, hasPast(begin) ? static_cast<double>(powers[n]) : 0.0});
     }
 };
 
@@ -76,7 +80,7 @@ void forward(const Head<T>& head, T* o) {
         T* out = o + begin * head.stride;
         head.decayed(head.of(head.q, begin), head.of(head.k, begin), n);
         product(n, d, n, head.squareFactor(), head.of(head.v, begin), {out, head.stride});
-        if (begin > 0) {
+        if (head.hasPast(begin)) {
             head.fromStart(head.of(head.q, begin), n);
             product(n, d, d, head.rowsFactor(), head.stateFactor(), {out, head.stride, 1.0}, head.scale);
         }
@@ -129,12 +133,14 @@ void keyGradients(const Head<T>& head, const T* g, T* dk, double keepK, T* dv, d
 
 }  // namespace
 
-Variable retentionScan(const Variable& q, const Variable& k, const Variable& v, std::span<const double> gammas) {
+Variable retentionScan(const Variable& q, const Variable& k, const Variable& v, std::span<const double> gammas,
+                       std::span<float> carried) {
     const Shape& shape = q.shape();
     require(shape.rank() == 4 && k.shape() == shape && v.shape() == shape &&
                 static_cast<std::int64_t>(gammas.size()) == shape[2],
             "retention", "q, k, v [B,T,H,D] and a decay for each head, but got {}, {}, {} and {} decays", shape.text(),
             k.shape().text(), v.shape().text(), gammas.size());
+    if (!carried.empty()) checkCarried(q, carried, shape[2] * shape[3] * shape[3]);
     if (q.value().onDevice())
         return cuda::decayScan(q, k, v, {.scale = 1.0 / std::sqrt(static_cast<double>(shape[3])), .gammas = gammas});
     const std::int64_t length = shape[1], heads = shape[2], width = shape[3], count = shape[0] * heads;
@@ -148,6 +154,11 @@ Variable retentionScan(const Variable& q, const Variable& k, const Variable& v, 
             head.q = q.value().as<T>() + offset;
             head.k = k.value().as<T>() + offset;
             head.v = v.value().as<T>() + offset;
+            if constexpr (std::is_same_v<T, float>)
+                if (!carried.empty()) {
+                    head.state = carried.data() + i * width * width;
+                    head.goesOn = true;
+                }
             function(head, offset);
         });
     };
