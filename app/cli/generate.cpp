@@ -102,20 +102,19 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
 
 /// Tells how far it is where that takes longer than a person waits without a word.
 void readPrompt(const std::vector<std::int32_t>& prompt, TokenDecoder& decoder) {
-    constexpr std::size_t kTogether = 100;  // tokens of which the rate is told
-    constexpr double kPatience = 2000;      // ms
+    constexpr double kPatience = 2000;  // ms
     ProgressLine progress;
     const auto begin = Clock::now();
     auto last = begin;
-    for (std::size_t i = 0; i < prompt.size(); ++i) {
-        decoder.step(prompt[i]);
-        const std::size_t left = prompt.size() - i - 1;
-        if (left % kTogether != 0) continue;
-        const double rate = kTogether / std::max(millisecondsSince(std::exchange(last, Clock::now())) / 1e3, 1e-6);
+    std::size_t before = 0;
+    decoder.read(prompt, [&](std::size_t taken) {
+        const double seconds = millisecondsSince(std::exchange(last, Clock::now())) / 1e3;
+        const double rate = static_cast<double>(taken - std::exchange(before, taken)) / std::max(seconds, 1e-6);
+        const std::size_t left = prompt.size() - taken;
         if (left > 0 && millisecondsSince(begin) > kPatience)
-            progress.update(fmt::format("reading token {} of {}  {:.0f} tokens/s  {} left", i + 1, prompt.size(), rate,
+            progress.update(fmt::format("reading token {} of {}  {:.0f} tokens/s  {} left", taken, prompt.size(), rate,
                                         durationText(static_cast<double>(left) / rate)));
-    }
+    });
 }
 
 }  // namespace

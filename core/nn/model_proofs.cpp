@@ -113,6 +113,24 @@ double decodingError(const Model& model) {
     return relative(found, model.logits(tokens, places));
 }
 
+/// Of the tokens at which a block that is read ends.
+double readingError(const Model& model) {
+    const std::vector<std::int32_t> tokens = someTokens();
+    TokenDecoder first(*model.transformer, {}), second(*model.transformer, {});
+    std::vector<std::int64_t> places;
+    std::vector<float> found;
+    std::int64_t at = 0;
+    for (const std::int64_t together : {2, 1, 8, 1, 9, 3}) {
+        TokenDecoder& decoder = at < kLength / 2 ? first : second;
+        if (at >= kLength / 2 && decoder.place() == 0) decoder.load(first.save());
+        decoder.read(std::span(tokens).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(together)));
+        at += together;
+        found.insert(found.end(), decoder.logits().begin(), decoder.logits().end());
+        places.push_back(at - 1);
+    }
+    return relative(found, model.logits(tokens, places));
+}
+
 }  // namespace
 
 std::vector<ProofResult> runModelProofs(const MechanismInfo& info) {
@@ -124,7 +142,8 @@ std::vector<ProofResult> runModelProofs(const MechanismInfo& info) {
         return result;
     };
     ProofResult padding = proof("padding", 0), future = proof("the future", 0),
-                decoding = proof("token by token f32", kDecodingBound);
+                decoding = proof("token by token f32", kDecodingBound),
+                reading = proof("by blocks f32", kDecodingBound);
     const auto add = [](ProofResult& result, double error, const std::string& text) {
         if (++result.cases > 1 && (std::isnan(result.worst) || error <= result.worst)) return;
         result.worst = error;
@@ -142,10 +161,11 @@ std::vector<ProofResult> runModelProofs(const MechanismInfo& info) {
                 if (!causal) continue;
                 add(future, futureError(model), text);
                 add(decoding, decodingError(model), text);
+                add(reading, readingError(model), text);
             }
     }
     std::vector<ProofResult> results{padding};
-    if (info.traits.causal) results.insert(results.end(), {future, decoding});
+    if (info.traits.causal) results.insert(results.end(), {future, decoding, reading});
     for (ProofResult& result : results) result.passed = result.cases > 0 && result.worst <= result.bound;
     return results;
 }

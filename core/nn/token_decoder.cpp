@@ -30,11 +30,28 @@ TokenDecoder::TokenDecoder(const Transformer& model, std::optional<std::int64_t>
 void TokenDecoder::step(std::int32_t token) {
     require(!m_longest || m_place < *m_longest, "decoding", "at most {} tokens can be taken in, but one more was asked",
             m_longest.value_or(0));
+    take(std::span(&token, 1));
+}
+
+void TokenDecoder::read(std::span<const std::int32_t> tokens, const std::function<void(std::size_t)>& told) {
+    const auto count = static_cast<std::int64_t>(tokens.size());
+    require(!m_longest || m_place + count <= *m_longest, "decoding",
+            "at most {} tokens can be taken in, but {} more were asked after {}", m_longest.value_or(0), count,
+            m_place);
+    for (std::size_t at = 0; at < tokens.size();) {
+        const auto together = std::min(tokens.size() - at, static_cast<std::size_t>(kBlock - m_place % kBlock));
+        take(tokens.subspan(at, together));
+        at += together;
+        if (told) told(at);
+    }
+}
+
+void TokenDecoder::take(std::span<const std::int32_t> tokens) {
     m_arena.reset();
     Tape tape(m_arena, false);
-    const auto logits = m_model.forwardToken(tape, token, m_place, m_layers).value().span<float>();
+    const auto logits = m_model.forwardNext(tape, tokens, m_place, m_layers).value().span<float>();
     m_logits.assign(logits.begin(), logits.end());
-    ++m_place;
+    m_place += static_cast<std::int64_t>(tokens.size());
 }
 
 std::int64_t TokenDecoder::stateBytes() const {

@@ -10,6 +10,7 @@
 #include "core/autograd/release.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
+#include "core/base/parallel.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/embedding.h"
 #include "core/ops/layer_norm.h"
@@ -38,7 +39,9 @@ void fillSinusoids(const Tensor& table, std::int64_t first) {
     const std::int64_t width = table.shape()[1];
     dispatchReal(table.type(), [&](auto zero) {
         using T = decltype(zero);
-        for (std::int64_t t = 0; t < table.shape()[0]; ++t) fillSinusoid(table.as<T>() + t * width, first + t, width);
+        parallelFor(table.shape()[0], 16, [&](std::int64_t begin, std::int64_t end) {
+            for (std::int64_t t = begin; t < end; ++t) fillSinusoid(table.as<T>() + t * width, first + t, width);
+        });
     });
 }
 
@@ -150,24 +153,24 @@ Variable Transformer::forward(Tape& tape, const Input& input) const {
     return logits;
 }
 
-Variable Transformer::positionRow(Tape& tape, std::int64_t place) const {
+Variable Transformer::positionRows(Tape& tape, std::int64_t place, std::int64_t count) const {
     if (m_positions == nullptr) return {};
     const Tensor& table = m_positions->value;
     const std::int64_t width = table.shape()[1];
     if (m_position == Position::Sinusoidal) {
-        const Tensor row = tape.arena().tensor({1, width}, table.type());
-        fillSinusoids(row, place);
-        return tape.constant(row);
+        const Tensor rows = tape.arena().tensor({count, width}, table.type());
+        fillSinusoids(rows, place);
+        return tape.constant(rows);
     }
-    require(place < table.shape()[0], "decoding",
+    require(place + count <= table.shape()[0], "decoding",
             "learned positions end after {} tokens, but token {} was asked for; train with position \"rotary\", "
             "\"alibi\", \"sinusoidal\" or \"none\" to go on",
-            table.shape()[0], place + 1);
-    Variable row;
+            table.shape()[0], place + count);
+    Variable rows;
     dispatchReal(table.type(), [&](auto zero) {
-        row = tape.constant(Tensor(table.as<decltype(zero)>() + place * width, {1, width}, table.type()));
+        rows = tape.constant(Tensor(table.as<decltype(zero)>() + place * width, {count, width}, table.type()));
     });
-    return row;
+    return rows;
 }
 
 std::vector<LayerMemory> Transformer::startDecoding() const {
@@ -179,28 +182,35 @@ std::vector<LayerMemory> Transformer::startDecoding() const {
     return layers;
 }
 
-Variable Transformer::forwardToken(Tape& tape, std::int32_t token, std::int64_t place,
-                                   std::span<LayerMemory> layers) const {
+Variable Transformer::forwardNext(Tape& tape, std::span<const std::int32_t> tokens, std::int64_t place,
+                                  std::span<LayerMemory> layers) const {
     require(!tape.recording(), "decoding", "a tape that does not record was required, but this one does");
     require(layers.size() == m_blocks.size(), "decoding", "a memory for each of {} layers, but got {}", m_blocks.size(),
             layers.size());
-    const std::int64_t heads = m_options.heads, headWidth = m_options.width / heads;
-    Variable x = embed(std::span(&token, 1), 1, 1, leafOf(tape, *m_tokens), positionRow(tape, place));
+    require(!tokens.empty(), "decoding", "a token at least was required, but there is none");
+    const auto count = static_cast<std::int64_t>(tokens.size());
+    const std::int64_t width = m_options.width, heads = m_options.heads, headWidth = width / heads;
+    const Variable x = embed(tokens, 1, count, leafOf(tape, *m_tokens), positionRows(tape, place, count));
+    const std::span<float> stream = x.value().span<float>();
     for (std::size_t i = 0; i < m_blocks.size(); ++i) {
+        const Arena::Scratch loan(tape.arena());  // of a layer only the residual stream is left
         if (m_blocks[i].taps != nullptr)
-            convolveToken(x.value().span<float>(), m_blocks[i].taps->value.span<float>(), layers[i].recent);
-        x = block(m_blocks[i], x, [&](const Variable& q, const Variable& k, const Variable& v) {
-            if (m_position == Position::Rotary) {
-                rotateToken(q.value().as<float>(), heads, headWidth, place);
-                rotateToken(k.value().as<float>(), heads, headWidth, place);
-            }
+            for (std::int64_t t = 0; t < count; ++t)
+                convolveToken(stream.subspan(static_cast<std::size_t>(t * width), static_cast<std::size_t>(width)),
+                              m_blocks[i].taps->value.span<float>(), layers[i].recent);
+        const Variable y = block(m_blocks[i], x, [&](const Variable& q, const Variable& k, const Variable& v) {
+            if (m_position == Position::Rotary)
+                for (const Variable& turned : {q, k})
+                    rotateTokens(turned.value().span<float>(), heads, headWidth, place);
+            if (count > 1) return layers[i].attention->read(q, k, v);
             const Variable o = tape.result(q.shape(), q.type(), q);
             layers[i].attention->step(q.value().span<float>(), k.value().span<float>(), v.value().span<float>(),
                                       o.value().span<float>());
             return o;
         });
+        std::ranges::copy(y.value().span<float>(), stream.begin());
     }
-    return head(x);
+    return head(tape.constant(Tensor(stream.last(static_cast<std::size_t>(width)).data(), {1, width}, x.type())));
 }
 
 }  // namespace linscope

@@ -64,10 +64,13 @@ public:
 
     /// What decoding begins with: a memory for each layer.
     std::vector<LayerMemory> startDecoding() const;
-    /// Logits [1, outputs] of one more token of a single sequence, the one at `place` (0 is the first). `layers` [L]
-    /// hold what is remembered of the tokens before it, and take this one in. Throws Error on a place beyond T
-    /// with learned positions. `tape` must not record.
-    Variable forwardToken(Tape& tape, std::int32_t token, std::int64_t place, std::span<LayerMemory> layers) const;
+    /// Logits [1, outputs] of the last of n more tokens of a single sequence, the first of them at `place` (0 is the
+    /// sequence's first). `layers` [L] hold what is remembered of the tokens before them, and take these in: one by a
+    /// step, several by blocks (DecodingState::read()), which takes memory for all of them at once. Throws Error, and
+    /// takes nothing in, on places beyond T with learned positions and on a token outside [0,V). `tape` must not
+    /// record.
+    Variable forwardNext(Tape& tape, std::span<const std::int32_t> tokens, std::int64_t place,
+                         std::span<LayerMemory> layers) const;
 
     const ModelShape& shape() const { return m_shape; }
     /// Learned positions end with T; the other schemes have a place for every token.
@@ -88,8 +91,8 @@ private:
     Variable wholeBlock(int layer, Variable x, const Input& input) const;
     /// Logits of the rows chosen: the last norm and the head.
     Variable head(const Variable& chosen) const;
-    /// The place's vector [1,C] for the embedding, or nothing.
-    Variable positionRow(Tape& tape, std::int64_t place) const;
+    /// The vectors [n,C] of the places from `place` on for the embedding, or nothing.
+    Variable positionRows(Tape& tape, std::int64_t place, std::int64_t count) const;
 
     ModelOptions m_options;
     ModelShape m_shape;

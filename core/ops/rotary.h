@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "core/autograd/variable.h"
 
@@ -11,8 +12,8 @@ namespace linscope {
 /// i − j. With an odd D the last channel stays. x [B,T,H,D] → the same. `inverse` turns back.
 Variable rotary(const Variable& x, bool inverse = false);
 
-/// The same for the one token at place `position`, in place. x [H,D]
-void rotateToken(float* x, std::int64_t heads, std::int64_t width, std::int64_t position);
+/// The same in place for n tokens of a sequence from the place `position` on. x [n,H,D]
+void rotateTokens(std::span<float> x, std::int64_t heads, std::int64_t width, std::int64_t position);
 
 // The same on a CUDA device; the functions above come here with tensors of one, checked.
 namespace cuda {

@@ -1,7 +1,6 @@
 #include "core/ops/rotary.h"
 
 #include <cmath>
-#include <vector>
 
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
@@ -10,9 +9,9 @@
 namespace linscope {
 namespace {
 
-double angleOf(std::int64_t pair, std::int64_t width, std::int64_t position) {
-    return static_cast<double>(position) *
-           std::pow(10000.0, -2.0 * static_cast<double>(pair) / static_cast<double>(width));
+/// The angle by which the pair turns from one place to the next.
+double frequencyOf(std::int64_t pair, std::int64_t width) {
+    return std::pow(10000.0, -2.0 * static_cast<double>(pair) / static_cast<double>(width));
 }
 
 /// out (+)= x turned, of one token.
@@ -58,7 +57,7 @@ Variable rotary(const Variable& x, bool inverse) {
         using T = decltype(zero);
         for (std::int64_t t = 0; t < length; ++t)
             for (std::int64_t c = 0; c < half; ++c) {
-                const double angle = angleOf(c, width, t) * (inverse ? -1 : 1);
+                const double angle = static_cast<double>(t) * frequencyOf(c, width) * (inverse ? -1 : 1);
                 cosine.as<T>()[t * half + c] = static_cast<T>(std::cos(angle));
                 sine.as<T>()[t * half + c] = static_cast<T>(std::sin(angle));
                 back.as<T>()[t * half + c] = static_cast<T>(-std::sin(angle));
@@ -74,15 +73,23 @@ Variable rotary(const Variable& x, bool inverse) {
     return y;
 }
 
-void rotateToken(float* x, std::int64_t heads, std::int64_t width, std::int64_t position) {
-    const std::int64_t half = width / 2;
-    std::vector<float> cosine(static_cast<std::size_t>(half)), sine(cosine);
-    for (std::int64_t c = 0; c < half; ++c) {
-        cosine[static_cast<std::size_t>(c)] = static_cast<float>(std::cos(angleOf(c, width, position)));
-        sine[static_cast<std::size_t>(c)] = static_cast<float>(std::sin(angleOf(c, width, position)));
-    }
-    for (std::int64_t h = 0; h < heads; ++h)
-        turn(x + h * width, x + h * width, cosine.data(), sine.data(), width, false);
+void rotateTokens(std::span<float> x, std::int64_t heads, std::int64_t width, std::int64_t position) {
+    const std::int64_t half = width / 2, row = heads * width;
+    // Pair by pair: an angle's frequency is the dearest part of it.
+    parallelFor(static_cast<std::int64_t>(x.size()) / row, 64, [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t c = 0; c < half; ++c) {
+            const double frequency = frequencyOf(c, width);
+            for (std::int64_t t = first; t < last; ++t) {
+                const double angle = static_cast<double>(position + t) * frequency;
+                const auto cosine = static_cast<float>(std::cos(angle)), sine = static_cast<float>(std::sin(angle));
+                for (float* pair = x.data() + t * row + c; pair < x.data() + (t + 1) * row; pair += width) {
+                    const float a = pair[0], b = pair[half];
+                    pair[0] = a * cosine - b * sine;
+                    pair[half] = a * sine + b * cosine;
+                }
+            }
+        }
+    });
 }
 
 }  // namespace linscope

@@ -89,6 +89,17 @@ class Generate(CliTest):
                                capture_output=True, timeout=60, check=True)
         self.assertEqual(len(piped.stderr.splitlines()), 2)  # of a text that is read at once no progress is told
 
+    def test_turns_after_a_long_text_are_one_run(self):
+        run, state = self.decoder(), self.path("long.safetensors")
+        text = self.path("long.txt")
+        text.write_bytes((self.corpus.read_bytes() * 100)[:1300])  # more than two blocks
+        whole = self.document(run, "--prompt-file", text, "--tokens", 30)
+        self.assertEqual(whole["prompt_tokens"], 1300)
+        begin = self.document(run, "--prompt-file", text, "--tokens", 10, "--save-state", state)
+        end = self.document(run, "--state", state, "--tokens", 20)
+        self.assertEqual(begin["tokens"] + end["tokens"], whole["tokens"])
+        self.assertEqual((end["place"], end["state_bytes"]), (whole["place"], whole["state_bytes"]))
+
     def test_a_prompt_without_end(self):
         run = self.decoder()
         line = self.fails("generate", run, "--prompt-file", "/dev/zero")

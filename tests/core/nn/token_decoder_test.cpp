@@ -131,6 +131,107 @@ TEST(TokenDecoder, GivesTheLogitsOfTheWholeForwardPassWithAShortConvolution) {
         }
 }
 
+/// How far the layers' numbers and the logits are from one another at most, the numbers beside the greatest of a layer.
+void expectNear(const TokenDecoder& found, const TokenDecoder& expected, double bound) {
+    EXPECT_EQ(found.place(), expected.place());
+    const TokenDecoder::State a = found.save(), b = expected.save();
+    for (std::size_t v = 0; v < kVocabulary; ++v) EXPECT_NEAR(a.logits[v], b.logits[v], bound);
+    for (std::size_t i = 0; i < a.layers.size(); ++i) {
+        ASSERT_EQ(a.layers[i].size(), b.layers[i].size());
+        float greatest = 1;
+        for (const float x : b.layers[i]) greatest = std::max(greatest, std::abs(x));
+        for (std::size_t n = 0; n < a.layers[i].size(); ++n)
+            ASSERT_NEAR(a.layers[i][n], b.layers[i][n], bound * static_cast<double>(greatest)) << "layer " << i;
+    }
+}
+
+// Shorter than a block, some and several blocks and a part of one.
+TEST(TokenDecoder, ReadsATextAsItsStepsWithEveryCausalMechanism) {
+    for (const MechanismInfo& info : mechanisms())
+        for (const std::int64_t taps : {0, 3}) {
+            if (!info.traits.causal) continue;
+            SCOPED_TRACE(fmt::format("{}, {} taps", info.name, taps));
+            const Model model("none", info.name.data(), 1, taps);
+            const auto tokens = someTokens(2 * TokenDecoder::kBlock + 76);
+            TokenDecoder read = model.decoder(), stepped = model.decoder();
+            std::size_t at = 0;
+            for (const std::size_t end : {std::size_t{2}, std::size_t{20}, std::size_t{600}}) {
+                read.read(std::span(tokens).subspan(at, end - at));
+                for (; at < end; ++at) stepped.step(tokens[at]);
+                expectNear(read, stepped, 1e-3);
+            }
+            read.read(std::span(tokens).subspan(at));
+            const auto expected = model.forward(tokens);
+            for (std::size_t v = 0; v < kVocabulary; ++v)
+                EXPECT_NEAR(read.logits()[v], expected[(tokens.size() - 1) * kVocabulary + v], 1e-3);
+        }
+}
+
+TEST(TokenDecoder, ReadsATextAsItsStepsWithEveryPositionScheme) {
+    for (const char* position : kPositionNames)
+        for (const char* mechanism : {"full", "window", "linear"}) {
+            if (positionFit(findMechanism(mechanism), positionOf(position), true).fit == Fit::Refused) continue;
+            SCOPED_TRACE(fmt::format("{}, {}", position, mechanism));
+            const Model model(position, mechanism, 1, 4);
+            const bool ends = model.transformer->placesEnd();
+            const auto tokens = someTokens(ends ? kLength : TokenDecoder::kBlock + 40);
+            TokenDecoder whole = model.decoder(), parts = model.decoder(), stepped = model.decoder();
+            std::vector<std::size_t> told;
+            whole.read(tokens, [&](std::size_t taken) { told.push_back(taken); });
+            EXPECT_EQ(told, ends ? std::vector<std::size_t>{kLength}
+                                 : (std::vector<std::size_t>{TokenDecoder::kBlock, tokens.size()}));
+            parts.read(std::span(tokens).first(7));
+            parts.read(std::span(tokens).subspan(7));
+            for (const std::int32_t token : tokens) stepped.step(token);
+            expectNear(whole, stepped, 2e-4);
+            expectNear(parts, stepped, 2e-4);
+        }
+}
+
+TEST(TokenDecoder, ATextInPartsOfWholeBlocksIsTheSameToTheBit) {
+    for (const MechanismInfo& info : mechanisms()) {
+        if (!info.traits.causal) continue;
+        SCOPED_TRACE(info.name);
+        const Model model("none", info.name.data(), 1, 3);
+        const auto tokens = someTokens(TokenDecoder::kBlock + 50);
+        TokenDecoder whole = model.decoder(), first = model.decoder(), second = model.decoder();
+        whole.read(tokens);
+        first.read(std::span(tokens).first(TokenDecoder::kBlock));
+        second.load(first.save());
+        second.read(std::span(tokens).subspan(TokenDecoder::kBlock));
+        EXPECT_EQ(logitsOf(second), logitsOf(whole));
+        EXPECT_EQ(second.save().layers, whole.save().layers);
+    }
+}
+
+TEST(TokenDecoder, ReadsNothingWhereATextIsTooLong) {
+    const Model learned("learned");
+    const auto tokens = someTokens(kLength + 1);
+    TokenDecoder decoder = learned.decoder(), limited = learned.decoder(3);
+    EXPECT_THROW(decoder.read(tokens), Error);
+    EXPECT_EQ(decoder.place(), 0);
+    decoder.read(std::span(tokens).first(kLength));
+    EXPECT_EQ(decoder.place(), kLength);
+    EXPECT_THROW(limited.read(std::span(tokens).first(4)), Error);
+    EXPECT_EQ(limited.place(), 0);
+    limited.read({});
+    EXPECT_TRUE(limited.logits().empty());
+}
+
+TEST(TokenDecoder, ReadsALongTextInTheMemoryOfABlock) {
+    for (const char* mechanism : {"full", "window", "linear", "linformer_causal"}) {
+        SCOPED_TRACE(mechanism);
+        const Model model("none", mechanism, 1, 3);
+        const auto tokens = someTokens(2 * TokenDecoder::kBlock);
+        TokenDecoder decoder = model.decoder();
+        decoder.read(tokens);
+        const std::int64_t before = decoder.heapAllocations();
+        decoder.read(tokens);
+        decoder.read(tokens);
+        EXPECT_EQ(decoder.heapAllocations(), before);
+    }
+}
+
 TEST(TokenDecoder, AShortConvolutionRemembersItsInputsAndNoMore) {
     const Model plain("none", "window"), model("none", "window", 1, 4);
     TokenDecoder before = plain.decoder(), decoder = model.decoder();
