@@ -307,38 +307,34 @@ ProofResult causality(const Subject& subject) {
     return proof.finish();
 }
 
-// Token by token gives what the whole sequence gives, also when the state is saved and loaded half-way.
-ProofResult decoding(const Subject& subject) {
-    Proof proof(subject, "token by token = whole sequence", kSingleBound);
+/// Token by token, or by `blocks` of so many in turn, sequences of `sizes`, and with positions those of `placed`, give
+/// what the whole sequence gives, also when the state is saved and loaded half-way.
+ProofResult decoded(Proof proof, const Subject& subject, const Sizes& sizes, const Sizes& placed,
+                    std::span<const std::int64_t> blocks) {
     std::vector<Case> cases;
-    addCases(cases, subject, {{1, 32}, {63, 60}, {200, 32}}, 1, 2, true, Position::None);
+    addCases(cases, subject, sizes, 1, 2, true, Position::None);
     for (const Position position : {Position::Rotary, Position::Alibi, Position::RelativeBias})
         if (positionFit(subject.info, position, true).fit != Fit::Refused)
-            addCases(cases, subject, {{130, 32}}, 1, 2, true, position);
+            addCases(cases, subject, placed, 1, 2, true, position);
     for (const Case& c : cases) {
         const Inputs inputs = randomInputs(c);
         const Outcome whole = run(c, inputs, Form::Naive, DType::F64);
-        proof.add(relativeError(decode(c, inputs), whole.o), c);
+        proof.add(relativeError(decode(c, inputs, blocks), whole.o), c);
     }
     return proof.finish();
 }
 
-// Read by blocks it gives that too, whatever a block's length and wherever it begins: a step among blocks, blocks of
-// several tiles and chunks and of parts of one, longer than windows and shorter.
+ProofResult decoding(const Subject& subject) {
+    return decoded(Proof(subject, "token by token = whole sequence", kSingleBound), subject,
+                   {{1, 32}, {63, 60}, {200, 32}}, {{130, 32}}, {});
+}
+
+// Whatever a block's length and wherever it begins: a step among blocks, blocks of several tiles and chunks and of
+// parts of one, longer than windows and shorter.
 ProofResult reading(const Subject& subject) {
-    Proof proof(subject, "by blocks = whole sequence", kSingleBound);
     static constexpr std::int64_t kBlocks[] = {5, 1, 70, 2, 290};
-    std::vector<Case> cases;
-    addCases(cases, subject, {{1, 32}, {63, 60}, {500, 32}}, 1, 2, true, Position::None);
-    for (const Position position : {Position::Rotary, Position::Alibi, Position::RelativeBias})
-        if (positionFit(subject.info, position, true).fit != Fit::Refused)
-            addCases(cases, subject, {{400, 32}}, 1, 2, true, position);
-    for (const Case& c : cases) {
-        const Inputs inputs = randomInputs(c);
-        const Outcome whole = run(c, inputs, Form::Naive, DType::F64);
-        proof.add(relativeError(decode(c, inputs, kBlocks), whole.o), c);
-    }
-    return proof.finish();
+    return decoded(Proof(subject, "by blocks = whole sequence", kSingleBound), subject, {{1, 32}, {63, 60}, {500, 32}},
+                   {{400, 32}}, kBlocks);
 }
 
 ProofResult optionsRoundTrip(const Subject& subject) {

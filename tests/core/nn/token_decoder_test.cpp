@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <functional>
 #include <memory>
 
 #include "core/autograd/tape.h"
@@ -79,6 +80,16 @@ std::vector<float> logitsOf(const TokenDecoder& decoder) {
     return {decoder.logits().begin(), decoder.logits().end()};
 }
 
+/// Models without a short convolution, and with one.
+void forEveryCausalMechanism(const std::function<void(const Model&)>& function) {
+    for (const MechanismInfo& info : mechanisms())
+        for (const std::int64_t taps : {0, 3}) {
+            if (!info.traits.causal) continue;
+            SCOPED_TRACE(fmt::format("{}, {} taps", info.name, taps));
+            function(Model("none", info.name.data(), 1, taps));
+        }
+}
+
 TEST(TokenDecoder, GivesTheLogitsOfTheWholeForwardPassForEveryPositionScheme) {
     for (const char* position : kPositionNames) {
         SCOPED_TRACE(position);
@@ -96,18 +107,14 @@ TEST(TokenDecoder, GivesTheLogitsOfTheWholeForwardPassForEveryPositionScheme) {
 }
 
 TEST(TokenDecoder, GivesTheLogitsOfTheWholeForwardPassForEveryCausalMechanism) {
-    for (const MechanismInfo& info : mechanisms())
-        for (const std::int64_t taps : {0, 3}) {
-            if (!info.traits.causal) continue;
-            SCOPED_TRACE(fmt::format("{}, {} taps", info.name, taps));
-            const Model model("none", info.name.data(), 1, taps);
-            const auto tokens = someTokens(kLength);
-            const auto expected = model.forward(tokens);
-            TokenDecoder decoder = model.decoder();
-            for (const std::int32_t token : tokens) decoder.step(token);
-            for (std::size_t v = 0; v < kVocabulary; ++v)
-                EXPECT_NEAR(decoder.logits()[v], expected[(kLength - 1) * kVocabulary + v], 1e-3);
-        }
+    forEveryCausalMechanism([](const Model& model) {
+        const auto tokens = someTokens(kLength);
+        const auto expected = model.forward(tokens);
+        TokenDecoder decoder = model.decoder();
+        for (const std::int32_t token : tokens) decoder.step(token);
+        for (std::size_t v = 0; v < kVocabulary; ++v)
+            EXPECT_NEAR(decoder.logits()[v], expected[(kLength - 1) * kVocabulary + v], 1e-3);
+    });
 }
 
 TEST(TokenDecoder, GivesTheLogitsOfTheWholeForwardPassWithAShortConvolution) {
@@ -147,24 +154,20 @@ void expectNear(const TokenDecoder& found, const TokenDecoder& expected, double 
 
 // Shorter than a block, some and several blocks and a part of one.
 TEST(TokenDecoder, ReadsATextAsItsStepsWithEveryCausalMechanism) {
-    for (const MechanismInfo& info : mechanisms())
-        for (const std::int64_t taps : {0, 3}) {
-            if (!info.traits.causal) continue;
-            SCOPED_TRACE(fmt::format("{}, {} taps", info.name, taps));
-            const Model model("none", info.name.data(), 1, taps);
-            const auto tokens = someTokens(2 * TokenDecoder::kBlock + 76);
-            TokenDecoder read = model.decoder(), stepped = model.decoder();
-            std::size_t at = 0;
-            for (const std::size_t end : {std::size_t{2}, std::size_t{20}, std::size_t{600}}) {
-                read.read(std::span(tokens).subspan(at, end - at));
-                for (; at < end; ++at) stepped.step(tokens[at]);
-                expectNear(read, stepped, 1e-3);
-            }
-            read.read(std::span(tokens).subspan(at));
-            const auto expected = model.forward(tokens);
-            for (std::size_t v = 0; v < kVocabulary; ++v)
-                EXPECT_NEAR(read.logits()[v], expected[(tokens.size() - 1) * kVocabulary + v], 1e-3);
+    forEveryCausalMechanism([](const Model& model) {
+        const auto tokens = someTokens(2 * TokenDecoder::kBlock + 76);
+        TokenDecoder read = model.decoder(), stepped = model.decoder();
+        std::size_t at = 0;
+        for (const std::size_t end : {std::size_t{2}, std::size_t{20}, std::size_t{600}}) {
+            read.read(std::span(tokens).subspan(at, end - at));
+            for (; at < end; ++at) stepped.step(tokens[at]);
+            expectNear(read, stepped, 1e-3);
         }
+        read.read(std::span(tokens).subspan(at));
+        const auto expected = model.forward(tokens);
+        for (std::size_t v = 0; v < kVocabulary; ++v)
+            EXPECT_NEAR(read.logits()[v], expected[(tokens.size() - 1) * kVocabulary + v], 1e-3);
+    });
 }
 
 TEST(TokenDecoder, ReadsATextAsItsStepsWithEveryPositionScheme) {
