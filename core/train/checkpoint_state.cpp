@@ -94,14 +94,16 @@ void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& 
     if (!header.run.empty()) metadata[kRun] = header.run;
     for (std::size_t i = 0; i < header.cursor.size(); ++i)
         metadata[fmt::format("cursor.{}", i)] = fmt::format("{}", header.cursor[i]);
-    for (const auto& lane : lanes) {
-        for (const Parameter& parameter : lane->parameters().all())
+    for (const auto& own : lanes) {
+        // Through one that changes nothing: a device need not be told.
+        const Lane& lane = *own;
+        for (const Parameter& parameter : lane.parameters().all())
             for (const Part& part : kParts)
-                tensors.push_back({tensorName(lane->index(), parameter, part), parameter.*part.tensor});
-        metadata[laneKey(lane->index(), "learning_rate")] = fmt::format("{}", lane->peakLearningRate());
-        metadata[laneKey(lane->index(), "projections_frozen")] = lane->projectionsFrozen() ? "1" : "0";
-        metadata[laneKey(lane->index(), "state")] = fmt::format("{}", static_cast<int>(lane->state()));
-        metadata[laneKey(lane->index(), "message")] = lane->message();
+                tensors.push_back({tensorName(lane.index(), parameter, part), parameter.*part.tensor});
+        metadata[laneKey(lane.index(), "learning_rate")] = fmt::format("{}", lane.peakLearningRate());
+        metadata[laneKey(lane.index(), "projections_frozen")] = lane.projectionsFrozen() ? "1" : "0";
+        metadata[laneKey(lane.index(), "state")] = fmt::format("{}", static_cast<int>(lane.state()));
+        metadata[laneKey(lane.index(), "message")] = lane.message();
     }
     writeSafetensors(path, tensors, metadata);
 }
