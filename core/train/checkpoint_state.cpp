@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view kFormat = "linscope checkpoint 1";
 constexpr const char* kRun = "run";
 constexpr const char* kExperiment = "experiment";
+constexpr const char* kLastGood = "last_good_checkpoint";
 
 struct Part {
     const char* suffix;
@@ -94,9 +95,9 @@ void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& 
     if (!header.run.empty()) metadata[kRun] = header.run;
     for (std::size_t i = 0; i < header.cursor.size(); ++i)
         metadata[fmt::format("cursor.{}", i)] = fmt::format("{}", header.cursor[i]);
-    for (const auto& own : lanes) {
+    for (std::size_t i = 0; i < lanes.size(); ++i) {
         // Through one that changes nothing: a device need not be told.
-        const Lane& lane = *own;
+        const Lane& lane = *lanes[i];
         for (const Parameter& parameter : lane.parameters().all())
             for (const Part& part : kParts)
                 tensors.push_back({tensorName(lane.index(), parameter, part), parameter.*part.tensor});
@@ -104,8 +105,21 @@ void writeCheckpoint(const std::filesystem::path& path, const CheckpointHeader& 
         metadata[laneKey(lane.index(), "projections_frozen")] = lane.projectionsFrozen() ? "1" : "0";
         metadata[laneKey(lane.index(), "state")] = fmt::format("{}", static_cast<int>(lane.state()));
         metadata[laneKey(lane.index(), "message")] = lane.message();
+        if (i < header.lastGood.size())
+            metadata[laneKey(lane.index(), kLastGood)] = fmt::format("{}", header.lastGood[i]);
     }
     writeSafetensors(path, tensors, metadata);
+}
+
+void pruneCheckpoints(const std::filesystem::path& folder, std::int64_t step, std::int64_t keep,
+                      std::span<const std::int64_t> always) {
+    auto saved = listCheckpoints(folder);
+    std::erase_if(saved, [&](const auto& checkpoint) { return checkpoint.first > step; });
+    for (std::size_t i = 0; i + static_cast<std::size_t>(std::max<std::int64_t>(keep, 1)) < saved.size(); ++i) {
+        const auto& [old, path] = saved[i];
+        std::error_code error;
+        if (old != 0 && std::ranges::find(always, old) == always.end()) std::filesystem::remove(path, error);
+    }
 }
 
 CheckpointOrigin readCheckpointOrigin(const std::filesystem::path& path) {
@@ -153,6 +167,9 @@ CheckpointHeader readCheckpoint(const std::filesystem::path& path, const std::ve
              parseBetween(of("projections_frozen"), 0, 1, path) == 1,
              static_cast<LaneState>(parseBetween(of("state"), 0, static_cast<int>(kLaneStateNames.size()) - 1, path)),
              of("message")});
+        const auto good = file.metadata().find(laneKey(numberOf(*lane), kLastGood));
+        header.lastGood.push_back(
+            good == file.metadata().end() ? -1 : parseBetween<std::int64_t>(good->second, -1, header.step, path));
     }
 
     // All tensors are checked before the first is taken over: a wrong file changes nothing.

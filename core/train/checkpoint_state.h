@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,10 @@ struct CheckpointHeader {
     std::int64_t step = 0;
     double wallSeconds = 0;
     std::string experimentToml;
-    std::string
-        run;  ///< RunFileWriter::runId() of the run that it belongs to; empty: of none, or of an earlier version
-    Random::State cursor{};  ///< of the training data
+    /// RunFileWriter::runId() of the run that it belongs to; empty: of none, or of an earlier version.
+    std::string run;
+    Random::State cursor{};              ///< of the training data
+    std::vector<std::int64_t> lastGood;  ///< [lanes] step of the last checkpoint before the lane stopped; -1: none
 };
 
 /// Writes every lane's parameters with AdamW's moments (`lane0/NAME`, `lane0/NAME/first_moment`, …),
@@ -42,6 +44,11 @@ CheckpointOrigin readCheckpointOrigin(const std::filesystem::path& path);
 std::string checkpointName(std::int64_t step);
 /// Checkpoints in a folder by ascending step; empty when there is no such folder.
 std::vector<std::pair<std::int64_t, std::filesystem::path>> listCheckpoints(const std::filesystem::path& folder);
+/// Removes from a folder the checkpoints before `step` except the newest ones, `keep` with that of `step`, those of the
+/// steps in `always`, and step 0. Those of later steps, which a run that went on from `step` has not reached yet, are
+/// left alone; what cannot be removed stays.
+void pruneCheckpoints(const std::filesystem::path& folder, std::int64_t step, std::int64_t keep,
+                      std::span<const std::int64_t> always);
 /// The folder of a run file's checkpoints: `RUN.checkpoints` beside `RUN.h5`, where the file itself is and not a link
 /// to it.
 std::filesystem::path checkpointFolder(const std::filesystem::path& runFile);

@@ -29,7 +29,7 @@ struct Trainer::Work {
     double wallSeconds = 0;
     bool checkpointPending = false;
     bool resumed = false;
-    std::int64_t protectedStep = -1;  ///< the last checkpoint before a lane diverged: never removed
+    std::vector<std::int64_t> lastGood;  // [lanes] as in CheckpointHeader: never removed
 };
 
 namespace {
@@ -68,6 +68,7 @@ Trainer::Trainer(Experiment experiment, Device device)
         m_lanes.push_back(std::make_unique<Lane>(m_experiment, i, *m_task, device));
         m_work->firstProjections.push_back(m_lanes.back()->projections());
         m_work->told.push_back(LaneState::Running);
+        m_work->lastGood.push_back(-1);
     }
     m_task->validationBatch(0, m_work->probe);
 }
@@ -172,8 +173,8 @@ void Trainer::tellStopped() {
         if (lane->state() == told) continue;
         told = lane->state();
         emit(LaneStateEvent{m_step, lane->index(), lane->state(), lane->message()});
-        if (const auto saved = listCheckpoints(m_checkpointFolder); !saved.empty())
-            m_work->protectedStep = saved.back().first;
+        for (const auto& [step, path] : listCheckpoints(m_checkpointFolder))
+            if (step <= m_step) m_work->lastGood[static_cast<std::size_t>(lane->index())] = step;
     }
 }
 
@@ -321,7 +322,9 @@ void Trainer::saveCheckpoint() {
     if (m_work->checkpointPending) return;
     try {
         std::filesystem::create_directories(m_checkpointFolder);
-        writeCheckpoint(path, {m_step, m_work->wallSeconds, m_experiment.toToml(), m_runId, m_task->cursor()}, m_lanes);
+        writeCheckpoint(
+            path, {m_step, m_work->wallSeconds, m_experiment.toToml(), m_runId, m_task->cursor(), m_work->lastGood},
+            m_lanes);
     } catch (const StorageFull& full) {
         m_blocked = full.what();
         m_work->checkpointPending = true;
@@ -330,10 +333,7 @@ void Trainer::saveCheckpoint() {
         fail("checkpoint", "a folder that can be written at {}, but got: {}", m_checkpointFolder.string(),
              error.code().message());
     }
-    const auto saved = listCheckpoints(m_checkpointFolder);
-    const auto keep = static_cast<std::size_t>(std::max<std::int64_t>(m_experiment.checkpoint.keep, 1));
-    for (std::size_t i = 0; i + keep < saved.size(); ++i)
-        if (saved[i].first != m_work->protectedStep && saved[i].first != 0) std::filesystem::remove(saved[i].second);
+    pruneCheckpoints(m_checkpointFolder, m_step, m_experiment.checkpoint.keep, m_work->lastGood);
     emit(CheckpointEvent{m_step, path.string()});
 }
 
@@ -342,6 +342,7 @@ void Trainer::loadCheckpoint(const std::filesystem::path& path, std::optional<in
     m_step = header.step;
     m_work->resumed = true;
     m_work->wallSeconds = header.wallSeconds;
+    m_work->lastGood = header.lastGood;
     m_task->setCursor(header.cursor);
     for (const auto& own : m_lanes) m_work->told[static_cast<std::size_t>(own->index())] = own->state();
 }

@@ -203,6 +203,46 @@ TEST_F(TrainerTest, DivergedLaneStopsAloneAndNamesTheTensor) {
     EXPECT_TRUE(std::filesystem::exists(folder.path() / "c" / checkpointName(5))) << "the last good checkpoint is kept";
 }
 
+TEST_F(TrainerTest, TheLastGoodCheckpointOfEveryLaneOutlivesAResume) {
+    const auto breakLane = [](Trainer& trainer, std::size_t lane) {
+        trainer.lane(lane).parameters().find("blocks.1.mlp.up.weight")->value.as<float>()[3] = std::nanf("");
+    };
+    experiment.steps = 100;
+    experiment.lanes.push_back(experiment.lanes[0]);
+    experiment.lanes[2].name = "third";
+    const auto checkpoints = folder.path() / "c";
+    {
+        Trainer trainer(experiment);
+        trainer.setCheckpointFolder(checkpoints);
+        for (int i = 0; i < 6; ++i) trainer.step();
+        breakLane(trainer, 1);
+        for (int i = 6; i < 11; ++i) trainer.step();
+        breakLane(trainer, 2);
+        for (int i = 11; i < 16; ++i) trainer.step();
+    }
+    Trainer resumed(experiment);
+    resumed.setCheckpointFolder(checkpoints);
+    resumed.loadCheckpoint(listCheckpoints(checkpoints).back().second);
+    for (int i = 0; i < 25; ++i) resumed.step();
+    EXPECT_TRUE(std::filesystem::exists(checkpoints / checkpointName(5)));
+    EXPECT_TRUE(std::filesystem::exists(checkpoints / checkpointName(10)));
+    EXPECT_FALSE(std::filesystem::exists(checkpoints / checkpointName(15)));
+}
+
+TEST_F(TrainerTest, CheckpointsOfLaterStepsAreNotCountedAsTheNewest) {
+    const auto checkpoints = folder.path() / "c";
+    Trainer trainer(experiment);
+    trainer.setCheckpointFolder(checkpoints);
+    trainer.saveCheckpoint();
+    for (int i = 0; i < 4; ++i) trainer.step();
+    // Damaged ones, which whoever went on from an earlier one has passed over.
+    for (const int step : {20, 25, 30}) std::ofstream(checkpoints / checkpointName(step)) << "cut off";
+    trainer.step();
+    trainer.saveCheckpoint();
+    EXPECT_TRUE(std::filesystem::exists(checkpoints / checkpointName(5)));
+    EXPECT_TRUE(std::filesystem::exists(checkpoints / checkpointName(30)));
+}
+
 TEST_F(TrainerTest, DivergenceNamesAnActivationWhenParametersAreFinite) {
     Trainer trainer(experiment);
     for (float& x : trainer.lane(0).parameters().find("blocks.0.attention.value.weight")->value.span<float>())
