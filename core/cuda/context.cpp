@@ -21,6 +21,12 @@ void check(cudaError_t status, std::string_view what) {
     fail("cuda", "{} was required to succeed, but: {}", what, cudaGetErrorString(status));
 }
 
+void checkAcross(unsigned blocks, std::string_view what) {
+    constexpr unsigned kMost = 65535;
+    require(blocks <= kMost, "cuda", "at most {} heads of sequences for {}, but there are {}; make task.batch smaller",
+            kMost, what, blocks);
+}
+
 }  // namespace cuda
 
 using cuda::check;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -60,10 +61,12 @@ struct LaunchShape {
     std::size_t sharedBytes = 0;
 };
 
-/// Starts a kernel, whose first statement is waitForEarlier().
+/// Starts a kernel, whose first statement is waitForEarlier(). Throws Error for more blocks across than there can be,
+/// which are those of sequences and heads.
 template <typename... Parameters>
 void launch(cudaStream_t stream, const char* name, const LaunchShape& shape, void (*kernel)(Parameters...),
             std::type_identity_t<Parameters>... arguments) {
+    checkAcross(std::max(shape.blocks.y, shape.blocks.z), name);
     cudaLaunchAttribute early{};
     early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
     early.val.programmaticStreamSerializationAllowed = 1;

@@ -1,3 +1,5 @@
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -362,6 +364,15 @@ TEST_F(CudaOps, AccuracyCountsTheFirstOfSeveralGreatest) {
     const Numbers logits{0, 2, 2, /**/ 0, 1, 2, /**/ 5, 5, 5, /**/ 0, 0, 1};
     const CrossEntropy result = crossEntropy(tape.constant(toTensor(arena, {4, 3}, logits)), toSpan(arena, targets));
     EXPECT_EQ(toNumbers(result.accuracyOnDevice, &device), Numbers{0.75f});
+}
+
+TEST_F(CudaOps, MoreSequencesThanAGridHoldsAreRefusedInWords) {
+    DeviceContext context;
+    Arena arena(&context);
+    Tape tape(arena);
+    const Variable x = tape.constant(arena.zeros({65536, 1, 1, 8}));
+    EXPECT_THAT([&] { attend(x, x, x, {}); },
+                testing::ThrowsMessage<Error>(testing::HasSubstr("make task.batch smaller")));
 }
 
 TEST_F(CudaOps, AGradientInBfloat16GoesBack) {
