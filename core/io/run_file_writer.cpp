@@ -156,7 +156,11 @@ RunFileWriter::RunFileWriter(const std::filesystem::path& path, const Experiment
     // The tree is made aside, so that the path never holds half of one.
     std::filesystem::path aside = path;
     aside += ".new";
-    StorageFile file(aside, StorageFile::Mode::Create);
+    StorageFile file(aside, StorageFile::Mode::Make);
+    // Before it is emptied: another program may be making its own run of that name.
+    require(file.lockForWriting() && file.isAtItsPath(), "run file",
+            "{} must not be in use, but another program is writing it", path.string());
+    file.resize(0);
     Removal removal(aside);
     WriteSet set;
     std::unique_ptr<RunShape> shape;
@@ -177,8 +181,6 @@ RunFileWriter::RunFileWriter(const std::filesystem::path& path, const Experiment
         shape = std::make_unique<RunShape>(readRunShape(input));
         runId = input.rootText(schema::kRunId);
     }
-    require(file.lockForWriting(), "run file", "{} must not be in use, but another program is writing it",
-            path.string());
     renameDurably(aside, path);
     removal.release();
     file.setPath(path);

@@ -37,9 +37,10 @@ struct flock wholeFile(short kind) {
 }  // namespace
 
 StorageFile::StorageFile(std::filesystem::path path, Mode mode) : m_path(std::move(path)) {
-    const bool makes = mode == Mode::Create || mode == Mode::CreateNew;
+    const bool makes = mode != Mode::Read && mode != Mode::Update;
     const int flags = mode == Mode::Read ? O_RDONLY : O_RDWR;
-    const int making = !makes ? 0 : mode == Mode::Create ? O_CREAT | O_TRUNC : O_CREAT | O_EXCL;
+    const int making =
+        (makes ? O_CREAT : 0) | (mode == Mode::Create ? O_TRUNC : 0) | (mode == Mode::CreateNew ? O_EXCL : 0);
     m_descriptor = ::open(m_path.c_str(), flags | making | O_CLOEXEC, 0644);
     if (m_descriptor < 0) throwLastError(makes ? "create" : "open");
 }

@@ -12,7 +12,8 @@ namespace linscope {
 /// the path; want of room (ENOSPC, EDQUOT) is StorageFull.
 class StorageFile {
 public:
-    enum class Mode { Read, Update, Create, CreateNew };  ///< CreateNew: Error where there is something already
+    /// Create empties what is there already, Make leaves it as it is, and for CreateNew it is an Error.
+    enum class Mode { Read, Update, Create, Make, CreateNew };
 
     StorageFile() = default;
     StorageFile(std::filesystem::path path, Mode mode);

@@ -1,4 +1,5 @@
 #include "core/io/run_file.h"
+#include "core/io/storage.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -248,6 +249,29 @@ TEST_F(RunFile, OnlyOneProgramWrites) {
     EXPECT_THROW((void)make(), Error);
     writer.reset();
     EXPECT_NO_THROW((void)RunFileWriter::resume(path, 0));
+}
+
+TEST_F(RunFile, ARunThatAnotherProgramIsMakingIsLeftAlone) {
+    std::filesystem::path aside = path;
+    aside += ".new";
+    StorageFile other(aside, StorageFile::Mode::Create);
+    ASSERT_TRUE(other.lockForWriting());
+    other.resize(1000);
+    EXPECT_THAT([&] { (void)make(); }, testing::ThrowsMessage<Error>(HasSubstr("another program is writing it")));
+    EXPECT_EQ(other.size(), 1000U);
+    EXPECT_TRUE(other.isAtItsPath());
+    other = {};  // left behind by a program that was killed
+    EXPECT_NO_THROW((void)make());
+}
+
+TEST_F(RunFile, ARereadFileMayBeAnotherOne) {
+    make().reset();
+    RunFileReader reader(path);
+    const std::int64_t length = reader.experiment().length();
+    sizes.length *= 2;
+    make().reset();
+    reader.refresh();
+    EXPECT_EQ(reader.experiment().length(), 2 * length);
 }
 
 TEST_F(RunFile, APlaceThatCannotBeWrittenIsSaidAtOnce) {
