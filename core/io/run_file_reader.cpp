@@ -222,6 +222,7 @@ RunFileReader::~RunFileReader() = default;
 
 void RunFileReader::refresh() {
     m_impl->content = patiently(m_impl->path, [this] { return readContent(m_impl->path); });
+    m_impl->experiment.reset();  // the file may be another one
 }
 
 std::int64_t RunFileReader::schema() const {
