@@ -90,11 +90,10 @@ Tensor Arena::zeros(const Shape& shape, DType type) {
 }
 
 void Arena::reset(Blocks& blocks, DeviceContext* device) {
-    if (blocks.all.size() > 1) {
-        clear(blocks, device);
-        addBlock(blocks, device, aligned(blocks.peak, kDeviceAlignment));
-    }
-    blocks.at = {};
+    blocks.at = {};  // first: there may be no memory for the one block
+    if (blocks.all.size() < 2) return;
+    clear(blocks, device);
+    addBlock(blocks, device, aligned(blocks.peak, kDeviceAlignment));
 }
 
 void Arena::reset() {
