@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -15,6 +14,7 @@
 #include "core/attention/whole_map.h"
 #include "core/autograd/tape.h"
 #include "core/base/error.h"
+#include "core/base/memory.h"
 #include "core/cuda/device.h"
 #include "core/nn/device_parameters.h"
 #include "core/nn/transformer.h"
@@ -167,8 +167,7 @@ private:
         }
         const double maps = 2.0 * sizeof(float) * static_cast<double>(row.batch * m_arguments.heads) *
                             static_cast<double>(row.length * row.length);
-        const double memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-        if (build == naive && m_device == nullptr && maps > memory / 2)
+        if (build == naive && m_device == nullptr && maps > static_cast<double>(machineMemory()) / 2)
             return {{}, fmt::format("its maps take {:.0f} MiB, more than half of this machine's memory", maps / kMiB)};
         return cell(build, row, 0);
     }
