@@ -73,21 +73,22 @@ Variable feedForward(const Variable& onto, const Variable& x, const Layer& up, c
         const Out dx = outOf(x);               // before the scratch, which it outlives
         // Of the largest values a part at a time is activated, where the next one waits for the gradient of `down`.
         const std::int64_t parts = onto.value().bytes() >= kLargest ? kParts : 1, ofPart = (rows + parts - 1) / parts;
-        std::optional<Arena::Scratch> scratch, part;
+        std::optional<Arena::Scratch> scratch;
         if (sparing) scratch.emplace(arena);
-        const Tensor dPre = arena.tensor({rows, inner}, DType::BF16);
+        // What is activated comes first, whose reader beside ends before dPre's does: whoever is given the beginning of
+        // this memory next, waits for that one alone.
+        const Tensor some = sparing ? arena.tensor({ofPart, inner}, DType::BF16) : Tensor{},
+                     dPre = arena.tensor({rows, inner}, DType::BF16);
         for (std::int64_t begin = 0; begin < rows; begin += ofPart) {
             const std::int64_t end = std::min(begin + ofPart, rows);
-            part.reset();
-            if (sparing) part.emplace(arena);
             const Tensor dy = rowsOf(toDown.dy, toDown.columns, begin, end),
-                         some = sparing ? arena.tensor({end - begin, inner}, DType::BF16) : Tensor{};
-            const Tensor sums =
-                geluProductBack(dy, down.weight, rowsOf(pre, inner, begin, end), rowsOf(dPre, inner, begin, end), some);
-            if (sparing) weightBackward(flowOf(dy, down.weight), some, down.weight);
+                         activated = sparing ? rowsOf(some, inner, 0, end - begin) : Tensor{};
+            if (begin > 0) contextOf(y).claim(some);
+            const Tensor sums = geluProductBack(dy, down.weight, rowsOf(pre, inner, begin, end),
+                                                rowsOf(dPre, inner, begin, end), activated);
+            if (sparing) weightBackward(flowOf(dy, down.weight), activated, down.weight);
             biasBackward(sums, up.bias);
         }
-        part.reset();
         const Flow toUp = flowOf(dPre, up.weight);
         // Whoever has the memory next waits for the gradient of `up`: the sooner it begins, the better.
         if (sparing) weightBackward(toUp, roundedOf(x), up.weight);
