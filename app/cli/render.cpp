@@ -20,8 +20,6 @@
 namespace linscope::app {
 namespace {
 
-constexpr std::int64_t kLongestCompared = 1024;  // tokens; the bound's time grows with their cube
-
 std::int64_t newestStep(const LaneRecord& lane) {
     require(!lane.snapshotSteps.empty(), "render",
             "a stored snapshot is needed, but lane \"{}\" has none; probes.snapshot_every says how often they are made",
@@ -60,12 +58,11 @@ void requireIndex(const char* option, std::int64_t index, std::int64_t count) {
     require(index < count, "render", "{} must be 0 to {}, but {} was given", option, count - 1, index);
 }
 
-/// What the canvas says of a head, on a line behind `name`; what it does not have is left out. Of views that compare,
-/// and where it does not take too long.
+/// What the canvas says of a head, on a line behind `name`; what it does not have is left out. Of views that compare.
 void printFidelity(const RenderArguments& arguments, const Snapshot& snapshot, const std::string& name) {
     const bool compares = arguments.view == mapName(MapKind::Lifted) ||
                           arguments.view == mapName(MapKind::Difference) || arguments.view == "own";
-    if (!compares || !hasMap(snapshot, MapKind::Lifted) || snapshot.length > kLongestCompared) return;
+    if (!compares || !hasMap(snapshot, MapKind::Lifted)) return;
     const HeadFidelity fidelity = headFidelity(snapshot, static_cast<int>(arguments.layer),
                                                static_cast<int>(arguments.head), static_cast<int>(arguments.sample));
     fmt::print("{}{}output error {:.3g}, map error {:.3g}, negative mass {:.3g}, row-sum error {:.3g}", name,

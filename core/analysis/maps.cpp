@@ -67,6 +67,10 @@ std::int64_t cellBlock(std::int64_t count, std::int64_t maxSide) {
     return (count + maxSide - 1) / maxSide;
 }
 
+void goOnUnless(const std::stop_token& stop) {
+    require(!stop.stop_requested(), "map", "to be wanted, but it was given up");
+}
+
 /// A term of the divergence of one distribution from another, in bits.
 double divergence(double p, double from) {
     return p > 0 ? p * std::log2(p / from) : 0;
@@ -141,7 +145,7 @@ void setSides(AttentionMap& map, std::int64_t rows, std::int64_t cols, std::int6
     if (map.rowBlock > 1 || map.colBlock > 1) map.pooling = map.isSigned ? "abs-max" : "max";
 }
 
-AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
+AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request, const std::stop_token& stop) {
     AttentionMap map = mapOutline(snapshot, request);
     const bool lifted = request.kind == MapKind::Lifted || request.kind == MapKind::Difference;
     const MapRows source(snapshot, request.layer, request.head, request.sample, lifted);
@@ -149,6 +153,7 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     const std::int64_t block = cellBlock(head.length, request.maxSide);
     const std::int64_t band = std::max(kBand / block, std::int64_t{1}) * block;
     for (std::int64_t row = 0; row < head.length; row += band) {
+        goOnUnless(stop);
         const Matrix rows = source.rows(request.kind, row, std::min(row + band, head.length));
         if (row == 0) {
             setSides(map, head.length, rows.cols, request.maxSide);
@@ -167,7 +172,7 @@ AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request) {
     return map;
 }
 
-HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample) {
+HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample, const std::stop_token& stop) {
     const std::string absence = mapAbsence(snapshot, MapKind::Lifted);
     require(absence.empty(), "fidelity", "a mechanism with a map to compare with the exact one, but: {}", absence);
     const MapRows source(snapshot, layer, head, sample, true);
@@ -175,11 +180,17 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     const std::int64_t n = view.length, d = view.headWidth;
     const bool isSigned = mapOutline(snapshot, {.kind = MapKind::Lifted}).isSigned;
     const ConstMatrixMap v(view.v.data(), n, d);
+    // A map has rank K where all of it goes through K slots of the whole sequence. In a decoder none does: such slots
+    // would tell of the future. There F makes slots of blocks, beside which the own block is seen exactly, even where
+    // it is all that there is.
+    const bool ranked = view.f != nullptr && view.f->length >= n && !snapshot.causal && n <= kLongestRanked;
     HeadFidelity result;
     TopKeyRecall recall(snapshot.causal);
     double exactNorm = 0, mapError = 0, outputNorm = 0, outputError = 0;
-    Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(n, n);  // PᵀP: its eigenvalues are the squares of P's singular values
+    Eigen::MatrixXd gram;  // PᵀP: its eigenvalues are the squares of P's singular values
+    if (ranked) gram.setZero(n, n);
     for (std::int64_t row = 0; row < n; row += kBand) {
+        goOnUnless(stop);
         const std::int64_t end = std::min(row + kBand, n);
         const Matrix exact = source.exact(row, end), lifted = source.lifted(row, end);
         const ConstMatrixMap p(exact.values.data(), exact.rows, n), l(lifted.values.data(), lifted.rows, n);
@@ -189,7 +200,7 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
         outputError += ((p - l) * v).cast<double>().squaredNorm();
         result.negativeMass += static_cast<double>((-l.array()).max(0.0f).sum());
         result.rowSumError += static_cast<double>((l.rowwise().sum().array() - 1.0f).abs().sum());
-        gram.noalias() += p.cast<double>().transpose() * p.cast<double>();
+        if (ranked) gram.noalias() += p.cast<double>().transpose() * p.cast<double>();
         for (std::size_t i = 0; i < exact.values.size() && !isSigned; ++i) {
             const double a = static_cast<double>(exact.values[i]), b = static_cast<double>(lifted.values[i]);
             result.klDivergence += divergence(a, b);
@@ -211,10 +222,7 @@ HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sam
     const bool probabilities = !isSigned && result.negativeMass == 0 && result.rowSumError < 1e-4;
     for (double* mean : {&result.klDivergence, &result.jsDivergence})
         *mean = probabilities ? *mean / static_cast<double>(n) : std::numeric_limits<double>::quiet_NaN();
-    // A map has rank K where all of it goes through K slots of the whole sequence. In a decoder none does: such slots
-    // would tell of the future. There F makes slots of blocks, beside which the own block is seen exactly, even where
-    // it is all that there is.
-    if (view.f == nullptr || view.f->length < n || snapshot.causal) {
+    if (!ranked) {
         result.rankBound = std::numeric_limits<double>::quiet_NaN();
         return result;
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +43,8 @@ struct AttentionMap {
     bool isSigned = false;
     std::string rowAxis, colAxis;  ///< "query token", "key token", "slot"
 };
-AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request);
+/// Once a stop is asked for it throws Error in place of an answer.
+AttentionMap attentionMap(const Snapshot& snapshot, const MapRequest& request, const std::stop_token& stop = {});
 /// The answer of attentionMap() without values, sides and pooling: what its numbers and axes are.
 AttentionMap mapOutline(const Snapshot& snapshot, const MapRequest& request);
 /// Sides, blocks and pooling of an outline whose map has `rows` and `cols` before it is pooled.
@@ -59,7 +61,8 @@ struct HeadFidelity {
     double outputError = 0;   ///< ε = ‖O−Õ‖_F/‖O‖_F
     double mapError = 0;      ///< ‖P−L‖_F/‖P‖_F
     double rankBound = 0;     ///< Eckart–Young: (Σ_{i>K} σᵢ(P)²)^½/‖P‖_F, the best any rank-K map can do;
-                              ///< NaN where the map does not go through K slots of the whole sequence
+                              ///< NaN where the map does not go through K slots of the whole sequence, and for more
+                              ///< than kLongestRanked tokens
     double negativeMass = 0;  ///< mean over rows of Σⱼ|min(L_ij, 0)|
     double rowSumError = 0;   ///< mean over rows of |Σⱼ L_ij − 1|
     /// Mean over rows of the divergences KL(P‖L), infinite where L leaves out a key that P sees, and of Jensen and
@@ -68,7 +71,9 @@ struct HeadFidelity {
     double topKeyRecall = 0;  ///< share of each query's 16 strongest keys that the map sees (core/analysis/recall.h);
                               ///< NaN where it sees all
 };
-/// Throws Error where there is no lifted map.
-HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample);
+/// Tokens; the time of singular values grows with their cube, and takes about a second for so many.
+inline constexpr std::int64_t kLongestRanked = 1024;
+/// Throws Error where there is no lifted map, and once a stop is asked for.
+HeadFidelity headFidelity(const Snapshot& snapshot, int layer, int head, int sample, const std::stop_token& stop = {});
 
 }  // namespace linscope

@@ -52,13 +52,17 @@ std::string MapSet::routeSentence() const {
 }
 
 MapService::Work MapService::realWork(std::shared_ptr<MapSource> source) {
-    Work work{
-        .map = [](const Snapshot& snapshot, const MapRequest& request) { return attentionMap(snapshot, request); },
-        .fidelity = [](const Snapshot& snapshot, int layer, int head,
-                       int sample) { return headFidelity(snapshot, layer, head, sample); },
-        .has = [](const Snapshot& snapshot, MapKind kind) { return hasMap(snapshot, kind); }};
+    Work work{.map = [](const Snapshot& snapshot, const MapRequest& request,
+                        const std::stop_token& stop) { return attentionMap(snapshot, request, stop); },
+              .fidelity =
+                  [](const Snapshot& snapshot, const HeadChoice& choice, const std::stop_token& stop) {
+                      return headFidelity(snapshot, choice.layer, choice.head, choice.sample, stop);
+                  },
+              .has = [](const Snapshot& snapshot, MapKind kind) { return hasMap(snapshot, kind); }};
     if (source == nullptr) return work;
-    work.map = [source](const Snapshot& snapshot, const MapRequest& request) { return source->map(snapshot, request); };
+    work.map = [source](const Snapshot& snapshot, const MapRequest& request, const std::stop_token& stop) {
+        return source->map(snapshot, request, stop);
+    };
     work.projection = [source](const Projection& projection) { return source->projection(projection); };
     return work;
 }
@@ -71,6 +75,7 @@ MapService::~MapService() {
         const std::lock_guard lock(m_mutex);
         m_stop = true;
         m_waiting.clear();
+        m_givenUp.request_stop();
     }
     m_wake.notify_all();
     m_thread.join();
@@ -83,10 +88,10 @@ void MapService::request(std::vector<MapJob> jobs) {
             return std::ranges::any_of(jobs, [&](const MapJob& job) { return job.isOfHead(known); });
         };
         // What has been given up stays so, though it may be asked for again.
-        m_superseded = m_superseded || (m_current && !wanted(*m_current));
+        if (m_current && !wanted(*m_current)) m_givenUp.request_stop();
         std::erase_if(m_answers, [&](const auto& set) { return !wanted(jobOf(*set)); });
         std::erase_if(jobs, [&](const MapJob& job) {
-            return (job == m_current && !m_superseded) ||
+            return (job == m_current && !m_givenUp.stop_requested()) ||
                    std::ranges::any_of(m_answers, [&](const auto& set) { return job == jobOf(*set); });
         });
         m_waiting.assign(jobs.begin(), jobs.end());
@@ -111,40 +116,36 @@ void MapService::run() {
         if (m_stop) return;
         m_current = std::move(m_waiting.front());
         m_waiting.pop_front();
+        m_givenUp = {};
         const MapJob job = *m_current;
+        const std::stop_token stop = m_givenUp.get_token();
         lock.unlock();
-        compute(job);
+        compute(job, stop);
         lock.lock();
         m_current.reset();
-        m_superseded = false;
     }
 }
 
-bool MapService::superseded() const {
-    const std::lock_guard lock(m_mutex);
-    return m_stop || m_superseded;
-}
-
-void MapService::answer(std::shared_ptr<const MapSet> set) {
+void MapService::answer(std::shared_ptr<const MapSet> set, const std::stop_token& stop) {
     {
         const std::lock_guard lock(m_mutex);
-        if (m_stop || m_superseded) return;
+        if (stop.stop_requested()) return;
         std::erase_if(m_answers, [&](const auto& older) { return jobOf(*older).isOfHead(jobOf(*set)); });
         m_answers.push_back(std::move(set));
     }
     if (m_onAnswer) m_onAnswer();
 }
 
-void MapService::computeMaps(const MapJob& job, MapSet& set) {
+void MapService::computeMaps(const MapJob& job, const std::stop_token& stop, MapSet& set) {
     const Snapshot& snapshot = *job.snapshot;
     for (int index = 0; index < kMapCount; ++index) {
-        if (superseded()) return;
+        if (stop.stop_requested()) return;
         if (job.scope == MapScope::Own && kMapKinds[index] != ownMap(snapshot)) continue;
         if (!m_work.has(snapshot, kMapKinds[index])) continue;
-        ComputedMap computed = m_work.map(snapshot, {.kind = kMapKinds[index],
-                                                     .layer = job.choice.layer,
-                                                     .head = job.choice.head,
-                                                     .sample = job.choice.sample});
+        ComputedMap computed = m_work.map(
+            snapshot,
+            {.kind = kMapKinds[index], .layer = job.choice.layer, .head = job.choice.head, .sample = job.choice.sample},
+            stop);
         set.maps[index] = std::make_shared<const AttentionMap>(std::move(computed.map));
         set.routes[index] = std::move(computed.route);
         set.cells[index] = std::move(computed.cells);
@@ -152,7 +153,7 @@ void MapService::computeMaps(const MapJob& job, MapSet& set) {
     }
 }
 
-void MapService::compute(const MapJob& job) {
+void MapService::compute(const MapJob& job, const std::stop_token& stop) {
     const auto begin = std::chrono::steady_clock::now();
     const Snapshot& snapshot = *job.snapshot;
     MapSet set{.choice = job.choice,
@@ -163,22 +164,23 @@ void MapService::compute(const MapJob& job) {
                .fidelity = {},
                .problem = {}};
     try {
-        computeMaps(job, set);
+        computeMaps(job, stop, set);
     } catch (const std::exception& error) {
         set.problem = error.what();
     }
     set.milliseconds = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-    answer(std::make_shared<const MapSet>(set));
+    answer(std::make_shared<const MapSet>(set), stop);
 
     // The rank bound needs the singular values of a T×T map: far slower than the maps, so it follows them.
-    if (job.scope == MapScope::Own || !set.problem.empty() || !m_work.has(snapshot, MapKind::Lifted) || superseded())
+    if (job.scope == MapScope::Own || !set.problem.empty() || !m_work.has(snapshot, MapKind::Lifted) ||
+        stop.stop_requested())
         return;
     try {
-        set.fidelity = m_work.fidelity(snapshot, job.choice.layer, job.choice.head, job.choice.sample);
+        set.fidelity = m_work.fidelity(snapshot, job.choice, stop);
     } catch (const std::exception& error) {
         set.problem = error.what();
     }
-    answer(std::make_shared<const MapSet>(std::move(set)));
+    answer(std::make_shared<const MapSet>(std::move(set)), stop);
 }
 
 }  // namespace linscope::viz

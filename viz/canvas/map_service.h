@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -75,8 +76,9 @@ class MapService {
 public:
     /// What is computed; exchangeable for tests.
     struct Work {
-        std::function<ComputedMap(const Snapshot&, const MapRequest&)> map;
-        std::function<HeadFidelity(const Snapshot&, int layer, int head, int sample)> fidelity;
+        /// They throw when they are stopped, soon.
+        std::function<ComputedMap(const Snapshot&, const MapRequest&, const std::stop_token&)> map;
+        std::function<HeadFidelity(const Snapshot&, const HeadChoice&, const std::stop_token&)> fidelity;
         std::function<bool(const Snapshot&, MapKind)> has;
         /// On the thread that draws; empty: drawn from the processor's memory.
         std::function<ComputedMap(const Projection&)> projection = {};
@@ -98,10 +100,9 @@ public:
 
 private:
     void run();
-    void compute(const MapJob& job);
-    void computeMaps(const MapJob& job, MapSet& set);
-    bool superseded() const;
-    void answer(std::shared_ptr<const MapSet> set);
+    void compute(const MapJob& job, const std::stop_token& stop);
+    void computeMaps(const MapJob& job, const std::stop_token& stop, MapSet& set);
+    void answer(std::shared_ptr<const MapSet> set, const std::stop_token& stop);
 
     std::function<void()> m_onAnswer;
     Work m_work;
@@ -109,7 +110,7 @@ private:
     std::condition_variable m_wake;
     std::deque<MapJob> m_waiting;
     std::optional<MapJob> m_current;  ///< in work
-    bool m_superseded = false;        ///< and asked for no more
+    std::stop_source m_givenUp;       ///< and asked for no more
     std::vector<std::shared_ptr<const MapSet>> m_answers;
     bool m_stop = false;
     std::thread m_thread;

@@ -61,7 +61,7 @@ ComputedMap MapSource::written(AttentionMap map, const Write& write) {
     return {std::move(map), m_route, cells};
 }
 
-ComputedMap MapSource::map(const Snapshot& snapshot, const MapRequest& request) {
+ComputedMap MapSource::map(const Snapshot& snapshot, const MapRequest& request, const std::stop_token& stop) {
     std::string reason = deviceMapAbsence(snapshot, request);
     try {
         const std::lock_guard lock(m_lock);
@@ -78,7 +78,7 @@ ComputedMap MapSource::map(const Snapshot& snapshot, const MapRequest& request) 
     } catch (const Error& error) {
         reason = error.what();  // short of memory, say: the map is worth more than the way it comes
     }
-    return {attentionMap(snapshot, request), {MapPath::Processor, reason}};
+    return {attentionMap(snapshot, request, stop), {MapPath::Processor, reason}};
 }
 
 ComputedMap MapSource::projection(const Projection& projection) {

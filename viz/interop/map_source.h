@@ -48,7 +48,7 @@ public:
     void setRoute(const MapRoute& route);
 
     /// attentionMap() of the request.
-    ComputedMap map(const Snapshot& snapshot, const MapRequest& request);
+    ComputedMap map(const Snapshot& snapshot, const MapRequest& request, const std::stop_token& stop = {});
     /// E or F as a picture [K,T], signed. A snapshot's values lie in the processor's memory: CUDA brings them to where
     /// they are drawn, where it shares that memory, and else they are drawn as they lie.
     ComputedMap projection(const Projection& projection);

@@ -15,7 +15,7 @@ MapService::Work cellsWork(Device& device, float factor) {
         return ComputedMap(std::move(map), cells->route(), cells);
     };
     MapService::Work work = MapService::realWork();
-    work.map = [drawn](const Snapshot& snapshot, const MapRequest& request) {
+    work.map = [drawn](const Snapshot& snapshot, const MapRequest& request, const std::stop_token&) {
         return drawn(attentionMap(snapshot, request));
     };
     work.projection = [drawn](const Projection& projection) {

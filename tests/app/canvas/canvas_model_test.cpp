@@ -100,7 +100,7 @@ protected:
     /// Maps of which the theory is at hand: weights of 1/4 at most, a lifted map of −1/2 to 1/2.
     static MapService::Work work() {
         MapService::Work made = MapService::realWork();
-        made.map = [](const Snapshot& snapshot, const MapRequest& request) {
+        made.map = [](const Snapshot& snapshot, const MapRequest& request, const std::stop_token&) {
             AttentionMap map = mapOutline(snapshot, request);
             const std::int64_t cols = request.kind == MapKind::Compressed ? 4 : 24;
             map.matrix = {

@@ -29,16 +29,20 @@ AttentionMap smallMap(float value) {
 
 /// Work that stops at a gate until the test opens it.
 struct Gate {
-    std::atomic<bool> open{false};
+    std::atomic<bool> open{false}, obeys{false};
     std::atomic<int> mapsBegun{0};
     MapService::Work work() {
         return {.map =
-                    [this](const Snapshot& snapshot, const MapRequest& request) {
+                    [this](const Snapshot& snapshot, const MapRequest& request, const std::stop_token& stop) {
                         ++mapsBegun;
-                        while (!open) std::this_thread::sleep_for(1ms);
+                        while (!open) {
+                            std::this_thread::sleep_for(1ms);
+                            if (obeys && stop.stop_requested()) throw std::runtime_error("given up");
+                        }
                         return smallMap(static_cast<float>(snapshot.step * 10 + request.head));
                     },
-                .fidelity = [](const Snapshot&, int, int, int) { return HeadFidelity{.outputError = 0.5}; },
+                .fidelity = [](const Snapshot&, const HeadChoice&,
+                               const std::stop_token&) { return HeadFidelity{.outputError = 0.5}; },
                 .has = [](const Snapshot&, MapKind) { return true; }};
     }
 };
@@ -136,7 +140,9 @@ TEST(MapService, WhatWasGivenUpAndIsAskedForAgainIsWhole) {
 
 TEST(MapService, ProblemsAreSaidNotThrown) {
     MapService::Work work = Gate().work();
-    work.map = [](const Snapshot&, const MapRequest&) -> AttentionMap { throw std::runtime_error("[maps] broken"); };
+    work.map = [](const Snapshot&, const MapRequest&, const std::stop_token&) -> AttentionMap {
+        throw std::runtime_error("[maps] broken");
+    };
     MapService service([] {}, work);
     service.request({{snapshotOf(1), {}}});
     std::shared_ptr<const MapSet> answer;
@@ -146,6 +152,19 @@ TEST(MapService, ProblemsAreSaidNotThrown) {
     }));
     EXPECT_EQ(answer->problem, "[maps] broken");
 }
+
+TEST(MapService, WorkThatObeysEndsWhenItIsGivenUp) {
+    Gate gate;
+    gate.obeys = true;
+    MapService service([] {}, gate.work());
+    service.request({{snapshotOf(1), {}}});
+    ASSERT_TRUE(eventually([&] { return gate.mapsBegun > 0; }));
+    service.request({});
+    EXPECT_TRUE(eventually([&] { return !service.busy(); }));
+    EXPECT_TRUE(service.take().empty());
+    service.request({{snapshotOf(2), {}}});
+    EXPECT_TRUE(eventually([&] { return gate.mapsBegun > 1; }));
+}  // which gives up what is in work
 
 TEST(MapService, EndsWhileItWorks) {
     Gate gate;

@@ -303,5 +303,30 @@ TEST(Fidelity, BoundIsBelowTheMapError) {
     EXPECT_THROW(headFidelity(randomSnapshot("full"), 0, 0, 0), Error);
 }
 
+// A long head costs no more than its rows do: its singular values would take minutes, and hours beyond.
+TEST(Fidelity, OfManyTokensHasNoBound) {
+    Snapshot s = randomSnapshot("linformer");
+    s.length = kLongestRanked + 1;
+    s.samples = 1;
+    for (LayerSnapshot& layer : s.layers)
+        for (auto* values : {&layer.q, &layer.k, &layer.v})
+            values->assign(static_cast<std::size_t>(kHeads * s.length * kWidth), 0.1f);
+    for (Projection& p : s.projections) {
+        p.length = s.length;
+        p.values.assign(static_cast<std::size_t>(p.slots * s.length), 1.0f / static_cast<float>(s.length));
+    }
+    const HeadFidelity f = headFidelity(s, 0, 0, 0);
+    EXPECT_NEAR(f.outputError, 0, 1e-4);
+    EXPECT_TRUE(std::isnan(f.rankBound));
+}
+
+TEST(Maps, AreGivenUpWhenAsked) {
+    std::stop_source source;
+    source.request_stop();
+    const Snapshot s = randomSnapshot("linformer");
+    EXPECT_THROW(attentionMap(s, {}, source.get_token()), Error);
+    EXPECT_THROW(headFidelity(s, 0, 0, 0, source.get_token()), Error);
+}
+
 }  // namespace
 }  // namespace linscope
