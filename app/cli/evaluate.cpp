@@ -139,11 +139,14 @@ void requireNumbers(const std::vector<Verdict>& verdicts) {
 }
 
 void printVerdicts(const std::vector<Verdict>& verdicts) {
-    fmt::print("{:<24}{:>12}{:>12}{:>12}\n", "lane", "loss", "bits/byte", "accuracy");
+    const bool bytes = std::ranges::any_of(verdicts, [](const Verdict& verdict) {
+        return verdict.numbers && std::isfinite(verdict.numbers->bitsPerByte);
+    });
+    fmt::print("{:<24}{:>12}{}{:>12}\n", "lane", "loss", bytes ? "   bits/byte" : "", "accuracy");
     for (const Verdict& verdict : verdicts)
         if (verdict.numbers)
-            fmt::print("{:<24}{:>12.4f}{:>12.4f}{:>12.4f}\n", lineOf(verdict.name), verdict.numbers->loss,
-                       verdict.numbers->bitsPerByte, verdict.numbers->accuracy);
+            fmt::print("{:<24}{:>12.4f}{}{:>12.4f}\n", lineOf(verdict.name), verdict.numbers->loss,
+                       bytes ? fmt::format("{:>12.4f}", verdict.numbers->bitsPerByte) : "", verdict.numbers->accuracy);
         else
             fmt::print("{:<24}  not evaluated: {}\n", lineOf(verdict.name), verdict.stopped);
 }

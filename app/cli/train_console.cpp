@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace linscope::app {
 namespace {
@@ -19,15 +18,17 @@ struct Overloaded : Functions... {
 }  // namespace
 
 TrainConsole::TrainConsole(std::vector<std::string> laneNames, std::int64_t firstStep, std::int64_t lastStep)
-    : m_names(std::move(laneNames)),
-      m_firstStep(firstStep),
-      m_lastStep(lastStep),
-      m_bits(m_names.size(), std::numeric_limits<double>::quiet_NaN()) {}
+    : m_names(std::move(laneNames)), m_firstStep(firstStep), m_lastStep(lastStep), m_validated(m_names.size()) {}
 
 void TrainConsole::onEvent(const Event& event) {
     std::visit(Overloaded{
                    [this](const StepEvent& step) { onStep(step); },
-                   [this](const ValidationEvent& validation) { m_bits[validation.lane] = validation.bitsPerByte; },
+                   [this](const ValidationEvent& validation) {
+                       m_validated[validation.lane] =
+                           std::isnan(validation.bitsPerByte)
+                               ? fmt::format(" val {:.1f} % right", 100 * validation.accuracy)
+                               : fmt::format(" val {:.3f} bits", validation.bitsPerByte);
+                   },
                    [this](const LaneStateEvent& lane) {
                        if (lane.state == LaneState::Running) return;
                        m_progress.note(fmt::format("lane \"{}\" stopped at step {}: {}", m_names[lane.lane], lane.step,
@@ -63,7 +64,7 @@ void TrainConsole::show(bool stays) {
         const LaneStep& lane = event.lanes[i];
         text += lane.stepped ? fmt::format("  {}: loss {:.4f}", m_names[i], lane.loss)
                              : fmt::format("  {}: stopped", m_names[i]);
-        if (!std::isnan(m_bits[i])) text += fmt::format(" val {:.3f} bits", m_bits[i]);
+        text += m_validated[i];
     }
     m_progress.update(text, stays);
 }

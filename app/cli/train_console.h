@@ -30,8 +30,8 @@ private:
     };
     std::vector<std::string> m_names;
     std::int64_t m_firstStep, m_lastStep;
-    std::vector<double> m_bits;  ///< newest validation of each lane, NaN before the first
-    std::deque<Mark> m_recent;   ///< the last steps, for the rate
+    std::vector<std::string> m_validated;  ///< newest validation of each lane, empty before the first
+    std::deque<Mark> m_recent;             ///< the last steps, for the rate
     StepEvent m_last;
     ProgressLine m_progress;
 };

@@ -65,8 +65,9 @@ struct TaskInfo {
     std::string_view title;
     std::string_view summary;
     std::vector<OptionSpec> options;
-    bool needsCausal = false;  ///< the tokens hold the answers further on: for decoders alone
-    bool pooled = false;       ///< one class for each sequence; `selected` are the first tokens' places, [B]
+    bool needsCausal = false;    ///< the tokens hold the answers further on: for decoders alone
+    bool predictsBytes = false;  ///< an answer is a byte, so that the loss in bits is that of a byte
+    bool pooled = false;         ///< one class for each sequence; `selected` are the first tokens' places, [B]
     std::unique_ptr<Task> (*create)(const OptionValues& options, std::uint64_t seed) = nullptr;
 };
 

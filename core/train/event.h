@@ -42,7 +42,7 @@ struct ValidationEvent {
     std::int64_t step = 0;
     int lane = 0;
     double loss = 0;         ///< nats
-    double bitsPerByte = 0;  ///< loss / ln 2
+    double bitsPerByte = 0;  ///< loss / ln 2; NaN where answers are no bytes (TaskInfo::predictsBytes)
     double accuracy = 0;
 };
 

@@ -208,6 +208,7 @@ void Trainer::validate() {
 }
 
 void Trainer::validate(std::int64_t count) {
+    const bool bytes = findTask(m_experiment.task.name).predictsBytes;
     for (const auto& lane : m_lanes) {
         if (lane->state() != LaneState::Running) continue;
         ValidationEvent event{.step = m_step, .lane = lane->index()};
@@ -221,7 +222,7 @@ void Trainer::validate(std::int64_t count) {
             }
         });
         if (!done) continue;
-        event.bitsPerByte = event.loss / std::numbers::ln2;
+        event.bitsPerByte = bytes ? event.loss / std::numbers::ln2 : std::numeric_limits<double>::quiet_NaN();
         emit(event);
     }
     tellStopped();

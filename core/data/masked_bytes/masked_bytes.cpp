@@ -114,6 +114,7 @@ TaskInfo maskedBytesTask() {
         .title = "Masked bytes",
         .summary = "Predicts hidden bytes of a text from the bytes around them (BERT's 80/10/10 rule).",
         .options = specsOf<MaskedBytesOptions>(),
+        .predictsBytes = true,
         .create = [](const OptionValues& options, std::uint64_t seed) -> std::unique_ptr<Task> {
             return std::make_unique<MaskedBytes>(optionsFrom<MaskedBytesOptions>(options, kWhere), seed);
         },

@@ -174,6 +174,7 @@ TaskInfo needleTask() {
         .summary = "Tells the value of a key that stood somewhere in a long sequence of other bytes.",
         .options = specsOf<NeedleOptions>(),
         .needsCausal = true,
+        .predictsBytes = true,
         .create = [](const OptionValues& options, std::uint64_t seed) -> std::unique_ptr<Task> {
             return std::make_unique<Needle>(optionsFrom<NeedleOptions>(options, kWhere), seed);
         },

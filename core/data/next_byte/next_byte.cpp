@@ -90,6 +90,7 @@ TaskInfo nextByteTask() {
         .summary = "Predicts each byte of a text from the bytes before it; a trained decoder can write on.",
         .options = specsOf<NextByteOptions>(),
         .needsCausal = true,
+        .predictsBytes = true,
         .create = [](const OptionValues& options, std::uint64_t seed) -> std::unique_ptr<Task> {
             return std::make_unique<NextByte>(optionsFrom<NextByteOptions>(options, kWhere), seed);
         },

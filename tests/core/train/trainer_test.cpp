@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numbers>
 #include <thread>
 
 #include "core/base/error.h"
@@ -241,6 +242,20 @@ TEST_F(TrainerTest, CheckpointsOfLaterStepsAreNotCountedAsTheNewest) {
     trainer.saveCheckpoint();
     EXPECT_TRUE(std::filesystem::exists(checkpoints / checkpointName(5)));
     EXPECT_TRUE(std::filesystem::exists(checkpoints / checkpointName(30)));
+}
+
+TEST_F(TrainerTest, BitsPerByteAreToldWhereAnswersAreBytes) {
+    const auto bitsOf = [](const Experiment& of) {
+        Trainer trainer(of);
+        Recorder recorder;
+        trainer.addListener(recorder);
+        trainer.validate();
+        return recorder.all<ValidationEvent>().front();
+    };
+    const ValidationEvent ofBytes = bitsOf(experiment);
+    EXPECT_DOUBLE_EQ(ofBytes.bitsPerByte, ofBytes.loss / std::numbers::ln2);
+    experiment.set("task.name", "induction");
+    EXPECT_TRUE(std::isnan(bitsOf(experiment).bitsPerByte));
 }
 
 TEST_F(TrainerTest, DivergenceNamesAnActivationWhenParametersAreFinite) {
