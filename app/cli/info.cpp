@@ -93,7 +93,7 @@ Json runJson(const RunFileReader& run, const std::string& path) {
             {"schema", run.schema()},
             {"title", run.experiment().title},
             {"state", nameOf(run.state())},
-            {"health", run.health()},
+            {"health", nameOf(run.health())},
             {"bytes", run.fileBytes()},
             {"step", run.lastStep()},
             {"steps", run.experiment().steps},
@@ -164,7 +164,7 @@ int runInfo(const InfoArguments& arguments) {
     }
     fmt::print("{}\n", lineOf(run.experiment().title));
     fmt::print("{}: {}, schema {}, {}; {} at step {} of {}\n", lineOf(arguments.runFile), bytesText(run.fileBytes()),
-               run.schema(), run.health(), nameOf(run.state()), run.lastStep(), run.experiment().steps);
+               run.schema(), nameOf(run.health()), nameOf(run.state()), run.lastStep(), run.experiment().steps);
     if (const std::string& precision = run.experiment().model.precision; precision != "fp32")
         fmt::print("factors of matrix products in {}{}\n", precision,
                    precision == "bf16" ? " (on the processor no faster than fp32)" : "");

@@ -25,8 +25,7 @@ std::string stopText(const RunFileReader& run, int lane, LaneState state, const 
 }
 
 std::string stateText(const RunFileReader& run, const LaneRecord& lane) {
-    if (lane.state != LaneState::Running) return nameOf(lane.state);
-    return run.health() == "cut off while writing" ? "cut off" : nameOf(run.state());
+    return lane.state != LaneState::Running ? nameOf(lane.state) : stateName(run.state(), run.health());
 }
 
 }  // namespace linscope::app

@@ -17,13 +17,6 @@ constexpr int kRefreshMilliseconds = 200;
 // A lane's index carries its run's id, a run's index carries none.
 constexpr quintptr kRun = 0;
 
-QString stateText(const Run& run) {
-    if (!run.error.empty()) return QObject::tr("failed");
-    if (run.loading) return run.live() ? QObject::tr("preparing") : QObject::tr("reading");
-    if (!run.live() && run.record.state == RunState::Running) return QObject::tr("cut off");
-    return QString::fromUtf8(nameOf(run.record.state));
-}
-
 }  // namespace
 
 RunTreeModel::RunTreeModel(Session& session, QObject* parent) : QAbstractItemModel(parent), m_session(session) {
@@ -154,6 +147,8 @@ QVariant RunTreeModel::toolTip(const Run& run, int lane) const {
         QString text = QString::fromStdString(run.file.string());
         if (!run.record.taskDescription.empty()) text += "\n" + QString::fromStdString(run.record.taskDescription);
         if (!run.error.empty()) text += "\n" + QString::fromStdString(run.error);
+        const QString detail = stateDetail(run);
+        if (!detail.isEmpty()) text += "\n" + stateText(run) + ": " + detail;
         return text;
     }
     const LaneRecord& record = run.record.lanes[lane];

@@ -116,8 +116,7 @@ void RunsPanel::showMenu(const QPoint& position) {
     lay->setEnabled(!run->loading && id != m_session.selection().run);
     QAction* resume =
         menu.addAction(tr("Go on from the newest checkpoint"), this, [this, id] { m_session.resume(id); });
-    const bool ended = run->record.lastStep >= run->record.experiment.steps;
-    resume->setEnabled(!run->live() && !ended && !listCheckpoints(checkpointFolder(run->file)).empty());
+    resume->setEnabled(run->canGoOn() && !listCheckpoints(checkpointFolder(run->file)).empty());
     menu.addSeparator();
     menu.addAction(run->live() ? tr("Stop and close this run") : tr("Close this run"), this,
                    [this, id] { m_session.close(id); });

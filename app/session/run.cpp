@@ -1,5 +1,7 @@
 #include "app/session/run.h"
 
+#include <QObject>
+
 namespace linscope::app {
 
 namespace {
@@ -17,6 +19,19 @@ double Pace::stepsPerSecond() const {
     if (m_recent.size() < 2) return 0;
     const double seconds = m_recent.back().second - m_recent.front().second;
     return seconds > 0 ? static_cast<double>(m_recent.back().first - m_recent.front().first) / seconds : 0;
+}
+
+QString stateText(const Run& run) {
+    if (!run.error.empty()) return QObject::tr("failed");
+    if (run.loading) return run.live() ? QObject::tr("preparing") : QObject::tr("reading");
+    return QString::fromUtf8(stateName(run.record.state, run.record.health));
+}
+
+QString stateDetail(const Run& run) {
+    if (!run.error.empty() || run.loading) return {};
+    if (run.record.health == RunHealth::BeingWritten) return QObject::tr("in another program");
+    if (run.record.health == RunHealth::CutOff) return QObject::tr("its program is gone and has not ended it");
+    return run.record.state == RunState::Waiting ? QString::fromStdString(run.record.stateMessage) : QString();
 }
 
 }  // namespace linscope::app

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <QString>
 #include <deque>
 #include <map>
 #include <memory>
@@ -38,9 +39,18 @@ struct Run {
     std::unique_ptr<RunWorker> worker;  // after the feed, which it writes to
 
     bool live() const { return worker != nullptr; }
-    /// It has stopped before its last step.
-    bool canGoOn() const { return !live() && !loading && error.empty() && record.lastStep < record.experiment.steps; }
+    /// Steps are left of those that it was planned for.
+    bool unfinished() const { return record.lastStep < record.experiment.steps; }
+    /// It has stopped before its last step, and no other program goes on with it.
+    bool canGoOn() const {
+        return !live() && !loading && error.empty() && record.health != RunHealth::BeingWritten && unfinished();
+    }
     std::int64_t totalSteps() const { return untilStep.value_or(record.experiment.steps); }
 };
+
+/// "running", "preparing", "failed", "cut off", …: the state in a word or two.
+QString stateText(const Run& run);
+/// What a person needs beside it: what a run waits for, that another program trains it; empty where nothing is.
+QString stateDetail(const Run& run);
 
 }  // namespace linscope::app

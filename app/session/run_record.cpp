@@ -202,6 +202,7 @@ RunRecord RunRecord::fromReader(const RunFileReader& reader) {
     for (const Event& event : reader.log()) std::visit(applier, event);
     record.lastStep = reader.lastStep();
     record.state = reader.state();
+    record.health = reader.health();
     // In a file all metrics share one axis of steps; a value that was not measured at a step is NaN there.
     for (LaneRecord& lane : record.lanes)
         for (Series& series : lane.metrics) {
@@ -217,7 +218,7 @@ RunRecord RunRecord::fromReader(const RunFileReader& reader) {
     for (std::size_t i = 0; i < record.lanes.size(); ++i)
         if (const Series* rate = findSeries(record.lanes[i], "learning_rate"); rate && !rate->values.empty())
             record.learningRates[i] = rate->values.back();
-    record.log.push_back({record.lastStep, -1, LogKind::Note, fmt::format("the file is {}", reader.health())});
+    record.log.push_back({record.lastStep, -1, LogKind::Note, fmt::format("the file is {}", nameOf(record.health))});
     return record;
 }
 

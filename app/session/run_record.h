@@ -48,6 +48,7 @@ struct RunRecord {
     std::vector<LogEntry> log;
     RunState state = RunState::Paused;
     std::string stateMessage;
+    RunHealth health = RunHealth::Whole;  ///< of the file, when it was read; of a run that trains here as it will be
     std::int64_t lastStep = 0;
     double wallSeconds = 0;             ///< of training, without pauses; 0 when it comes from a file
     std::vector<double> learningRates;  ///< as last used, one for each lane; 0 before the first step

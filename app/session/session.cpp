@@ -9,8 +9,15 @@
 namespace linscope::app {
 
 namespace {
+
 constexpr int kDrainMilliseconds = 33;
+
+bool isWrittenElsewhere(const Run& run) {
+    std::error_code ignored;
+    return !run.live() && std::filesystem::is_regular_file(run.file, ignored) && isBeingWritten(run.file);
 }
+
+}  // namespace
 
 Session::Session(QObject* parent) : QObject(parent) {
     m_drainTimer.setSingleShot(true);
@@ -84,6 +91,7 @@ void Session::launch(Run& run, RunRequest request) {
     request.device = m_device;
     run.loading = true;
     run.error.clear();
+    run.record.health = RunHealth::Whole;
     // The worker's thread only posts; everything of a run changes on this thread.
     run.feed = std::make_unique<LiveFeed>([this, id] { QMetaObject::invokeMethod(this, [this, id] { wake(id); }); });
     RunWorker::Callbacks callbacks;
@@ -101,14 +109,24 @@ int Session::open(const QString& file) {
     for (const auto& run : m_runs)
         if (run->file == path) {
             selectRun(run->id);
+            // What another program wrote meanwhile is what a person opens it again for.
+            if (!run->live() && !run->loading && run->record.health == RunHealth::BeingWritten) read(*run);
             return run->id;
         }
     Run& run = add(path);
     run.record.experiment.title = path.filename().string();
     run.record.state = RunState::Stopped;
-    run.loading = true;
     const int id = run.id;
+    run.loading = true;
     Q_EMIT runAdded(id);
+    read(run);
+    return id;
+}
+
+void Session::read(Run& run) {
+    const std::filesystem::path path = run.file;
+    const int id = run.id;
+    run.loading = true;
     m_loader.open(path, [this, id](SnapshotLoader::Opened opened) {
         Run* target = find(id);
         if (!target) return;
@@ -125,12 +143,18 @@ int Session::open(const QString& file) {
         const auto steps = target->record.snapshotSteps();
         if (!steps.empty()) selectStep(steps.back());
     });
-    return id;
 }
 
 void Session::resume(int id) {
     Run* run = find(id);
-    if (!run || run->live()) return;
+    if (!run || run->live() || run->loading) return;
+    // Before anything is stopped for it.
+    if (isWrittenElsewhere(*run)) {
+        run->record.health = RunHealth::BeingWritten;
+        Q_EMIT runStateChanged(id);
+        Q_EMIT message(tr("Another program goes on with this run; when that has ended, open its file again"), true);
+        return;
+    }
     const auto checkpoint = newestCheckpoint(checkpointFolder(run->file), run->record.lastStep);
     if (!checkpoint) {
         Q_EMIT message(tr("This run has no checkpoint to go on from; start its experiment as a new run instead."),

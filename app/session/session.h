@@ -82,6 +82,8 @@ Q_SIGNALS:
 private:
     Run* find(int id);
     Run& add(const std::filesystem::path& file);
+    /// Reads the run's file and shows what is in it, in place of what was known.
+    void read(Run& run);
     /// Asks the run that trains to stop, and says so.
     void stopTraining();
     void launch(Run& run, RunRequest request);

@@ -191,7 +191,7 @@ void MainWindow::takeOpened() {
     // The editor shows what the run was made from, so that it can be changed and started again.
     m_experiment->draft().load(run->record.experiment);
     rememberRecent(QString::fromStdString(run->file.string()));
-    if (goOn && run->canGoOn()) m_session.resume(run->id);
+    if (goOn && run->unfinished()) m_session.resume(run->id);
 }
 
 void MainWindow::openDefaultExperiment() {

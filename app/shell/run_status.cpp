@@ -12,21 +12,13 @@ namespace linscope::app {
 
 namespace {
 
-QString stateText(const Run& run) {
-    if (!run.error.empty()) return QObject::tr("failed");
-    if (run.loading) return run.live() ? QObject::tr("preparing") : QObject::tr("reading");
-    if (!run.live() && run.record.state == RunState::Running) return QObject::tr("cut off while writing");
-    QString text = QString::fromUtf8(nameOf(run.record.state));
-    if (run.record.state == RunState::Waiting) text += ": " + QString::fromStdString(run.record.stateMessage);
-    return text;
-}
-
 QString stateColor(const Run& run) {
     if (!run.error.empty()) return "#e8795a";
     if (run.loading) return "#98a1ad";
+    if (run.record.health == RunHealth::CutOff) return "#e8795a";
     switch (run.record.state) {
         case RunState::Running:
-            return run.live() ? "#5cc48d" : "#e8795a";
+            return "#5cc48d";
         case RunState::Paused:
             return "#f0c742";
         case RunState::Waiting:
@@ -82,8 +74,9 @@ void RunStatus::update() {
         for (QLabel* label : {m_place, m_step, m_rate, m_left}) label->clear();
         return;
     }
-    m_state->setText(
-        QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run), stateText(*run).toHtmlEscaped()));
+    const QString detail = stateDetail(*run);
+    const QString state = detail.isEmpty() ? stateText(*run) : stateText(*run) + ": " + detail;
+    m_state->setText(QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run), state.toHtmlEscaped()));
     const QString place = QString::fromStdString(run->record.place);
     m_place->setText(run->live() && !place.isEmpty() ? tr("on %1").arg(place.section(',', 0, 0)) : QString());
     m_place->setToolTip(place);

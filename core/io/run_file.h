@@ -62,6 +62,26 @@ private:
     std::unique_ptr<Impl> m_impl;
 };
 
+/// Whether a run came to an end in its file, and if not, whether it still may.
+enum class RunHealth {
+    Whole,         ///< the run was stopped or has finished
+    BeingWritten,  ///< a program has the file open to go on in it
+    CutOff         ///< no program writes it, and none has ended the run
+};
+/// As `info` tells it.
+constexpr const char* nameOf(RunHealth health) {
+    return health == RunHealth::Whole          ? "whole"
+           : health == RunHealth::BeingWritten ? "being written"
+                                               : "cut off while writing";
+}
+/// "finished", "paused", …; "cut off" in place of a state that nobody will end any more.
+constexpr const char* stateName(RunState state, RunHealth health) {
+    return health == RunHealth::CutOff ? "cut off" : nameOf(state);
+}
+
+/// Some program, this one too, holds the run file open for writing now. Throws Error where there is no such file.
+bool isBeingWritten(const std::filesystem::path& runFile);
+
 struct Series {
     std::string name, unit, longName;
     std::vector<std::int64_t> steps;
@@ -118,9 +138,8 @@ public:
     RunState state() const;
     std::int64_t lastStep() const;
     std::uint64_t fileBytes() const;
-    /// "whole", "being written", or "cut off while writing" (no program writes it and none has ended it):
-    /// what `info` calls health.
-    std::string health() const;
+    /// As it was when the file was read.
+    RunHealth health() const;
     /// The stored snapshot of a lane at a step of snapshotSteps; throws Error naming the steps there are.
     Snapshot snapshot(int lane, std::int64_t step) const;
 

@@ -93,6 +93,8 @@ struct Content {
     std::vector<Event> log;
     std::vector<std::string> vocabulary, classes;
     RunState state = RunState::Running;
+    RunHealth health = RunHealth::Whole;
+    bool wasWritten = false;  ///< when reading began
     std::int64_t lastStep = 0;
     std::uint64_t bytes = 0;
 };
@@ -162,9 +164,10 @@ void readLog(const RunInput& input, Content& content) {
 
 Content readContent(const std::filesystem::path& path) {
     checkIsRunFile(path);
+    Content content;
+    content.wasWritten = isBeingWritten(path);
     const Hdf5Session session;
     const RunInput input(path);
-    Content content;
     content.bytes = std::filesystem::file_size(path);
     content.schema = input.integerAttribute("/", "linscope_schema");
     content.toml = input.textAttribute("/", "experiment");
@@ -197,15 +200,25 @@ auto patiently(const std::filesystem::path& path, Read&& read) {
             return read();
         } catch (const Error&) {
             constexpr int kAttempts = 4;
-            if (attempt == kAttempts || !std::filesystem::is_regular_file(path) ||
-                !StorageFile(path, StorageFile::Mode::Read).lockedByWriter())
-                throw;
+            if (attempt == kAttempts || !std::filesystem::is_regular_file(path) || !isBeingWritten(path)) throw;
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
     }
 }
 
+Content readPatiently(const std::filesystem::path& path) {
+    return patiently(path, [&path] { return readContent(path); });
+}
+
+bool hasEnded(RunState state) {
+    return state == RunState::Stopped || state == RunState::Finished;
+}
+
 }  // namespace
+
+bool isBeingWritten(const std::filesystem::path& runFile) {
+    return StorageFile(runFile, StorageFile::Mode::Read).lockedByWriter();
+}
 
 struct RunFileReader::Impl {
     std::filesystem::path path;
@@ -221,8 +234,16 @@ RunFileReader::RunFileReader(const std::filesystem::path& path) : m_impl(std::ma
 RunFileReader::~RunFileReader() = default;
 
 void RunFileReader::refresh() {
-    m_impl->content = patiently(m_impl->path, [this] { return readContent(m_impl->path); });
+    const std::filesystem::path& path = m_impl->path;
     m_impl->experiment.reset();  // the file may be another one
+    m_impl->content = readPatiently(path);
+    Content& content = m_impl->content;
+    if (hasEnded(content.state)) return;
+    content.health = isBeingWritten(path) ? RunHealth::BeingWritten : RunHealth::CutOff;
+    if (content.health == RunHealth::BeingWritten || !content.wasWritten) return;
+    // Its writer has gone since the reading began: it may have ended the run after its state was read.
+    content = readPatiently(path);
+    content.health = hasEnded(content.state) ? RunHealth::Whole : RunHealth::CutOff;
 }
 
 std::int64_t RunFileReader::schema() const {
@@ -273,11 +294,8 @@ std::uint64_t RunFileReader::fileBytes() const {
     return m_impl->content.bytes;
 }
 
-std::string RunFileReader::health() const {
-    const RunState state = m_impl->content.state;
-    if (state == RunState::Stopped || state == RunState::Finished) return "whole";
-    const bool written = StorageFile(m_impl->path, StorageFile::Mode::Read).lockedByWriter();
-    return written ? "being written" : "cut off while writing";
+RunHealth RunFileReader::health() const {
+    return m_impl->content.health;
 }
 
 Snapshot RunFileReader::snapshot(int lane, std::int64_t step) const {

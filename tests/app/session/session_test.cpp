@@ -77,6 +77,52 @@ TEST_F(SessionTest, StopKeepsFileAndCheckpointAndCanGoOn) {
     EXPECT_GE(RunFileReader(session.run(id)->file).lastStep(), stopped + 3);
 }
 
+TEST_F(SessionTest, LeavesARunAloneThatAnotherProgramWrites) {
+    Session session;
+    const int first = start(session, 12);
+    ASSERT_TRUE(waitFor([&] { return !session.run(first)->live(); })) << session.run(first)->error;
+    const std::filesystem::path path = session.run(first)->file;
+    const QString file = QString::fromStdString(path.string());
+    session.close(first);
+
+    // What another program would do; the lock knows no difference.
+    auto writer = RunFileWriter::resume(path, 12);
+    writer->onEvent(RunStateEvent{12, RunState::Paused, ""});
+    const int opened = session.open(file);
+    ASSERT_TRUE(waitFor([&] { return !session.run(opened)->loading; }));
+    EXPECT_EQ(session.run(opened)->record.health, RunHealth::BeingWritten);
+    EXPECT_EQ(stateText(*session.run(opened)), "paused");
+    EXPECT_EQ(stateDetail(*session.run(opened)), "in another program");
+    EXPECT_FALSE(session.run(opened)->canGoOn());
+
+    const int own = start(session);
+    ASSERT_TRUE(waitFor([&] { return session.run(own)->record.lastStep >= 3; })) << session.run(own)->error;
+    QString said;
+    QObject::connect(&session, &Session::message, &session, [&](const QString& text, bool) { said = text; });
+    session.resume(opened);
+    const std::int64_t then = session.run(own)->record.lastStep;
+    EXPECT_TRUE(waitFor([&] { return session.run(own)->record.lastStep > then + 5; })) << "it was stopped for nothing";
+    EXPECT_TRUE(said.contains("Another program")) << said.toStdString();
+
+    writer.reset();  // killed: nobody has ended the run
+    EXPECT_EQ(session.open(file), opened);
+    ASSERT_TRUE(waitFor([&] { return !session.run(opened)->loading; }));
+    EXPECT_EQ(stateText(*session.run(opened)), "cut off");
+    EXPECT_TRUE(session.run(opened)->canGoOn());
+    writer = RunFileWriter::resume(path, 12);  // since it was read
+    session.resume(opened);
+    EXPECT_FALSE(session.run(opened)->canGoOn());
+    EXPECT_TRUE(session.run(own)->live());
+    writer.reset();
+
+    session.open(file);
+    ASSERT_TRUE(waitFor([&] { return !session.run(opened)->loading; }));
+    session.resume(opened);
+    ASSERT_TRUE(waitFor([&] { return session.run(opened)->record.lastStep > 14; })) << session.run(opened)->error;
+    EXPECT_EQ(stateText(*session.run(opened)), "running");
+    EXPECT_EQ(stateDetail(*session.run(opened)), "");
+}
+
 TEST_F(SessionTest, SaysThatANewRunStopsTheOneThatTrains) {
     Session session;
     const int first = start(session);

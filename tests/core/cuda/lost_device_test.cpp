@@ -64,7 +64,7 @@ TEST_F(LostDevice, LanesStopAndTheRunFileIsWhole) {
     experiment.steps = 6;
     EXPECT_EXIT(trainUntilItFails(experiment, folder), testing::ExitedWithCode(0), "");
     const RunFileReader reader(folder / "run.h5");
-    EXPECT_EQ(reader.health(), "whole");
+    EXPECT_EQ(reader.health(), RunHealth::Whole);
     int named = 0;
     for (const Event& event : reader.log())
         if (const auto* state = std::get_if<LaneStateEvent>(&event)) named += state->state == LaneState::Failed;

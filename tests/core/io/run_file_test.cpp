@@ -57,7 +57,7 @@ TEST_F(RunFile, GivesBackWhatWasLogged) {
     EXPECT_EQ(reader.experimentToml(), synthetic::experiment(sizes).toToml());
     EXPECT_EQ(reader.lastStep(), 40);
     EXPECT_EQ(reader.state(), RunState::Finished);
-    EXPECT_EQ(reader.health(), "whole");
+    EXPECT_EQ(reader.health(), RunHealth::Whole);
     EXPECT_EQ(reader.fileBytes(), std::filesystem::file_size(path));
     EXPECT_EQ(reader.vocabulary(), (std::vector<std::string>{"a", "␣", "⏎", "[MASK]"}));
     ASSERT_EQ(reader.baselines().size(), 1U);
@@ -144,14 +144,27 @@ TEST_F(RunFile, RefreshSeesWhatALivingWriterAdds) {
     writer->flush();
     RunFileReader reader(path);
     EXPECT_EQ(reader.lastStep(), 3);
-    EXPECT_EQ(reader.health(), "being written");
+    EXPECT_EQ(reader.health(), RunHealth::BeingWritten);
     feed(*writer, 4, 9);
     writer->flush();
     EXPECT_EQ(reader.lastStep(), 3);
     reader.refresh();
     EXPECT_EQ(reader.lastStep(), 9);
     writer.reset();
-    EXPECT_EQ(reader.health(), "cut off while writing");
+    reader.refresh();
+    EXPECT_EQ(reader.health(), RunHealth::CutOff);
+}
+
+TEST_F(RunFile, APausedRunOfAKilledProgramIsCutOff) {
+    auto writer = make();
+    writer->onEvent(RunStateEvent{0, RunState::Paused, ""});
+    EXPECT_EQ(RunFileReader(path).health(), RunHealth::BeingWritten);
+    EXPECT_TRUE(isBeingWritten(path));
+    EXPECT_STREQ(stateName(RunFileReader(path).state(), RunHealth::BeingWritten), "paused");
+    writer.reset();
+    EXPECT_FALSE(isBeingWritten(path));
+    EXPECT_EQ(RunFileReader(path).health(), RunHealth::CutOff);
+    EXPECT_STREQ(stateName(RunFileReader(path).state(), RunHealth::CutOff), "cut off");
 }
 
 TEST_F(RunFile, AStoppedLaneIsNanAndSaysWhy) {
@@ -346,7 +359,7 @@ TEST_F(RunFile, ARemovedFileIsThereAgain) {
     std::filesystem::remove(path);
     EXPECT_THAT(lossOf(*writer), HasSubstr("removed"));
     EXPECT_EQ(RunFileReader(path).lastStep(), 30);
-    EXPECT_EQ(RunFileReader(path).health(), "being written");
+    EXPECT_EQ(RunFileReader(path).health(), RunHealth::BeingWritten);
     feed(*writer, 31, 40);
     EXPECT_EQ(lossOf(*writer), "nothing is lost");
     EXPECT_EQ(seriesOf(RunFileReader(path).lanes()[1], "loss").steps.size(), 40U);
