@@ -1,6 +1,5 @@
 #include "app/gui.h"
 
-#include <QApplication>
 #include <QFileInfo>
 #include <QSettings>
 #include <QTemporaryDir>
@@ -10,6 +9,7 @@
 #include "app/cli/signals.h"
 #include "app/panels/experiment_panel.h"
 #include "app/session/session.h"
+#include "app/shell/application.h"
 #include "app/shell/central_widget.h"
 #include "app/shell/main_window.h"
 #include "app/shell/screenshot.h"
@@ -90,7 +90,7 @@ int runGui(const GuiOptions& options) {
     char* argv[] = {name, nullptr};
     QCoreApplication::setOrganizationName("linscope");
     QCoreApplication::setApplicationName("linscope");
-    QApplication application(argc, argv);
+    Application application(argc, argv);
     QApplication::setApplicationDisplayName("Linscope");
     applyTheme(application, lookOf(options));
 
@@ -100,6 +100,8 @@ int runGui(const GuiOptions& options) {
 
     Session session;
     MainWindow window(session, isScreenshot ? MainWindow::Memory::Fresh : MainWindow::Memory::Remembered);
+    QObject::connect(&application, &Application::failed, &window,
+                     [&window](const QString& text) { window.showMessage(text, true); });
     if (!options.device.empty()) session.setDevice(options.device);
     std::optional<Screenshot> screenshot;
     if (isScreenshot)

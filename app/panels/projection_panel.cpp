@@ -72,11 +72,8 @@ double deviation(const std::vector<float>& spectrum, std::int64_t slots, std::in
     return std::sqrt(sum / static_cast<double>(std::max<std::int64_t>(1, slots * length)));
 }
 
-bool belongsTo(const std::string& label, int layer, int head) {
-    const auto ofLayer = label.find(".layer");
-    if (ofLayer != std::string::npos && std::stoi(label.substr(ofLayer + 6)) != layer) return false;
-    const auto ofHead = label.find(".head");
-    return ofHead == std::string::npos || std::stoi(label.substr(ofHead + 5)) == head;
+bool belongsTo(const ProjectionSeries& series, int layer, int head) {
+    return (series.layer < 0 || series.layer == layer) && (series.head < 0 || series.head == head);
 }
 
 }  // namespace
@@ -197,9 +194,9 @@ void ProjectionPanel::followSelection() {
     int best = -1, bestScore = -1;
     for (int i = 0; i < m_choice->count(); ++i) {
         const QPoint place = m_choice->itemData(i).toPoint();
-        const std::string& label = run->record.lanes[place.x()].projections[place.y()].label;
-        if (place.x() != selection.lane || !belongsTo(label, selection.layer, selection.head)) continue;
-        const int score = label.front() == letter.toLatin1() ? 1 : 0;
+        const ProjectionSeries& series = run->record.lanes[place.x()].projections[place.y()];
+        if (place.x() != selection.lane || !belongsTo(series, selection.layer, selection.head)) continue;
+        const int score = QString::fromStdString(series.label).startsWith(letter) ? 1 : 0;
         if (score > bestScore) {
             best = i;
             bestScore = score;

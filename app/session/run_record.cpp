@@ -37,6 +37,8 @@ void append(LaneRecord& lane, std::int64_t step, const ProjectionProbe& probe) {
         lane.projections.emplace_back();
         found = std::prev(lane.projections.end());
         found->label = probe.label;
+        found->layer = probe.layer;
+        found->head = probe.head;
         found->slots = probe.slots;
         found->length = probe.length;
     }

@@ -56,8 +56,12 @@ void Screenshot::take() {
     m_done = true;
     m_poll.stop();
     QTimer::singleShot(kSettleMilliseconds, this, [this] {
-        if (!m_window.picture().save(m_path, "PNG"))
-            return fail(tr("a file that can be written was required, but %1 is not").arg(m_path));
+        try {
+            if (!m_window.picture().save(m_path, "PNG"))
+                return fail(tr("a file that can be written was required, but %1 is not").arg(m_path));
+        } catch (const std::exception& error) {  // a lost device, say: the window would go on, a picture never comes
+            return fail(QString::fromUtf8(error.what()));
+        }
         QCoreApplication::exit(0);
     });
 }

@@ -89,7 +89,8 @@ struct Series {
 };
 
 struct ProjectionSeries {
-    std::string label;  ///< Projection::label()
+    std::string label;          ///< Projection::label(); in a file any text
+    int layer = -1, head = -1;  ///< −1: shared by all of them
     std::int64_t slots = 0, length = 0;
     std::vector<std::int64_t> steps;                      // [N]
     std::vector<std::vector<float>> spectrum;             // [N][K]

@@ -59,6 +59,8 @@ ProjectionSeries readProjection(const RunInput& input, const std::string& group,
                                 const ProjectionShape& shape) {
     ProjectionSeries series;
     series.label = label;
+    series.layer = shape.layer;
+    series.head = shape.head;
     series.slots = shape.slots;
     series.length = shape.length;
     const std::string spectrum = group + "/" + schema::kSpectrum.name, angles = group + "/" + schema::kAngles.name;

@@ -50,6 +50,7 @@ struct ProjectionProbe {
     std::string label;  ///< Projection::label()
     std::int64_t slots = 0, length = 0;
     ProjectionHealth health;
+    int layer = -1, head = -1;  ///< −1: shared by all of them
 };
 
 struct ProbeEvent {

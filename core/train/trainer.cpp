@@ -237,9 +237,9 @@ void Trainer::probe() {
         if (!attempt(*lane, [&] { now = lane->projections(); })) continue;
         const std::vector<Projection>& first = m_work->firstProjections[static_cast<std::size_t>(lane->index())];
         for (std::size_t i = 0; i < now.size(); ++i)
-            event.projections.push_back(
-                {now[i].label(), now[i].slots, now[i].length,
-                 projectionHealth(now[i].values, first[i].values, now[i].slots, now[i].length)});
+            event.projections.push_back({now[i].label(), now[i].slots, now[i].length,
+                                         projectionHealth(now[i].values, first[i].values, now[i].slots, now[i].length),
+                                         now[i].layer, now[i].head});
         if (event.projections.empty()) continue;
         event.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
         emit(event);

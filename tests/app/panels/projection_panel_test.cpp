@@ -5,6 +5,7 @@
 #include <QComboBox>
 
 #include "tests/app/app_test.h"
+#include "tests/core/io/synthetic_run.h"
 
 namespace linscope::app {
 namespace {
@@ -45,6 +46,37 @@ TEST(ProjectionPanel, ShowsTheChosenLanesMatrixAndSaysWhereThereIsNone) {
     session.selectStep(5);
     EXPECT_EQ(panel.shownLabel(), chosen) << "and goes through the steps";
     session.shutdown();
+}
+
+// Labels are names of groups in a file that anybody may have written.
+TEST(ProjectionPanel, ALabelThatOnlyLooksLikeALayersIsAName) {
+    testApplication();
+    QTemporaryDir folder;
+    const QString file = folder.filePath("run.h5");
+    const synthetic::Sizes sizes;
+    const std::vector<std::string> labels{"E.layerX", "E.layer99999999999", "F.head"};
+    {
+        std::vector<LaneLayout> layouts = synthetic::layouts(sizes);
+        layouts[1].projections.clear();
+        ProbeEvent probe{.step = 5, .lane = 1};
+        for (const std::string& label : labels) {
+            layouts[1].projections.push_back(synthetic::projection(sizes, label.c_str(), 0.5F));
+            probe.projections.push_back({.label = label, .slots = sizes.slots, .length = sizes.length});
+        }
+        RunFileWriter writer(file.toStdString(), synthetic::experiment(sizes), synthetic::SyntheticTask(sizes.length),
+                             layouts);
+        for (std::int64_t step = 1; step <= 5; ++step) writer.onEvent(synthetic::stepEvent(step));
+        writer.onEvent(probe);
+    }
+    Session session;
+    ProjectionPanel panel(session);
+    const int id = session.open(file);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->loading; }));
+    ASSERT_EQ(session.run(id)->error, "");
+    for (int layer = 0; layer < 2; ++layer) {
+        session.selectHead(1, layer, 0);
+        EXPECT_EQ(panel.shownLabel().at(0), QChar('E')) << "which all layers share, whatever it is called";
+    }
 }
 
 }  // namespace
