@@ -5,11 +5,11 @@
 #include <QEvent>
 #include <QHBoxLayout>
 #include <QLineEdit>
-#include <QSpinBox>
 #include <QStyle>
 #include <QVBoxLayout>
 #include <cmath>
-#include <limits>
+
+#include "app/panels/integer_box.h"
 
 namespace linscope::app {
 
@@ -52,7 +52,7 @@ FieldEditor::FieldEditor(const ExperimentField& field, QWidget* parent)
 
     auto* row = new QHBoxLayout;
     row->addWidget(m_input, 1);
-    if (!field.spec.unit.empty() && field.spec.type != OptionType::Integer) {
+    if (!field.spec.unit.empty()) {
         auto* unit = new QLabel(QString::fromStdString(field.spec.unit));
         unit->setProperty("muted", true);
         row->addWidget(unit);
@@ -74,11 +74,8 @@ QWidget* FieldEditor::makeInput(const ExperimentField& field) {
         }
         case OptionType::Integer: {
             // The box itself refuses nothing: the experiment says what is wrong with a number.
-            auto* box = new QSpinBox;
-            box->setRange(std::numeric_limits<int>::min(), std::numeric_limits<int>::max());
-            box->setValue(static_cast<int>(std::get<std::int64_t>(field.value)));
-            if (!field.spec.unit.empty()) box->setSuffix(" " + QString::fromStdString(field.spec.unit));
-            connect(box, &QSpinBox::valueChanged, this, [this](int value) { tell(QString::number(value)); });
+            auto* box = new IntegerBox(std::get<std::int64_t>(field.value));
+            connect(box, &IntegerBox::valueChanged, this, [this](qint64 value) { tell(QString::number(value)); });
             return box;
         }
         case OptionType::Choice: {

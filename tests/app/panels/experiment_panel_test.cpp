@@ -6,10 +6,11 @@
 #include <QLineEdit>
 #include <QPushButton>
 #include <QScrollArea>
-#include <QSpinBox>
 #include <QTest>
 #include <QWheelEvent>
+#include <limits>
 
+#include "app/panels/integer_box.h"
 #include "tests/app/app_test.h"
 
 namespace linscope::app {
@@ -36,7 +37,7 @@ TEST_F(ExperimentPanelTest, HasAFieldForEveryOption) {
 
 TEST_F(ExperimentPanelTest, ShowsTheErrorBesideTheFieldAndTakesTheRightValue) {
     FieldEditor* heads = m_panel->field("model.heads");
-    auto* box = qobject_cast<QSpinBox*>(heads->input());
+    auto* box = qobject_cast<IntegerBox*>(heads->input());
     ASSERT_NE(box, nullptr);
     box->setValue(3);
     EXPECT_TRUE(heads->error().contains("divides"));
@@ -47,6 +48,26 @@ TEST_F(ExperimentPanelTest, ShowsTheErrorBesideTheFieldAndTakesTheRightValue) {
     EXPECT_EQ(m_panel->draft().experiment().model.heads, 4);
 }
 
+TEST_F(ExperimentPanelTest, TakesIntegersOf64Bits) {
+    Experiment experiment = tinyExperiment(m_folder);
+    experiment.set("seed", "3000000000");
+    m_panel->draft().load(experiment);
+    const auto box = [&] { return qobject_cast<IntegerBox*>(m_panel->field("seed")->input()); };
+    ASSERT_TRUE(waitFor([&] { return box() && box()->value() == 3'000'000'000; }, 5000));
+    EXPECT_EQ(box()->text(), "3000000000");
+    box()->selectAll();
+    QTest::keyClicks(box(), "4000000000x");  // of which the letter is refused
+    EXPECT_EQ(m_panel->draft().experiment().toToml().find("seed = 4000000000\n") != std::string::npos, true)
+        << m_panel->draft().experiment().toToml();
+    QTest::keyClick(box(), Qt::Key_Up);
+    EXPECT_EQ(box()->value(), 4'000'000'001);
+    box()->clear();
+    EXPECT_EQ(box()->value(), 4'000'000'001) << "nothing is no number";
+    box()->setValue(std::numeric_limits<qint64>::max());
+    QTest::keyClick(box(), Qt::Key_Up);
+    EXPECT_EQ(box()->value(), std::numeric_limits<qint64>::max());
+}
+
 TEST_F(ExperimentPanelTest, AWheelThatPassesOverAFieldScrollsTheForm) {
     const std::string before = m_panel->draft().experiment().toToml();
     m_panel->resize(360, 300);
@@ -54,7 +75,7 @@ TEST_F(ExperimentPanelTest, AWheelThatPassesOverAFieldScrollsTheForm) {
     auto* area = m_panel->findChild<QScrollArea*>();
     for (const char* key : {"model.width", "model.kind", "seed", "steps"}) {
         QWidget* input = m_panel->field(key)->input();
-        ASSERT_TRUE(qobject_cast<QSpinBox*>(input) || qobject_cast<QComboBox*>(input)) << key;
+        ASSERT_TRUE(qobject_cast<IntegerBox*>(input) || qobject_cast<QComboBox*>(input)) << key;
         area->ensureWidgetVisible(input);
         const QPoint place = input->rect().center();
         for (const int turn : {120, -120, -120}) {
