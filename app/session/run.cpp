@@ -28,6 +28,7 @@ QString stateText(const Run& run) {
 }
 
 QString stateDetail(const Run& run) {
+    if (run.waiting) return QObject::tr("once the run before it has ended");
     if (!run.error.empty() || run.loading) return {};
     if (run.record.health == RunHealth::BeingWritten) return QObject::tr("in another program");
     if (run.record.health == RunHealth::CutOff) return QObject::tr("its program is gone and has not ended it");

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "app/session/live_feed.h"
 #include "app/session/run_record.h"
@@ -37,8 +38,11 @@ struct Run {
 
     std::unique_ptr<LiveFeed> feed;
     std::unique_ptr<RunWorker> worker;  // after the feed, which it writes to
+    std::optional<RunRequest> waiting;  ///< to begin once the run that trains has ended
+    std::vector<Command> asked;         ///< of one that waits
+    bool givesWay = false;              ///< it was asked to stop for another run
 
-    bool live() const { return worker != nullptr; }
+    bool live() const { return worker || waiting; }
     /// Steps are left of those that it was planned for.
     bool unfinished() const { return record.lastStep < record.experiment.steps; }
     /// It has stopped before its last step, and no other program goes on with it.

@@ -1,6 +1,7 @@
 #include "app/session/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "app/cli/run_plan.h"
 #include "app/session/runs_folder.h"
@@ -48,34 +49,54 @@ Run& Session::add(const std::filesystem::path& file) {
     return *m_runs.back();
 }
 
-void Session::stopTraining() {
-    for (const auto& run : m_runs) {
-        if (!run->live() || !run->worker) continue;
-        run->worker->requestStop();
-        const QString title = QString::fromStdString(run->record.experiment.title);
-        // Behind what the choice of another run says.
-        QMetaObject::invokeMethod(
-            this,
-            [this, title, step = run->record.lastStep] {
-                Q_EMIT message(tr("One run trains at a time: “%1” stopped at step %2 with a checkpoint, from which it "
-                                  "can go on.")
-                                   .arg(title)
-                                   .arg(step),
-                               false);
-            },
-            Qt::QueuedConnection);
+bool Session::training() const {
+    const auto trains = [](const auto& run) { return run->worker != nullptr; };
+    return std::ranges::any_of(m_runs, trains) || std::ranges::any_of(m_leaving, trains);
+}
+
+void Session::begin(Run& run, RunRequest request) {
+    run.loading = true;
+    run.error.clear();
+    run.record.health = RunHealth::Whole;
+    run.waiting = std::move(request);
+    for (const auto& other : m_runs) {
+        if (other->id == run.id || !other->live()) continue;
+        if (other->waiting) {
+            giveUp(*other);
+        } else if (!std::exchange(other->givesWay, true)) {
+            other->worker->requestStop();
+        }
     }
+    launchWaiting();
+}
+
+void Session::launchWaiting() {
+    if (training()) return;
+    const auto found = std::ranges::find_if(m_runs, [](const auto& run) { return run->waiting.has_value(); });
+    if (found == m_runs.end()) return;
+    RunRequest request = std::move(*(*found)->waiting);
+    (*found)->waiting.reset();
+    launch(**found, std::move(request));
+}
+
+void Session::giveUp(Run& run) {
+    // One that was to go on is as it was.
+    if (!run.waiting->checkpoint) run.error = tr("It was stopped before it began").toStdString();
+    run.waiting.reset();
+    run.asked.clear();
+    run.loading = false;
+    run.record.state = RunState::Stopped;
+    Q_EMIT runStateChanged(run.id);
 }
 
 int Session::start(const Experiment& experiment, const StartOptions& options) {
-    stopTraining();
     Run& run = add({});
     run.record = RunRecord::fromExperiment(experiment);
     run.untilStep = options.untilStep;
     const int id = run.id;
     try {
         run.file = newRunFile(options.folder.isEmpty() ? runsFolder() : options.folder, experiment.title);
-        launch(run, {.experiment = experiment, .file = run.file, .untilStep = options.untilStep, .checkpoint = {}});
+        begin(run, {.experiment = experiment, .file = run.file, .untilStep = options.untilStep, .checkpoint = {}});
     } catch (const std::exception& error) {
         run.error = error.what();
         run.record.state = RunState::Stopped;
@@ -89,9 +110,7 @@ int Session::start(const Experiment& experiment, const StartOptions& options) {
 void Session::launch(Run& run, RunRequest request) {
     const int id = run.id;
     request.device = m_device;
-    run.loading = true;
-    run.error.clear();
-    run.record.health = RunHealth::Whole;
+    run.givesWay = false;
     // The worker's thread only posts; everything of a run changes on this thread.
     run.feed = std::make_unique<LiveFeed>([this, id] { QMetaObject::invokeMethod(this, [this, id] { wake(id); }); });
     RunWorker::Callbacks callbacks;
@@ -102,6 +121,7 @@ void Session::launch(Run& run, RunRequest request) {
         QMetaObject::invokeMethod(this, [this, id, end = std::move(end)] { onEnded(id, end); });
     };
     run.worker = std::make_unique<RunWorker>(std::move(request), *run.feed, std::move(callbacks));
+    for (Command& command : std::exchange(run.asked, {})) run.worker->post(std::move(command));
 }
 
 int Session::open(const QString& file) {
@@ -119,7 +139,9 @@ int Session::open(const QString& file) {
     const int id = run.id;
     run.loading = true;
     Q_EMIT runAdded(id);
-    read(run);
+    // What was closed a moment ago may still be ending: it is read when that is done.
+    const bool leaving = std::ranges::any_of(m_leaving, [&](const auto& left) { return left->file == path; });
+    if (!leaving) read(*m_runs.back());
     return id;
 }
 
@@ -161,18 +183,22 @@ void Session::resume(int id) {
                        true);
         return;
     }
-    stopTraining();
     run->untilStep.reset();
-    launch(*run, {.experiment = run->record.experiment, .file = run->file, .untilStep = {}, .checkpoint = checkpoint});
+    begin(*run, {.experiment = run->record.experiment, .file = run->file, .untilStep = {}, .checkpoint = checkpoint});
     selectStep(std::nullopt);
     Q_EMIT runStateChanged(id);
 }
 
 void Session::close(int id) {
-    const auto found = std::find_if(m_runs.begin(), m_runs.end(), [id](const auto& run) { return run->id == id; });
+    const auto found = std::find_if(m_runs.begin(), m_runs.end(), [id](const auto& one) { return one->id == id; });
     if (found == m_runs.end()) return;
     const auto position = static_cast<std::size_t>(found - m_runs.begin());
+    std::unique_ptr<Run> run = std::move(*found);
     m_runs.erase(found);
+    if (run->worker) {
+        run->worker->requestStop();
+        m_leaving.push_back(std::move(run));
+    }
     Q_EMIT runRemoved(id);
     if (m_selection.run != id) return;
     m_selection = {};
@@ -184,13 +210,25 @@ void Session::close(int id) {
 
 void Session::shutdown() {
     m_drainTimer.stop();
-    for (const auto& run : m_runs)
-        if (run->worker) run->worker->requestStop();
-    for (const auto& run : m_runs) run->worker.reset();
+    for (const auto* list : {&m_runs, &m_leaving})
+        for (const auto& run : *list) {
+            run->waiting.reset();
+            if (run->worker) run->worker->requestStop();
+        }
+    for (const auto* list : {&m_runs, &m_leaving})
+        for (const auto& run : *list) run->worker.reset();
+    m_leaving.clear();
 }
 
 void Session::post(int id, Command command) {
-    if (Run* run = find(id); run && run->worker) run->worker->post(std::move(command));
+    Run* run = find(id);
+    if (!run) return;
+    if (run->worker)
+        run->worker->post(std::move(command));
+    else if (run->waiting && command.kind == CommandKind::Stop)
+        giveUp(*run);
+    else if (run->waiting)
+        run->asked.push_back(std::move(command));
 }
 
 void Session::selectRun(int id) {
@@ -308,21 +346,40 @@ void Session::onStarted(int id, RunStart start) {
 }
 
 void Session::onEnded(int id, RunEnd end) {
-    Run* run = find(id);
-    if (!run) return;
-    drain(*run);
-    run->worker.reset();
-    run->loading = false;
-    run->error = std::move(end.error);
-    if (run->error.empty()) {
-        run->record.state = end.state;
-    } else {
-        run->record.state = RunState::Stopped;
-        run->record.note(LogKind::Note, run->error);
-        Q_EMIT message(QString::fromStdString(run->error), true);
+    if (Run* run = find(id)) {
+        endOnList(*run, end);
+    } else if (const auto left = std::ranges::find_if(m_leaving, [id](const auto& one) { return one->id == id; });
+               left != m_leaving.end()) {
+        const std::filesystem::path file = (*left)->file;
+        m_leaving.erase(left);
+        if (!end.error.empty()) Q_EMIT message(QString::fromStdString(end.error), true);
+        const auto again =
+            std::ranges::find_if(m_runs, [&](const auto& one) { return one->file == file; });  // opened meanwhile
+        if (again != m_runs.end() && (*again)->loading) read(**again);
     }
-    Q_EMIT runChanged(id);
-    Q_EMIT runStateChanged(id);
+    launchWaiting();
+}
+
+void Session::endOnList(Run& run, const RunEnd& end) {
+    drain(run);
+    run.worker.reset();
+    run.loading = false;
+    run.error = end.error;
+    if (run.error.empty()) {
+        run.record.state = end.state;
+        if (run.givesWay && end.state == RunState::Stopped)
+            Q_EMIT message(
+                tr("One run trains at a time: “%1” stopped at step %2 with a checkpoint, from which it can go on.")
+                    .arg(QString::fromStdString(run.record.experiment.title))
+                    .arg(run.record.lastStep),
+                false);
+    } else {
+        run.record.state = RunState::Stopped;
+        run.record.note(LogKind::Note, run.error);
+        Q_EMIT message(QString::fromStdString(run.error), true);
+    }
+    Q_EMIT runChanged(run.id);
+    Q_EMIT runStateChanged(run.id);
 }
 
 }  // namespace linscope::app

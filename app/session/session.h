@@ -34,8 +34,9 @@ public:
         std::optional<std::int64_t> untilStep;
         QString folder;  ///< for the run file; runsFolder() when empty
     };
-    /// Starts a run of its own file on a worker thread and selects it; live runs are stopped first, since
-    /// two would share the processor. Returns its id. What cannot be is told by the run's `error` and message().
+    /// Starts a run of its own file on a worker thread and selects it. One run trains at a time, since two would share
+    /// the processor, or the memory of a device: another one is asked to stop, and this one begins when that has ended,
+    /// which message() tells. Returns its id. What cannot be is told by the run's `error` and message().
     int start(const Experiment& experiment, const StartOptions& options);
     int start(const Experiment& experiment) { return start(experiment, StartOptions()); }
     /// Where runs compute that are started or gone on with from now on: "auto", "cpu" or "cuda", as for chosenDevice().
@@ -43,9 +44,10 @@ public:
     const std::string& device() const { return m_device; }
     /// Opens a run file and selects it when it has been read; a file that is open already is selected. Returns its id.
     int open(const QString& file);
-    /// Goes on with a stopped run at its newest checkpoint; says so when there is none.
+    /// Goes on with a stopped run at its newest checkpoint, as start() begins; says so when there is none.
     void resume(int id);
-    /// Takes a run off the list; a live one is stopped and keeps its file.
+    /// Takes a run off the list, and does not wait: a live one ends its step, saves a checkpoint and closes its file
+    /// behind that.
     void close(int id);
     /// Stops all live runs after the step under way, with checkpoint and whole file. Blocks until then.
     void shutdown();
@@ -84,17 +86,24 @@ private:
     Run& add(const std::filesystem::path& file);
     /// Reads the run's file and shows what is in it, in place of what was known.
     void read(Run& run);
-    /// Asks the run that trains to stop, and says so.
-    void stopTraining();
+    /// Launches the run when no other one trains any more, and asks those that do to stop.
+    void begin(Run& run, RunRequest request);
     void launch(Run& run, RunRequest request);
+    /// Launches what waits, unless something trains still.
+    void launchWaiting();
+    /// Of a run that waits: it will not begin.
+    void giveUp(Run& run);
+    bool training() const;
     void wake(int id);
     void drain();
     void drain(Run& run);
     void onStarted(int id, RunStart start);
     void onEnded(int id, RunEnd end);
+    void endOnList(Run& run, const RunEnd& end);
     void showSnapshots();
 
     std::vector<std::unique_ptr<Run>> m_runs;
+    std::vector<std::unique_ptr<Run>> m_leaving;            ///< off the list, while their workers end
     std::vector<std::shared_ptr<const Snapshot>> m_loaded;  // of the selected step
     Selection m_selection;
     SnapshotLoader m_loader;

@@ -123,15 +123,89 @@ TEST_F(SessionTest, LeavesARunAloneThatAnotherProgramWrites) {
     EXPECT_EQ(stateDetail(*session.run(opened)), "");
 }
 
-TEST_F(SessionTest, SaysThatANewRunStopsTheOneThatTrains) {
+TEST_F(SessionTest, ANewRunBeginsWhenTheOneThatTrainsHasEnded) {
     Session session;
     const int first = start(session);
     ASSERT_TRUE(waitFor([&] { return session.run(first)->record.lastStep >= 3; })) << session.run(first)->error;
-    QString said;
-    QObject::connect(&session, &Session::message, &session, [&](const QString& text, bool) { said = text; });
-    start(session);
-    ASSERT_TRUE(waitFor([&] { return !session.run(first)->live() && !said.isEmpty(); }));
-    EXPECT_TRUE(said.contains("stopped at step")) << said.toStdString();
+    const std::filesystem::path file = session.run(first)->file;
+    QStringList said;
+    QObject::connect(&session, &Session::message, &session, [&](const QString& text, bool) {
+        said << text;
+        const auto saved = listCheckpoints(checkpointFolder(file));
+        ASSERT_FALSE(saved.empty());
+        EXPECT_TRUE(text.contains(QString("stopped at step %1 with").arg(saved.back().first))) << text.toStdString();
+        EXPECT_EQ(RunFileReader(file).lastStep(), saved.back().first);
+    });
+    const int second = start(session);
+    EXPECT_TRUE(said.isEmpty()) << "nothing has stopped yet";
+    EXPECT_TRUE(session.run(second)->live());
+    EXPECT_EQ(stateText(*session.run(second)), "preparing");
+    int both = 0;
+    const auto look = [&] { both += session.run(first)->live() && !session.run(second)->waiting ? 1 : 0; };
+    QObject::connect(&session, &Session::runStateChanged, &session, look);
+    QObject::connect(&session, &Session::runChanged, &session, look);
+    ASSERT_TRUE(waitFor([&] { return session.run(second)->record.lastStep >= 3; })) << session.run(second)->error;
+    EXPECT_EQ(said.size(), 1);
+    EXPECT_EQ(both, 0);
+    EXPECT_TRUE(session.run(first)->canGoOn());
+}
+
+TEST_F(SessionTest, ARunThatWaitsCanBeStoppedAndOvertaken) {
+    Session session;
+    const int first = start(session);
+    ASSERT_TRUE(waitFor([&] { return session.run(first)->record.lastStep >= 3; })) << session.run(first)->error;
+    const int second = start(session), third = start(session), fourth = start(session);
+    EXPECT_FALSE(session.run(second)->live());
+    EXPECT_FALSE(session.run(third)->live());
+    EXPECT_NE(session.run(third)->error, "");
+    session.post(fourth, {.kind = CommandKind::Stop});
+    EXPECT_FALSE(session.run(fourth)->live());
+    ASSERT_TRUE(waitFor([&] { return !session.run(first)->live(); }));
+    const int fifth = start(session);
+    session.resume(first);
+    EXPECT_TRUE(session.run(first)->waiting);
+    session.post(first, {.kind = CommandKind::Stop});
+    EXPECT_TRUE(session.run(first)->canGoOn()) << "one that has begun loses nothing";
+    ASSERT_TRUE(waitFor([&] { return !session.run(fifth)->live(); })) << "which had to give way";
+    session.resume(fifth);
+    session.post(fifth, {.kind = CommandKind::Pause});
+    EXPECT_TRUE(reaches(session, fifth, RunState::Paused));
+}
+
+TEST_F(SessionTest, WhatCannotBeginStopsNothing) {
+    Session session;
+    const int first = start(session);
+    ASSERT_TRUE(waitFor([&] { return session.run(first)->record.lastStep >= 3; })) << session.run(first)->error;
+    Session::StartOptions options;
+    options.folder = "/proc/no/such/folder";
+    EXPECT_NE(session.run(session.start(tinyExperiment(m_folder), options))->error, "");
+    const std::int64_t then = session.run(first)->record.lastStep;
+    EXPECT_TRUE(waitFor([&] { return session.run(first)->record.lastStep > then + 3; }));
+}
+
+TEST_F(SessionTest, ClosingALiveRunReturnsAtOnceAndItStillEndsInGoodOrder) {
+    Session session;
+    Experiment experiment = tinyExperiment(m_folder);
+    for (const auto& [key, value] : {std::pair("task.length", "512"), std::pair("task.batch", "16"),
+                                     std::pair("model.width", "64"), std::pair("model.layers", "2")})
+        experiment.set(key, value);  // a step of half a second
+    const int id = session.start(experiment, {.untilStep = {}, .folder = m_folder.path()});
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep >= 1; })) << session.run(id)->error;
+    const std::filesystem::path file = session.run(id)->file;
+    QElapsedTimer timer;
+    timer.start();
+    session.close(id);
+    EXPECT_LT(timer.elapsed(), 100);
+    EXPECT_EQ(session.run(id), nullptr);
+
+    const int again = session.open(QString::fromStdString(file.string()));
+    ASSERT_TRUE(waitFor([&] { return !session.run(again)->loading; }));
+    EXPECT_EQ(session.run(again)->error, "");
+    EXPECT_EQ(session.run(again)->record.state, RunState::Stopped);
+    EXPECT_TRUE(session.run(again)->canGoOn());
+    const auto saved = listCheckpoints(checkpointFolder(file));
+    ASSERT_FALSE(saved.empty());
+    EXPECT_EQ(session.run(again)->record.lastStep, saved.back().first);
 }
 
 TEST_F(SessionTest, OpensAStoredStepOfAFinishedRun) {
