@@ -3,31 +3,32 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/io/run_schema.h"
 
 namespace linscope::app {
 
 namespace {
 
-Series& seriesOf(LaneRecord& lane, std::string_view name) {
-    for (Series& series : lane.metrics)
-        if (series.name == name) return series;
-    Series series;
-    series.name = name;
-    for (const MetricInfo& info : knownMetrics())
-        if (info.name == name) {
-            series.unit = info.unit;
-            series.longName = info.title;
-        }
-    lane.metrics.push_back(std::move(series));
-    return lane.metrics.back();
-}
-
-void append(LaneRecord& lane, std::string_view name, std::int64_t step, double value) {
-    Series& series = seriesOf(lane, name);
-    series.steps.push_back(step);
-    series.values.push_back(value);
+/// Adds a row to the series of these columns, which a run file has under the same names and units.
+template <std::size_t Count>
+void append(LaneRecord& lane, std::int64_t step, const std::string& prefix,
+            const std::array<schema::Column, Count>& columns, const std::array<double, Count>& values) {
+    for (std::size_t i = 0; i < Count; ++i) {
+        const std::string name = prefix + columns[i].name;
+        auto found = std::ranges::find(lane.metrics, name, &Series::name);
+        if (found == lane.metrics.end())
+            found = lane.metrics.insert(
+                found,
+                {.name = name, .unit = columns[i].unit, .longName = columns[i].longName, .steps = {}, .values = {}});
+        found->steps.push_back(step);
+        found->values.push_back(values[i]);
+    }
 }
 
 void append(LaneRecord& lane, std::int64_t step, const ProjectionProbe& probe) {
@@ -46,13 +47,8 @@ void append(LaneRecord& lane, std::int64_t step, const ProjectionProbe& probe) {
     found->steps.push_back(step);
     found->spectrum.push_back(health.spectrum);
     found->angles.push_back(health.principalAngles);
-    found->measures["condition_number"].push_back(health.conditionNumber);
-    found->measures["stable_rank"].push_back(health.stableRank);
-    found->measures["effective_rank"].push_back(health.effectiveRank);
-    found->measures["frobenius_drift"].push_back(health.frobeniusDrift);
-    found->measures["scale"].push_back(health.scale);
-    found->measures["cosine"].push_back(health.cosine);
-    found->measures["subspace_overlap"].push_back(health.subspaceOverlap);
+    const auto values = schema::healthValues(health);
+    for (std::size_t i = 0; i < values.size(); ++i) found->measures[schema::kHealth[i].name].push_back(values[i]);
 }
 
 std::string commandText(const CommandEvent& event) {
@@ -75,6 +71,41 @@ std::string markText(const CommandEvent& event) {
                                   : fmt::format("learning rate {} → {}", event.oldValue, event.newValue);
 }
 
+/// Of the metrics that menus offer, in their order.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 10> kTitles{{
+    {"loss", "Loss"},
+    {"validation_bits_per_byte", "Validation"},
+    {"validation_loss", "Validation loss"},
+    {"accuracy", "Accuracy"},
+    {"validation_accuracy", "Validation accuracy"},
+    {"tokens_per_second", "Speed"},
+    {"gradient_norm", "Gradient norm"},
+    {"learning_rate", "Learning rate"},
+    {"step_milliseconds", "Step time"},
+    {"memory_bytes", "Memory"},
+}};
+
+std::string_view unitOf(std::string_view metric) {
+    for (const schema::Column& column : schema::kMetrics)
+        if (metric == column.name) return column.unit;
+    for (const schema::Column& column : schema::kValidation)
+        if (metric == std::string(schema::kValidationPrefix) + column.name) return column.unit;
+    fail("metrics", "a metric of run files was expected, but there is no \"{}\"", metric);
+}
+
+/// A unit of run files as people write it.
+std::string_view unitText(std::string_view unit) {
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kWords{{
+        {"1", ""},
+        {"nat", "nats"},
+        {"bit/B", "bits/byte"},
+        {"B", "bytes"},
+        {"1/s", "tokens/s"},
+    }};
+    const auto found = std::ranges::find(kWords, unit, [](const auto& word) { return word.first; });
+    return found == kWords.end() ? unit : found->second;
+}
+
 struct Applier {
     RunRecord& record;
 
@@ -88,22 +119,14 @@ struct Applier {
             const LaneStep& step = event.lanes[i];
             if (!step.stepped) continue;
             LaneRecord& target = record.lanes[i];
-            append(target, "loss", event.step, step.loss);
-            append(target, "accuracy", event.step, step.accuracy);
-            append(target, "gradient_norm", event.step, step.gradientNorm);
-            append(target, "learning_rate", event.step, step.learningRate);
-            append(target, "step_milliseconds", event.step, step.milliseconds);
-            append(target, "tokens_per_second", event.step, step.tokensPerSecond);
-            append(target, "memory_bytes", event.step, step.memoryBytes);
+            append(target, event.step, "", schema::kMetrics, schema::stepValues(step, event.wallSeconds));
             record.learningRates[i] = step.learningRate;
         }
     }
     void operator()(const ValidationEvent& event) const {
-        if (LaneRecord* target = lane(event.lane)) {
-            append(*target, "validation_loss", event.step, event.loss);
-            append(*target, "validation_bits_per_byte", event.step, event.bitsPerByte);
-            append(*target, "validation_accuracy", event.step, event.accuracy);
-        }
+        if (LaneRecord* target = lane(event.lane))
+            append(*target, event.step, schema::kValidationPrefix, schema::kValidation,
+                   schema::validationValues(event));
     }
     void operator()(const ProbeEvent& event) const {
         if (LaneRecord* target = lane(event.lane))
@@ -153,18 +176,11 @@ struct Applier {
 }  // namespace
 
 const std::vector<MetricInfo>& knownMetrics() {
-    static const std::vector<MetricInfo> metrics{
-        {"loss", "Loss", "nats"},
-        {"validation_bits_per_byte", "Validation", "bits/byte"},
-        {"validation_loss", "Validation loss", "nats"},
-        {"accuracy", "Accuracy", ""},
-        {"validation_accuracy", "Validation accuracy", ""},
-        {"tokens_per_second", "Speed", "tokens/s"},
-        {"gradient_norm", "Gradient norm", ""},
-        {"learning_rate", "Learning rate", ""},
-        {"step_milliseconds", "Step time", "ms"},
-        {"memory_bytes", "Memory", "bytes"},
-    };
+    static const std::vector<MetricInfo> metrics = [] {
+        std::vector<MetricInfo> all;
+        for (const auto& [name, title] : kTitles) all.push_back({name, title, unitText(unitOf(name))});
+        return all;
+    }();
     return metrics;
 }
 

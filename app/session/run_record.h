@@ -9,12 +9,13 @@
 
 namespace linscope::app {
 
-/// What a metric is called in run files, on axes and in menus.
+/// A metric of run files (core/io/run_schema.h): its name there, and what it and its unit are called on axes and in
+/// menus.
 struct MetricInfo {
     std::string_view name, title, unit;
 };
 
-/// All metrics of a lane, in the order of the menus; the names are those of run files.
+/// The metrics of a lane that are offered, in the order of the menus.
 const std::vector<MetricInfo>& knownMetrics();
 /// "Loss (nats)" for a known metric, the name itself for another one.
 std::string metricTitle(std::string_view name);

@@ -115,7 +115,7 @@ void readLanes(const RunInput& input, Content& content) {
         lane.message = messages[index];
         readSeries(input, schema::metrics(index), schema::kMetrics, "", lane.metrics);
         if (!lane.metrics[0].steps.empty()) content.lastStep = std::max(content.lastStep, lane.metrics[0].steps.back());
-        readSeries(input, schema::validation(index), schema::kValidation, "validation_", lane.metrics);
+        readSeries(input, schema::validation(index), schema::kValidation, schema::kValidationPrefix, lane.metrics);
         if (shape.deviceCheck) readDeviceCheck(input, schema::deviceCheck(index), lane);
         for (const std::string& label : shape.labels)
             lane.projections.push_back(

@@ -79,7 +79,7 @@ void RunRows::take(const StepEvent& event) {
 }
 
 void RunRows::take(const ValidationEvent& event) {
-    addRow(lane(event.lane).validation, event.step, std::array{event.loss, event.bitsPerByte, event.accuracy});
+    addRow(lane(event.lane).validation, event.step, schema::validationValues(event));
     m_empty = false;
 }
 

@@ -37,12 +37,17 @@ inline std::array<double, kMetrics.size()> stepValues(const LaneStep& step, doub
             step.milliseconds, step.memoryBytes, wallSeconds};
 }
 
-/// Of a lane at every validation. Readers put "validation_" before the name.
+/// Of a lane at every validation; values by validationValues(). Readers put the prefix before the name.
+inline constexpr const char* kValidationPrefix = "validation_";
 inline constexpr std::array<Column, 3> kValidation{{
     {"loss", "nat", "mean cross-entropy on held-out data"},
     {"bits_per_byte", "bit/B", "validation loss per byte, in bits"},
     {"accuracy", "1", "share of selected held-out places predicted right"},
 }};
+
+inline std::array<double, kValidation.size()> validationValues(const ValidationEvent& event) {
+    return {event.loss, event.bitsPerByte, event.accuracy};
+}
 
 /// Of a lane at every probe.
 inline constexpr std::array<Column, 1> kProbes{{{"milliseconds", "ms", "cost of the probe"}}};

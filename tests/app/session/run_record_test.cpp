@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <QTemporaryDir>
+
+#include "tests/core/io/synthetic_run.h"
+
 namespace linscope::app {
 namespace {
 
@@ -81,6 +85,43 @@ TEST(RunRecord, RewindsToTheStepOfACheckpoint) {
     EXPECT_EQ(record.snapshotSteps().back(), 5);
     EXPECT_DOUBLE_EQ(record.learningRates[0], 5e-4);
     EXPECT_EQ(record.log.size(), 5U);
+}
+
+TEST(RunRecord, ALiveRunKnowsWhatItsFileKnows) {
+    const QTemporaryDir folder;
+    const std::filesystem::path path = folder.filePath("run.h5").toStdString();
+    const synthetic::Sizes sizes;
+    RunFileWriter writer(path, synthetic::experiment(sizes), synthetic::SyntheticTask(sizes.length),
+                         synthetic::layouts(sizes));
+    RunRecord live = RunRecord::fromExperiment(synthetic::experiment(sizes));
+    for (std::int64_t step = 1; step <= 10; ++step) {
+        const auto both = [&](const Event& event) {
+            writer.onEvent(event);
+            live.apply(event);
+        };
+        both(synthetic::stepEvent(step));
+        if (step % 5 != 0) continue;
+        both(synthetic::probeEvent(sizes, step));
+        for (int lane = 0; lane < 2; ++lane) both(synthetic::validationEvent(step, lane));
+    }
+    writer.flush();
+    const RunRecord read = RunRecord::fromReader(RunFileReader(path));
+    for (std::size_t lane = 0; lane < 2; ++lane) {
+        ASSERT_EQ(live.lanes[lane].metrics.size(), read.lanes[lane].metrics.size());
+        for (const Series& wanted : read.lanes[lane].metrics) {
+            const Series* series = findSeries(live.lanes[lane], wanted.name);
+            ASSERT_NE(series, nullptr) << wanted.name;
+            EXPECT_EQ(series->unit, wanted.unit);
+            EXPECT_EQ(series->longName, wanted.longName);
+            EXPECT_EQ(series->steps, wanted.steps) << wanted.name;
+            EXPECT_EQ(series->values, wanted.values) << wanted.name;
+        }
+    }
+    ASSERT_EQ(live.lanes[1].projections.size(), read.lanes[1].projections.size());
+    EXPECT_EQ(live.lanes[1].projections[0].measures, read.lanes[1].projections[0].measures);
+    EXPECT_EQ(metricTitle("memory_bytes"), "Memory (bytes)");
+    EXPECT_EQ(metricTitle("validation_bits_per_byte"), "Validation (bits/byte)");
+    EXPECT_EQ(metricTitle("accuracy"), "Accuracy");
 }
 
 TEST(RunRecord, ListsStoredStepsOnce) {
