@@ -19,13 +19,14 @@ std::string plainToken(std::int32_t token) {
 }  // namespace
 
 CanvasModel::CanvasModel(std::function<void()> onMaps, MapService::Work work)
-    : m_tokenText(plainToken), m_projection(work.projection), m_service(std::move(onMaps), std::move(work)) {}
+    : m_tokenText(plainToken), m_service(std::move(onMaps), std::move(work)) {}
 
 void CanvasModel::setLanes(std::vector<std::string> names, std::vector<Colour> colours) {
     m_lanes = std::move(names);
     m_colours = std::move(colours);
     m_snapshots.assign(m_lanes.size(), nullptr);
     m_maps.reset();
+    m_projections.reset();
     m_own.assign(m_lanes.size(), nullptr);
     m_fidelity.reset();
     m_service.request({});  // of another run nothing is wanted any more
@@ -123,7 +124,12 @@ void CanvasModel::setPage(CanvasPage page) {
 
 void CanvasModel::request() {
     if (m_page == CanvasPage::Lanes) return requestOwn();
-    if (auto known = snapshot()) m_service.request({{std::move(known), m_choice}});
+    const auto known = snapshot();
+    if (!known) return;
+    std::vector<MapJob> jobs;
+    if (m_page == CanvasPage::Projection) jobs.push_back({known, m_choice, MapScope::Projections});
+    jobs.push_back({known, m_choice});
+    m_service.request(std::move(jobs));
 }
 
 void CanvasModel::requestOwn() {
@@ -151,6 +157,10 @@ bool CanvasModel::update() {
 }
 
 void CanvasModel::take(std::shared_ptr<const MapSet> answer) {
+    if (answer->scope == MapScope::Projections) {
+        m_projections = std::move(answer);
+        return;
+    }
     const std::int64_t tokens = answer->snapshot->length;
     std::int64_t slots = m_view.slots();
     if (answer->scope == MapScope::Own) {
@@ -181,13 +191,6 @@ void CanvasModel::tellStatistics() {
     }
     static constexpr std::array kRanges{RangeOf::Exact, RangeOf::Compressed, RangeOf::Lifted, RangeOf::Difference};
     for (std::size_t i = 0; i < kMapCount; ++i) m_colouring.setStatistics(kRanges[i], shown[i]);
-}
-
-ComputedMap CanvasModel::picture(const Projection& projection) const {
-    if (m_projection) return m_projection(projection);
-    AttentionMap map;
-    map.matrix = {.rows = projection.slots, .cols = projection.length, .values = projection.values};
-    return map;
 }
 
 std::string CanvasModel::tokenAt(std::int64_t position) const {

@@ -69,8 +69,9 @@ public:
     };
     const KnownFidelity* fidelity() const { return m_fidelity ? &*m_fidelity : nullptr; }
 
-    /// A projection of the snapshot as a picture: computed by the Work that the maps are computed by.
-    ComputedMap picture(const Projection& projection) const;
+    /// Of CanvasPage::Projection: E and F of the chosen head; nullptr: none were made ready yet. Until those of another
+    /// head or step are, the previous ones stay.
+    std::shared_ptr<const MapSet> projections() const { return m_projections; }
 
     /// Text of the token at a place of the sequence that the maps show.
     std::string tokenAt(std::int64_t position) const;
@@ -109,10 +110,10 @@ private:
     bool m_choiceMade = false;  ///< by a person
     CanvasPage m_page = CanvasPage::Maps;
     std::shared_ptr<const MapSet> m_maps;
+    std::shared_ptr<const MapSet> m_projections;
     std::vector<std::shared_ptr<const MapSet>> m_own;  ///< by lane
     std::optional<KnownFidelity> m_fidelity;
     std::function<std::string(std::int32_t)> m_tokenText;
-    std::function<ComputedMap(const Projection&)> m_projection;
     LinkedView m_view;
     Colouring m_colouring;
     MapService m_service;  // last: its thread ends before what it tells of is destroyed

@@ -100,13 +100,13 @@ CanvasScene::Shown CanvasScene::shown() const {
         return shown;
     }
     const bool maps = m_model.page() == CanvasPage::Maps;
-    const auto set = m_model.maps();
-    const auto snapshot = maps ? (set ? set->snapshot : nullptr) : m_model.snapshot();
+    const auto set = maps ? m_model.maps() : m_model.projections();
+    const auto snapshot = set ? set->snapshot : maps ? nullptr : m_model.snapshot();
     if (!snapshot) return shown;
     return {.step = snapshot->step,
             .what = snapshot->mechanism,
             .place = maps ? set->routeSentence() : m_projection.place(),
-            .current = !maps || set->choice == m_model.choice()};
+            .current = !set || set->choice == m_model.choice()};
 }
 
 float CanvasScene::drawChoice(ImVec2 corner, float end, float gap) {

@@ -19,6 +19,13 @@ MapJob jobOf(const MapSet& set) {
     return {set.snapshot, set.choice, set.scope};
 }
 
+ComputedMap asItLies(const Projection& projection) {
+    AttentionMap map;
+    map.matrix = {.rows = projection.slots, .cols = projection.length, .values = projection.values};
+    map.isSigned = true;
+    return map;
+}
+
 }  // namespace
 
 ValueStatistics statisticsOf(const Matrix& matrix) {
@@ -153,6 +160,21 @@ void MapService::computeMaps(const MapJob& job, const std::stop_token& stop, Map
     }
 }
 
+void MapService::computeProjections(const MapJob& job, const std::stop_token& stop, MapSet& set) {
+    const Projection* first = job.snapshot->projection("E", job.choice.layer, job.choice.head);
+    const Projection* second = job.snapshot->projection("F", job.choice.layer, job.choice.head);
+    if (second == first || (first && second && second->values == first->values)) second = nullptr;
+    for (const Projection* projection : {first, second}) {
+        if (!projection || stop.stop_requested()) continue;
+        ComputedMap picture = m_work.projection ? m_work.projection(*projection) : asItLies(*projection);
+        ProjectionPicture& shown = set.projections.emplace_back();
+        shown.label = projection->label();
+        shown.matrix = std::make_shared<const Matrix>(std::move(picture.map.matrix));
+        shown.statistics = statisticsOf(*shown.matrix);
+        shown.cells = std::move(picture.cells);
+    }
+}
+
 void MapService::compute(const MapJob& job, const std::stop_token& stop) {
     const auto begin = std::chrono::steady_clock::now();
     const Snapshot& snapshot = *job.snapshot;
@@ -164,7 +186,7 @@ void MapService::compute(const MapJob& job, const std::stop_token& stop) {
                .fidelity = {},
                .problem = {}};
     try {
-        computeMaps(job, stop, set);
+        job.scope == MapScope::Projections ? computeProjections(job, stop, set) : computeMaps(job, stop, set);
     } catch (const std::exception& error) {
         set.problem = error.what();
     }
@@ -172,7 +194,7 @@ void MapService::compute(const MapJob& job, const std::stop_token& stop) {
     answer(std::make_shared<const MapSet>(set), stop);
 
     // The rank bound needs the singular values of a T×T map: far slower than the maps, so it follows them.
-    if (job.scope == MapScope::Own || !set.problem.empty() || !m_work.has(snapshot, MapKind::Lifted) ||
+    if (job.scope != MapScope::Whole || !set.problem.empty() || !m_work.has(snapshot, MapKind::Lifted) ||
         stop.stop_requested())
         return;
     try {

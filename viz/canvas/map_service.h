@@ -37,8 +37,9 @@ ValueStatistics statisticsOf(const Matrix& matrix);
 
 /// How much of a head is computed.
 enum class MapScope {
-    Whole,  ///< all its maps, then its fidelity
-    Own,    ///< ownMap() alone: what lanes are compared by
+    Whole,        ///< all its maps, then its fidelity
+    Own,          ///< ownMap() alone: what lanes are compared by
+    Projections,  ///< E and F as pictures, and no map
 };
 
 /// A head whose maps are wanted.
@@ -48,6 +49,14 @@ struct MapJob {
     MapScope scope = MapScope::Whole;
     bool operator==(const MapJob&) const = default;
     bool isOfHead(const MapJob& other) const { return choice == other.choice && scope == other.scope; }
+};
+
+/// E or F as a picture [K,T], signed.
+struct ProjectionPicture {
+    std::string label;
+    std::shared_ptr<const Matrix> matrix;
+    ValueStatistics statistics;
+    std::shared_ptr<const DeviceMatrix> cells;  ///< what it is drawn from; null: the matrix
 };
 
 /// Maps of one head at one step, from one snapshot.
@@ -62,6 +71,8 @@ struct MapSet {
     std::array<MapRoute, kMapCount> routes{};                            ///< where they were computed, what that costs
     std::array<std::shared_ptr<const DeviceMatrix>, kMapCount> cells{};  ///< what they are drawn from; null: the maps
     double milliseconds = 0;                                             ///< what the maps cost
+    /// Of MapScope::Projections: E, and F where it is another matrix; none where the mechanism has none.
+    std::vector<ProjectionPicture> projections = {};
 
     /// Of MapScope::Own: where the one map is; −1: there is none.
     int ownIndex() const;
@@ -80,7 +91,7 @@ public:
         std::function<ComputedMap(const Snapshot&, const MapRequest&, const std::stop_token&)> map;
         std::function<HeadFidelity(const Snapshot&, const HeadChoice&, const std::stop_token&)> fidelity;
         std::function<bool(const Snapshot&, MapKind)> has;
-        /// On the thread that draws; empty: drawn from the processor's memory.
+        /// Empty: drawn from the processor's memory.
         std::function<ComputedMap(const Projection&)> projection = {};
     };
     /// With a source it computes the maps, else the processor does.
@@ -102,6 +113,7 @@ private:
     void run();
     void compute(const MapJob& job, const std::stop_token& stop);
     void computeMaps(const MapJob& job, const std::stop_token& stop, MapSet& set);
+    void computeProjections(const MapJob& job, const std::stop_token& stop, MapSet& set);
     void answer(std::shared_ptr<const MapSet> set, const std::stop_token& stop);
 
     std::function<void()> m_onAnswer;

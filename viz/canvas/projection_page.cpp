@@ -20,49 +20,44 @@ constexpr double kLargestCell = 120;
 
 ProjectionPage::ProjectionPage(HeatmapRenderer& renderer, const ImGuiHost& host, Backdrop& backdrop, CanvasModel& model)
     : m_host(host), m_model(model) {
-    for (Shown& shown : m_shown) shown.pane = std::make_unique<MatrixPane>(renderer, host, backdrop);
+    for (auto& pane : m_panes) pane = std::make_unique<MatrixPane>(renderer, host, backdrop);
 }
 
 void ProjectionPage::recordInto(VkCommandBuffer commands) {
-    for (Shown& shown : m_shown) shown.pane->recordInto(commands);
+    for (const auto& pane : m_panes) pane->recordInto(commands);
 }
 
 void ProjectionPage::take() {
     const auto snapshot = m_model.snapshot();
     const HeadChoice& choice = m_model.choice();
-    if (snapshot == m_snapshot && choice == m_choice) return;
-    m_snapshot = snapshot;
-    m_choice = choice;
-    m_count = 0;
     m_absent.clear();
-    m_place.clear();
-    if (!snapshot) {
+    if (!snapshot)
         m_absent = m_model.absence(MapKind::Exact);
-        return;
-    }
-    const Projection* first = snapshot->projection("E", choice.layer, choice.head);
-    const Projection* second = snapshot->projection("F", choice.layer, choice.head);
-    if (!first) {
+    else if (!snapshot->projection("E", choice.layer, choice.head))
         m_absent = fmt::format("The mechanism \"{}\" has no projection of the sequence.", snapshot->mechanism);
-        return;
-    }
-    if (second == first || (second && second->values == first->values)) second = nullptr;
+    const auto set = m_absent.empty() ? m_model.projections() : nullptr;
+    if (m_absent.empty()) m_absent = set ? set->problem : "Computing…";
+    if (set == m_set) return;
+    m_set = set;
+    m_count = set ? static_cast<int>(std::min(set->projections.size(), m_panes.size())) : 0;
+    m_place.clear();
     std::vector<const ValueStatistics*> statistics;
-    for (const Projection* projection : {first, second}) {
-        if (!projection) continue;
-        Shown& shown = m_shown[static_cast<std::size_t>(m_count++)];
-        shown.label = projection->label();
-        ComputedMap picture = m_model.picture(*projection);
-        shown.matrix = std::make_shared<const Matrix>(std::move(picture.map.matrix));
-        shown.statistics = statisticsOf(*shown.matrix);
-        shown.pane->setMatrix(shown.matrix, Pooling::AbsMax, std::move(picture.cells));
-        m_place = picture.cells ? "written by CUDA where it is drawn" : "drawn from the processor's memory";
-        statistics.push_back(&shown.statistics);
+    for (int index = 0; index < static_cast<int>(m_panes.size()); ++index) {
+        MatrixPane& pane = *m_panes[static_cast<std::size_t>(index)];
+        if (index >= m_count) {
+            pane.clear();
+            continue;
+        }
+        pane.setMatrix(picture(index).matrix, Pooling::AbsMax, picture(index).cells);
+        m_place = picture(index).cells ? "written by CUDA where it is drawn" : "drawn from the processor's memory";
+        statistics.push_back(&picture(index).statistics);
     }
+    if (m_count == 0) return;
     m_model.colouring().setStatistics(RangeOf::Projections, statistics);
-    if (m_slotCount != first->slots || m_tokenCount != first->length) m_fitted = true;
-    m_slotCount = first->slots;
-    m_tokenCount = first->length;
+    const Matrix& first = *picture(0).matrix;
+    if (m_slotCount != first.rows || m_tokenCount != first.cols) m_fitted = true;
+    m_slotCount = first.rows;
+    m_tokenCount = first.cols;
 }
 
 void ProjectionPage::fitView(ImVec2 plot) {
@@ -94,7 +89,7 @@ PaneContent ProjectionPage::content(int index) const {
         content.absent = m_absent;
         return content;
     }
-    const Shown& shown = m_shown[static_cast<std::size_t>(index)];
+    const ProjectionPicture& shown = picture(index);
     content.title = shown.label;
     content.subtitle = fmt::format("[{}×{}]", shown.matrix->rows, shown.matrix->cols);
     content.note = clippingNote(shown.statistics.values, m_model.colouring().scale(RangeOf::Projections));
@@ -162,9 +157,8 @@ void ProjectionPage::draw(ImVec2 corner, ImVec2 size) {
     bool anyHovered = false;
     for (int index = 0; index < cards; ++index) {
         const ImVec2 position{corner.x, corner.y + static_cast<float>(index) * (card.y + kGap)};
-        if (index >= m_count) m_shown[static_cast<std::size_t>(index)].pane->clear();
-        const PaneInput input = m_shown[static_cast<std::size_t>(index)].pane->draw(index == 0 ? "first" : "second",
-                                                                                    position, card, content(index));
+        const PaneInput input = m_panes[static_cast<std::size_t>(index)]->draw(index == 0 ? "first" : "second",
+                                                                               position, card, content(index));
         apply(input);
         anyHovered = anyHovered || input.hovered;
     }
@@ -178,7 +172,7 @@ void ProjectionPage::drawTools(float width) {
                  "click fits it again. Heights of the histogram are logarithmic.");
     std::vector<HistogramLayer> layers;
     for (int index = 0; index < m_count; ++index)
-        layers.push_back({.statistics = &m_shown[static_cast<std::size_t>(index)].statistics, .filled = index == 0});
+        layers.push_back({.statistics = &picture(index).statistics, .filled = index == 0});
     rangeHistogram(m_host, "projections", RangeOf::Projections, m_model.colouring(), layers, {width, 78});
     sectionTitle(m_host, "Under the cursor",
                  "Row i of E says which positions of the sequence feed slot i, and with which weight. Positions, not "
@@ -187,18 +181,17 @@ void ProjectionPage::drawTools(float width) {
     table.row("slot", m_slot >= 0 ? fmt::format("{}", m_slot) : "–");
     table.row("position", m_token >= 0 ? fmt::format("{}", m_token) : "–");
     for (int index = 0; index < m_count; ++index) {
-        const Shown& shown = m_shown[static_cast<std::size_t>(index)];
+        const ProjectionPicture& shown = picture(index);
         const bool inside = m_slot >= 0 && m_slot < shown.matrix->rows && m_token >= 0 && m_token < shown.matrix->cols;
         table.row(shown.label, inside ? numberText(shown.matrix->at(m_slot, m_token), 4) : "–");
     }
-    if (m_slot < 0 || m_slot >= m_shown[0].matrix->rows) return;
+    if (m_slot < 0 || m_slot >= picture(0).matrix->rows) return;
     for (int index = 0; index < m_count; ++index) {
-        const Matrix& matrix = *m_shown[static_cast<std::size_t>(index)].matrix;
+        const Matrix& matrix = *picture(index).matrix;
         double norm = 0;
         for (std::int64_t column = 0; column < matrix.cols; ++column)
             norm += static_cast<double>(matrix.at(m_slot, column)) * matrix.at(m_slot, column);
-        table.row(fmt::format("‖row‖ of {}", m_shown[static_cast<std::size_t>(index)].label),
-                  numberText(std::sqrt(norm), 4));
+        table.row(fmt::format("‖row‖ of {}", picture(index).label), numberText(std::sqrt(norm), 4));
     }
 }
 

@@ -24,13 +24,9 @@ public:
     const std::string& place() const { return m_place; }
 
 private:
-    struct Shown {
-        std::unique_ptr<MatrixPane> pane;
-        std::shared_ptr<const Matrix> matrix;
-        std::string label;
-        ValueStatistics statistics;
-    };
     void take();
+    /// A picture of m_set.
+    const ProjectionPicture& picture(int index) const { return m_set->projections[static_cast<std::size_t>(index)]; }
     void fitView(ImVec2 plot);
     void clampView();
     PaneContent content(int index) const;
@@ -38,11 +34,10 @@ private:
 
     const ImGuiHost& m_host;
     CanvasModel& m_model;
-    std::array<Shown, 2> m_shown;
+    std::array<std::unique_ptr<MatrixPane>, 2> m_panes;
     std::string m_absent, m_place;
-    int m_count = 0;
-    std::shared_ptr<const Snapshot> m_snapshot;
-    HeadChoice m_choice;
+    std::shared_ptr<const MapSet> m_set;  ///< what is shown; null: nothing
+    int m_count = 0;                      ///< of its pictures
     CameraAxis m_slots, m_tokens;
     std::int64_t m_slotCount = 1, m_tokenCount = 1;
     ImVec2 m_plot{};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -168,6 +169,48 @@ TEST(CanvasModel, NewLanesForgetOldPictures) {
     model.setLanes({"other"});
     EXPECT_EQ(model.maps(), nullptr);
     EXPECT_EQ(model.snapshot(), nullptr);
+}
+
+TEST(CanvasModel, PicturesOfProjectionsComeWithoutWaiting) {
+    std::atomic<bool> open{true};
+    MapService::Work work = MapService::realWork();
+    work.projection = [&open](const Projection& projection) {
+        while (!open) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        AttentionMap map;
+        map.matrix = {.rows = projection.slots, .cols = projection.length, .values = projection.values};
+        return map;
+    };
+    CanvasModel model([] {}, std::move(work));
+    model.setLanes({"full", "linformer"});
+    model.setPage(CanvasPage::Projection);
+    model.setSnapshot(test::syntheticSnapshot(kLinformer));
+    const auto shows = [&](std::int64_t step) {
+        for (int wait = 0; wait < 5000; ++wait) {
+            model.update();
+            if (model.projections() && model.projections()->snapshot->step == step) return true;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return false;
+    };
+    ASSERT_TRUE(shows(model.snapshot()->step));
+    ASSERT_FALSE(model.projections()->projections.empty());
+    EXPECT_EQ(model.projections()->projections[0].matrix->rows, 4);
+    EXPECT_EQ(model.projections()->projections[0].matrix->cols, 24);
+
+    open = false;
+    const auto before = model.projections();
+    test::SyntheticOptions next = kLinformer;
+    next.step = before->snapshot->step + 1;
+    const auto begin = std::chrono::steady_clock::now();
+    model.setSnapshot(test::syntheticSnapshot(next));
+    for (int frame = 0; frame < 20; ++frame) {
+        model.update();
+        EXPECT_EQ(model.projections(), before) << "the last ones stay until there are others";
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+    open = true;
+    EXPECT_TRUE(shows(next.step));
 }
 
 }  // namespace

@@ -245,6 +245,7 @@ TEST_F(CanvasSceneTest, KeysChooseHeadsAndMoveThePinnedCursor) {
 TEST_F(CanvasSceneTest, TheProjectionPageShowsEAndF) {
     showLinformer();
     scene().model().setPage(CanvasPage::Projection);
+    waitForMaps();
     const RgbaImage image = picture();
     EXPECT_GT(coloursIn(image, 0), 25);
     EXPECT_GT(coloursIn(image, 2), 25);
