@@ -11,7 +11,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/json_text.h"
 #include "app/cli/progress.h"
-#include "app/cli/run_plan.h"
+#include "app/runs/run_files.h"
 #include "core/io/run_file.h"
 #include "core/train/trainer.h"
 

@@ -374,21 +374,6 @@ void requirePrinted() {
 
 }  // namespace
 
-Device chosenDevice(const std::string& device, const Experiment& experiment) {
-    if (device == "cpu") return Device::Cpu;
-    if (device == "cuda") requireCuda();
-    if (!cudaAvailable()) return Device::Cpu;
-    for (const LaneConfig& lane : experiment.lanes) {
-        try {
-            requireForm(findMechanism(lane.mechanism), lane.options, experiment.attentionSizes(), Device::Cuda);
-        } catch (const Error&) {
-            if (device == "cuda") throw;
-            return Device::Cpu;
-        }
-    }
-    return Device::Cuda;
-}
-
 int runCli(int argc, char** argv, const CliHooks& hooks) {
     fillStandardStreams();
     try {

@@ -153,8 +153,4 @@ int runBenchStart(const BenchStartArguments& arguments, const MeasureStart& meas
 /// The names that `render --view` takes; empty where this build has no views.
 std::vector<std::string> viewNames();
 
-/// The device that "cpu", "cuda" or "auto" stands for. "auto" is the CUDA device where there is one and every lane has
-/// a form for it. Throws Error where "cuda" cannot be had: in a build, on a machine or for a lane without it.
-Device chosenDevice(const std::string& device, const Experiment& experiment);
-
 }  // namespace linscope::app

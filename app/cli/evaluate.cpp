@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "app/cli/commands.h"
-#include "app/cli/going_on.h"
 #include "app/cli/json_text.h"
 #include "app/cli/lane_states.h"
 #include "app/cli/run_plan.h"
 #include "app/cli/standard_streams.h"
+#include "app/runs/device_choice.h"
+#include "app/runs/going_on.h"
 #include "core/base/error.h"
 #include "core/data/task.h"
 #include "core/io/run_file.h"

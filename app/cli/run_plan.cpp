@@ -1,27 +1,16 @@
 #include "app/cli/run_plan.h"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <ctime>
-
-#include "app/cli/going_on.h"
 #include "app/cli/standard_streams.h"
+#include "app/runs/going_on.h"
+#include "app/runs/run_files.h"
 #include "core/base/error.h"
-#include "core/io/checkpoint.h"
+#include "core/io/run_file.h"
 #include "core/train/checkpoint_state.h"
-#include "core/train/lane.h"
-#include "core/train/trainer.h"
 
 namespace linscope::app {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kMostOfASecond = 1000;  // runs with one date
 
 /// Throws Error unless `wanted` says the same as `logged` in every value.
 void requireSame(const Experiment& logged, const Experiment& wanted) {
@@ -102,17 +91,9 @@ RunPlan planRun(const TrainArguments& arguments) {
 }
 
 std::optional<fs::path> newestCheckpoint(const fs::path& folder, std::int64_t lastStep) {
-    const auto all = listCheckpoints(folder);
-    for (auto found = all.rbegin(); found != all.rend(); ++found) {
-        if (found->first > lastStep) continue;
-        try {
-            checkSafetensors(found->second);
-            return found->second;
-        } catch (const Error& error) {
-            say("a checkpoint is passed over: {}\n", error.what());
-        }
-    }
-    return std::nullopt;
+    const FoundCheckpoint found = findCheckpoint(folder, lastStep);
+    for (const std::string& why : found.passedOver) say("a checkpoint is passed over: {}\n", why);
+    return found.file;
 }
 
 fs::path datedRunFile(const fs::path& experiment) {
@@ -121,42 +102,13 @@ fs::path datedRunFile(const fs::path& experiment) {
         const fs::path folder = fs::absolute(experiment).parent_path().filename();
         if (!folder.empty()) name = folder.string();
     }
-    return fs::path("runs") / fmt::format("{}-{:%Y%m%d-%H%M%S}.h5", name, fmt::localtime(std::time(nullptr)));
+    return fs::path("runs") / datedName(name);
 }
 
 void claimDatedFile(RunPlan& plan) {
     if (!plan.dated) return;
-    const fs::path wanted = plan.runFile;
-    for (int number = 1; number <= kMostOfASecond; ++number) {
-        if (number > 1)
-            plan.runFile.replace_filename(
-                fmt::format("{}-{}{}", wanted.stem().string(), number, wanted.extension().string()));
-        plan.checkpoints = checkpointFolder(plan.runFile);
-        std::error_code ignored;
-        if (fs::exists(plan.checkpoints, ignored)) continue;
-        // "x": of two programs that ask at once, one gets the file. It is empty until the run's writer replaces it.
-        if (std::FILE* file = std::fopen(plan.runFile.c_str(), "wbx")) {
-            std::fclose(file);
-            return;
-        }
-        require(errno == EEXIST, "train", "{} must be a file that can be made, but: {}; choose another with --out",
-                plan.runFile.string(), std::strerror(errno));
-    }
-    fail("train", "one of {} names from {} on was expected to be free, but none is; choose another with --out",
-         kMostOfASecond, wanted.string());
-}
-
-std::vector<LaneLayout> laneLayouts(Trainer& trainer) {
-    std::vector<LaneLayout> layouts;
-    for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
-        const Lane& lane = trainer.lane(i);
-        layouts.push_back({.name = lane.config().name,
-                           .mechanism = lane.config().mechanism,
-                           .parameters = lane.parameters().elements(),
-                           .projections = lane.projections(),
-                           .attentionParameters = lane.attentionParameters()});
-    }
-    return layouts;
+    plan.runFile = claimRunFile(plan.runFile, "choose another with --out");
+    plan.checkpoints = checkpointFolder(plan.runFile);
 }
 
 }  // namespace linscope::app

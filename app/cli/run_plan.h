@@ -8,11 +8,6 @@
 
 #include "app/cli/commands.h"
 #include "core/experiment/experiment.h"
-#include "core/io/run_file.h"
-
-namespace linscope {
-class Trainer;
-}
 
 namespace linscope::app {
 
@@ -35,18 +30,13 @@ void applySets(Experiment& experiment, const std::vector<std::string>& sets);
 /// checkpoint is there to go on from.
 RunPlan planRun(const TrainArguments& arguments);
 
-/// The newest checkpoint in the folder whose step is not after `lastStep`, the last that the run file holds. Those
-/// whose header or size is not whole are passed over, and stderr says why.
+/// findCheckpoint(); stderr says which are passed over, and why.
 std::optional<std::filesystem::path> newestCheckpoint(const std::filesystem::path& folder, std::int64_t lastStep);
 
 /// "runs/first_light-20260131-090501.h5" for "experiments/first_light/experiment.toml".
 std::filesystem::path datedRunFile(const std::filesystem::path& experiment);
 
-/// Of a dated plan: makes its run file, empty, under a name that no other run has: with -2, -3, … behind the date where
-/// one has begun in the same second. The folder must be there. Throws Error where no file can be made.
+/// Of a dated plan: claimRunFile().
 void claimDatedFile(RunPlan& plan);
-
-/// What a run file must know of each lane before the first step.
-std::vector<LaneLayout> laneLayouts(Trainer& trainer);
 
 }  // namespace linscope::app

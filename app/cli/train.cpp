@@ -5,13 +5,15 @@
 #include <memory>
 
 #include "app/cli/commands.h"
-#include "app/cli/going_on.h"
 #include "app/cli/lane_states.h"
 #include "app/cli/progress.h"
 #include "app/cli/run_plan.h"
 #include "app/cli/signals.h"
 #include "app/cli/standard_streams.h"
 #include "app/cli/train_console.h"
+#include "app/runs/device_choice.h"
+#include "app/runs/going_on.h"
+#include "app/runs/run_files.h"
 #include "core/base/error.h"
 #include "core/cuda/device.h"
 #include "core/train/lane.h"

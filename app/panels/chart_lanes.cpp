@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "app/cli/going_on.h"
+#include "app/runs/going_on.h"
 #include "app/shell/theme.h"
 
 namespace linscope::app {

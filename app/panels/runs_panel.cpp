@@ -113,7 +113,7 @@ void RunsPanel::showMenu(const QPoint& position) {
     menu.addAction(tr("Copy the path of the run file"), this, [file] { QApplication::clipboard()->setText(file); });
     QAction* lay =
         menu.addAction(tr("Lay its curves over the charts"), this, [this, file] { m_session.overlays().lay(file); });
-    lay->setEnabled(!run->loading && id != m_session.selection().run);
+    lay->setEnabled(!run->loading && !run->file.empty() && id != m_session.selection().run);
     QAction* resume =
         menu.addAction(tr("Go on from the newest checkpoint"), this, [this, id] { m_session.resume(id); });
     resume->setEnabled(run->canGoOn() && !listCheckpoints(checkpointFolder(run->file)).empty());

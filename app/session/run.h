@@ -27,7 +27,7 @@ private:
 /// One open run: live, or read from its file. Only the session changes it.
 struct Run {
     int id = 0;
-    std::filesystem::path file;
+    std::filesystem::path file;  ///< of a new run empty until its worker has made it
     RunRecord record;
     Pace pace;
     TokenTexts tokenTexts;

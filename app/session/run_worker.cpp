@@ -9,8 +9,10 @@
 #include <unistd.h>
 #endif
 
-#include "app/cli/going_on.h"
-#include "app/cli/run_plan.h"
+#include "app/runs/device_choice.h"
+#include "app/runs/going_on.h"
+#include "app/runs/run_files.h"
+#include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/cuda/device.h"
 #include "core/io/run_file.h"
@@ -68,9 +70,17 @@ void RunWorker::work() {
 RunState RunWorker::train() {
     const Device device = chosenDevice(m_request.device, m_request.experiment);
     Trainer trainer(m_request.experiment, device);
-    if (m_request.checkpoint) goOnFrom(trainer, RunFileReader(m_request.file), *m_request.checkpoint);
-
     RunStart start;
+    if (m_request.goesOn) {
+        // As the file is now: whoever looked at it before may have seen less of it.
+        const RunFileReader run(m_request.file);
+        FoundCheckpoint found = findCheckpoint(checkpointFolder(m_request.file), run.lastStep());
+        require(found.file.has_value(), "resume", "a whole checkpoint was expected in {}, but there is none",
+                checkpointFolder(m_request.file).string());
+        goOnFrom(trainer, run, *found.file);
+        start.passedOver = std::move(found.passedOver);
+    }
+
     start.taskDescription = trainer.task().description();
     start.baselines = trainer.task().baselines();
     start.place = device == Device::Cuda ? cudaDescription() : fmt::format("the processor, {} threads", threadCount());
@@ -86,15 +96,18 @@ RunState RunWorker::train() {
                                .message = lane.message()});
     }
 
+    const std::filesystem::path file =
+        m_request.goesOn ? m_request.file : claimRunFile(m_request.file, "choose another folder in File › Runs folder");
+    start.file = file;
     const std::unique_ptr<RunFileWriter> writer =
-        m_request.checkpoint ? RunFileWriter::resume(m_request.file, trainer.currentStep())
-                             : std::make_unique<RunFileWriter>(m_request.file, trainer.experiment(), trainer.task(),
-                                                               laneLayouts(trainer));
+        m_request.goesOn
+            ? RunFileWriter::resume(file, trainer.currentStep())
+            : std::make_unique<RunFileWriter>(file, trainer.experiment(), trainer.task(), laneLayouts(trainer));
     m_callbacks.started(std::move(start));
 
     trainer.addListener(*writer);
     trainer.addListener(m_feed);
-    trainer.setCheckpointFolder(checkpointFolder(m_request.file), writer->runId());
+    trainer.setCheckpointFolder(checkpointFolder(file), writer->runId());
 
     const RunState state =
         runTrainer(trainer, m_commands, {.untilStep = m_request.untilStep, .liveInterval = kLiveInterval});

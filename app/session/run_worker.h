@@ -22,14 +22,16 @@ TokenTexts tokenTextsOf(const Task& task);
 
 struct RunRequest {
     Experiment experiment;
-    std::filesystem::path file;                       ///< the run file that is written
-    std::optional<std::int64_t> untilStep;            ///< stop after this step; the experiment's own when empty
-    std::optional<std::filesystem::path> checkpoint;  ///< go on from here, appending to `file`
-    std::string device = "auto";                      ///< as for chosenDevice()
+    std::filesystem::path file;  ///< the run file that is gone on with; of a new run a name for claimRunFile()
+    std::optional<std::int64_t> untilStep;  ///< stop after this step; the experiment's own when empty
+    bool goesOn = false;                    ///< from the newest checkpoint of `file`, appending to it
+    std::string device = "auto";            ///< as for chosenDevice()
 };
 
 /// What is known once the task is read and the lanes are built.
 struct RunStart {
+    std::filesystem::path file;           ///< that is written
+    std::vector<std::string> passedOver;  ///< FoundCheckpoint::passedOver
     std::string taskDescription;
     std::vector<TaskBaseline> baselines;
     struct LaneStart {

@@ -1,11 +1,11 @@
 #include "app/session/runs_folder.h"
 
-#include <QDateTime>
 #include <QDir>
 #include <QRegularExpression>
 #include <QSettings>
 #include <QStandardPaths>
 
+#include "app/runs/run_files.h"
 #include "core/base/error.h"
 
 namespace linscope::app {
@@ -30,10 +30,7 @@ std::filesystem::path newRunFile(const QString& folder, const std::string& title
     slug = slug.left(48);
     while (slug.endsWith('-')) slug.chop(1);
     if (slug.isEmpty()) slug = "run";
-    const QString base = slug + "-" + QDateTime::currentDateTime().toString("yyyyMMdd-HHmmss");
-    QString name = base;
-    for (int i = 2; QFileInfo::exists(QDir(folder).filePath(name + ".h5")); ++i) name = base + "-" + QString::number(i);
-    return wholePath(QDir(folder).filePath(name + ".h5"));
+    return wholePath(QDir(folder).filePath(QString::fromStdString(datedName(slug.toStdString()))));
 }
 
 std::filesystem::path wholePath(const QString& file) {

@@ -9,7 +9,7 @@ namespace linscope::app {
 QString runsFolder();
 void setRunsFolder(const QString& folder);
 
-/// A path in `folder` that is not taken: "linformer-beside-full-20240131-184502.h5". Makes the folder.
+/// A name in `folder` for claimRunFile(): "linformer-beside-full-20240131-184502.h5". Makes the folder.
 /// Throws Error when it cannot be made.
 std::filesystem::path newRunFile(const QString& folder, const std::string& title);
 

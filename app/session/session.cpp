@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "app/cli/run_plan.h"
+#include "app/runs/run_files.h"
 #include "app/session/runs_folder.h"
 #include "core/train/checkpoint_state.h"
 
@@ -81,7 +81,7 @@ void Session::launchWaiting() {
 
 void Session::giveUp(Run& run) {
     // One that was to go on is as it was.
-    if (!run.waiting->checkpoint) run.error = tr("It was stopped before it began").toStdString();
+    if (!run.waiting->goesOn) run.error = tr("It was stopped before it began").toStdString();
     run.waiting.reset();
     run.asked.clear();
     run.loading = false;
@@ -95,8 +95,8 @@ int Session::start(const Experiment& experiment, const StartOptions& options) {
     run.untilStep = options.untilStep;
     const int id = run.id;
     try {
-        run.file = newRunFile(options.folder.isEmpty() ? runsFolder() : options.folder, experiment.title);
-        begin(run, {.experiment = experiment, .file = run.file, .untilStep = options.untilStep, .checkpoint = {}});
+        const auto wanted = newRunFile(options.folder.isEmpty() ? runsFolder() : options.folder, experiment.title);
+        begin(run, {.experiment = experiment, .file = wanted, .untilStep = options.untilStep});
     } catch (const std::exception& error) {
         run.error = error.what();
         run.record.state = RunState::Stopped;
@@ -177,14 +177,16 @@ void Session::resume(int id) {
         Q_EMIT message(tr("Another program goes on with this run; when that has ended, open its file again"), true);
         return;
     }
-    const auto checkpoint = newestCheckpoint(checkpointFolder(run->file), run->record.lastStep);
-    if (!checkpoint) {
-        Q_EMIT message(tr("This run has no checkpoint to go on from; start its experiment as a new run instead."),
+    // Which one it goes on from is for the worker to say, who sees the file as it is then.
+    const FoundCheckpoint found = findCheckpoint(checkpointFolder(run->file), run->record.lastStep);
+    if (!found.file) {
+        tellPassedOver(*run, found.passedOver);
+        Q_EMIT message(tr("This run has no whole checkpoint to go on from; start its experiment as a new run instead."),
                        true);
         return;
     }
     run->untilStep.reset();
-    begin(*run, {.experiment = run->record.experiment, .file = run->file, .untilStep = {}, .checkpoint = checkpoint});
+    begin(*run, {.experiment = run->record.experiment, .file = run->file, .untilStep = {}, .goesOn = true});
     selectStep(std::nullopt);
     Q_EMIT runStateChanged(id);
 }
@@ -326,6 +328,8 @@ void Session::onStarted(int id, RunStart start) {
     Run* run = find(id);
     if (!run) return;
     run->loading = false;
+    run->file = start.file;
+    tellPassedOver(*run, start.passedOver);
     run->record.place = std::move(start.place);
     run->record.taskDescription = std::move(start.taskDescription);
     run->record.baselines = std::move(start.baselines);
@@ -343,6 +347,14 @@ void Session::onStarted(int id, RunStart start) {
     Q_EMIT runStateChanged(id);
     Q_EMIT runChanged(id);
     if (m_selection.run == id) Q_EMIT selectionChanged();
+}
+
+void Session::tellPassedOver(Run& run, const std::vector<std::string>& why) {
+    for (const std::string& one : why) {
+        run.record.note(LogKind::Note, "a checkpoint is passed over: " + one);
+        Q_EMIT message(tr("A checkpoint is passed over: %1").arg(QString::fromStdString(one)), true);
+    }
+    if (!why.empty()) Q_EMIT runChanged(run.id);
 }
 
 void Session::onEnded(int id, RunEnd end) {

@@ -98,6 +98,8 @@ private:
     void drain();
     void drain(Run& run);
     void onStarted(int id, RunStart start);
+    /// Of checkpoints that cannot be gone on from: notes in the run's log, and messages.
+    void tellPassedOver(Run& run, const std::vector<std::string>& why);
     void onEnded(int id, RunEnd end);
     void endOnList(Run& run, const RunEnd& end);
     void showSnapshots();

@@ -102,7 +102,7 @@ class House(unittest.TestCase):
         self.forbid(QT, "Qt", lambda path: path.parts[0] != "viz")
 
     def test_the_command_line_knows_no_qt(self):
-        self.forbid(QT, "Qt", lambda path: path.parts[:2] != ("app", "cli"))
+        self.forbid(QT, "Qt", lambda path: path.parts[:2] not in (("app", "cli"), ("app", "runs")))
 
     def test_hdf5_is_included_in_core_io_only(self):
         self.forbid(HDF5, "HDF5", lambda path: path.parts[:2] == ("core", "io"))

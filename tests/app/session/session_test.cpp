@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <QElapsedTimer>
+#include <algorithm>
 
 #include "core/train/checkpoint_state.h"
 #include "tests/app/app_test.h"
@@ -121,6 +122,23 @@ TEST_F(SessionTest, LeavesARunAloneThatAnotherProgramWrites) {
     ASSERT_TRUE(waitFor([&] { return session.run(opened)->record.lastStep > 14; })) << session.run(opened)->error;
     EXPECT_EQ(stateText(*session.run(opened)), "running");
     EXPECT_EQ(stateDetail(*session.run(opened)), "");
+}
+
+TEST_F(SessionTest, TellsOfADamagedCheckpointAndGoesOnFromTheOneBefore) {
+    Session session;
+    const int id = start(session, 6);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    const auto saved = listCheckpoints(checkpointFolder(session.run(id)->file));
+    ASSERT_GE(saved.size(), 2U) << "that of step 0 among them";
+    std::filesystem::resize_file(saved.back().second, 100);
+    QString said;
+    QObject::connect(&session, &Session::message, &session, [&](const QString& text, bool) { said = text; });
+    session.resume(id);
+    ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep > 8; })) << session.run(id)->error;
+    EXPECT_TRUE(said.contains("passed over")) << said.toStdString();
+    EXPECT_TRUE(std::ranges::any_of(session.run(id)->record.log, [](const LogEntry& entry) {
+        return entry.kind == LogKind::Note && entry.text.find("passed over") != std::string::npos;
+    }));
 }
 
 TEST_F(SessionTest, ANewRunBeginsWhenTheOneThatTrainsHasEnded) {

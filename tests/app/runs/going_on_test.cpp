@@ -1,8 +1,8 @@
-#include "app/cli/going_on.h"
+#include "app/runs/going_on.h"
 
 #include <gtest/gtest.h>
 
-#include "app/cli/run_plan.h"
+#include "app/runs/run_files.h"
 #include "core/train/checkpoint_state.h"
 #include "core/train/lane.h"
 #include "core/train/runner.h"

@@ -1,4 +1,4 @@
-#include "app/cli/going_on.h"
+#include "app/runs/going_on.h"
 
 #include <fmt/format.h>
 
