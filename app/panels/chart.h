@@ -37,7 +37,6 @@ public:
     /// Fits the axes unless a person has taken them over, and draws soon.
     void refresh();
     void resetView();
-    bool followsData() const { return m_followsData; }
 
     /// Draws again with that many pixels for one, for a picture that is finer than the screen.
     void setFineness(double ratio);

@@ -40,7 +40,6 @@ public:
 
     ExperimentPanel& experimentPanel() { return *m_experiment; }
     MetricsPanel& metricsPanel() { return *m_metrics; }
-    ProjectionPanel& projectionPanel() { return *m_projection; }
     CentralWidget& central() { return *m_central; }
     QAction* action(const QString& name) const;
     /// The whole window with the canvas in its place, which QWidget::grab() alone leaves empty.

@@ -98,7 +98,6 @@ PaneInput MatrixPane::draw(const char* id, ImVec2 position, ImVec2 card, const P
 
     m_camera.rows = deviceAxis(content.rows, scale);
     m_camera.cols = deviceAxis(content.columns, scale);
-    m_camera.fitted = false;
     m_viewport = {m_corner.x * scale, m_corner.y * scale, m_size.x * scale, m_size.y * scale};
     m_style.colours = content.colours;
     m_style.scale = content.scale;

@@ -50,7 +50,6 @@ public:
     std::uint32_t queueFamily() const { return m_queueFamily; }
     const VkPhysicalDeviceProperties& properties() const { return m_properties; }
     std::string name() const { return m_properties.deviceName; }
-    bool isSoftware() const { return m_properties.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU; }
     bool hasInstanceExtension(const std::string& name) const;  ///< enabled, not only available
     bool hasDeviceExtension(const std::string& name) const;    ///< enabled: VK_KHR_swapchain is what a window needs
 

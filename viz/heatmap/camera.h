@@ -35,33 +35,18 @@ struct CameraAxis {
     void pan(double pixels) { centre -= pixels / pixelsPerCell; }
     /// All `cells` cells fill the viewport.
     void fit(double cells, double viewportSize);
-    /// Keeps the magnification between a quarter of the fitted one and `maxPixelsPerCell`, and the viewport's
-    /// centre on the matrix.
-    void clamp(double cells, double viewportSize, double maxPixelsPerCell);
 };
 
 /// What part of a matrix is seen in a viewport. Pure numbers; pixel arguments are absolute, viewport included.
 class HeatmapCamera {
 public:
-    static constexpr double kMaxPixelsPerCell = 256;
-
     CameraAxis rows, cols;
-    bool fitted = true;  ///< nothing but fit() has been asked for: a pane that grows should fit again
 
     /// Shows the whole matrix. With `squareCells` rows and columns have one magnification.
     void fit(std::int64_t rowCount, std::int64_t colCount, const PixelRect& viewport, bool squareCells);
-    /// Magnifies both axes by `factor` about the pixel, then clamps.
-    void zoomAbout(double factor, float px, float py, std::int64_t rowCount, std::int64_t colCount,
-                   const PixelRect& viewport);
-    void pan(float dx, float dy, std::int64_t rowCount, std::int64_t colCount, const PixelRect& viewport);
-    void clamp(std::int64_t rowCount, std::int64_t colCount, const PixelRect& viewport);
-    /// Puts the cell into the middle without zooming.
-    void lookAt(Cell cell);
 
     /// The cell under the pixel, or no cell outside the matrix or the viewport.
     Cell cellAt(float px, float py, std::int64_t rowCount, std::int64_t colCount, const PixelRect& viewport) const;
-    /// Where the cell is drawn; it may be less than a pixel, or outside the viewport.
-    PixelRect cellRect(Cell cell, const PixelRect& viewport) const;
 };
 
 }  // namespace linscope::viz

@@ -1,6 +1,5 @@
 #include "viz/offscreen/heatmap_image.h"
 
-#include <chrono>
 #include <cstring>
 
 #include "viz/gpu/check.h"
@@ -114,32 +113,6 @@ RgbaImage OffscreenTarget::draw(Colour clear, const std::function<void(VkCommand
     RgbaImage result(int(extent.width), int(extent.height));
     std::memcpy(result.pixels.data(), m_state->pixels.mapped(), result.pixels.size());
     return result;
-}
-
-double OffscreenTarget::time(const std::function<void(VkCommandBuffer)>& record) {
-    const auto begin = std::chrono::steady_clock::now();
-    recordPass(m_state->context.begin(), {1, 1, 1}, record);
-    m_state->context.submit();
-    m_state->context.wait();
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
-}
-
-std::vector<double> frameTimes(Device& device, int width, int height, std::vector<OffscreenPane> panes, int frames) {
-    OffscreenTarget target(device, width, height);
-    HeatmapRenderer renderer(device, target.renderPass(), target.format(), 1);
-    std::vector<HeatmapPane> drawn;
-    for (const OffscreenPane& pane : panes) drawn.emplace_back(renderer).setMatrix(pane.matrix, pane.pooling);
-    std::vector<double> times;
-    for (int frame = 0; frame < frames; ++frame) {
-        renderer.beginFrame();
-        times.push_back(target.time([&](VkCommandBuffer commands) {
-            for (std::size_t i = 0; i < panes.size(); ++i)
-                drawn[i].draw(commands, panes[i].camera, panes[i].viewport, panes[i].style);
-        }));
-        for (OffscreenPane& pane : panes)
-            pane.camera.pan(frame % 20 < 10 ? 1 : -1, 1, pane.matrix->rows, pane.matrix->cols, pane.viewport);
-    }
-    return times;
 }
 
 }  // namespace linscope::viz

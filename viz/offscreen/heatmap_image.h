@@ -21,8 +21,6 @@ public:
     VkFormat format() const;
     /// Clears, records with `record` inside the render pass, waits and reads the pixels back.
     RgbaImage draw(Colour clear, const std::function<void(VkCommandBuffer)>& record);
-    /// The same without reading back: milliseconds from the begin of recording until the device has finished.
-    double time(const std::function<void(VkCommandBuffer)>& record);
 
 private:
     void recordPass(VkCommandBuffer commands, Colour clear, const std::function<void(VkCommandBuffer)>& record);
@@ -43,9 +41,5 @@ struct OffscreenPane {
 /// Draws panes by Vulkan into an image of the given size and reads it back. Throws Error.
 RgbaImage drawHeatmaps(Device& device, int width, int height, const std::vector<OffscreenPane>& panes,
                        Colour clear = {1, 1, 1});
-
-/// Milliseconds of each of `frames` frames that draw the panes while they are panned pixel by pixel: what the device
-/// needs for one frame of the window's canvas.
-std::vector<double> frameTimes(Device& device, int width, int height, std::vector<OffscreenPane> panes, int frames);
 
 }  // namespace linscope::viz
