@@ -63,106 +63,136 @@ double RangeAxis::toValue(double share) const {
     return m_logarithmic ? std::pow(10.0, at) : at;
 }
 
-void rangeHistogram(const ImGuiHost& host, const char* id, RangeOf range, Colouring& colouring,
-                    std::span<const HistogramLayer> layers, ImVec2 size) {
-    const Theme& theme = host.theme();
-    const Fonts& fonts = host.fonts();
-    ImDrawList& list = *ImGui::GetWindowDrawList();
-    const ImVec2 corner = ImGui::GetCursorScreenPos();
-    const float captions = lineHeight(fonts.tiny) + 4;
-    const ImVec2 plot{size.x, size.y - captions};
-    const ImVec2 end{corner.x + plot.x, corner.y + plot.y};
-    ImGui::PushID(id);
-    ImGui::InvisibleButton("histogram", size);
-    const bool hovered = ImGui::IsItemHovered(), active = ImGui::IsItemActive();
+namespace {
 
-    const ValueScale scale = colouring.scale(range);
-    const RangeAxis axis(layers, scale);
-    const ColourMap& map = colouring.colours(range);
+/// Where the histogram lies, and what a place in it means.
+struct Placement {
+    ImVec2 corner, plot;
+    ValueScale scale;
+    RangeAxis axis;
+
+    ImVec2 end() const { return {corner.x + plot.x, corner.y + plot.y}; }
+    float across(double share) const { return corner.x + plot.x * static_cast<float>(share); }
+    float pixel(double value) const { return across(std::clamp(axis.toShare(value), 0.0, 1.0)); }
+};
+
+/// What is held by the mouse.
+enum Grabbed { kLow, kHigh, kSpan };
+
+void drag(const Placement& place, RangeOf range, Colouring& colouring) {
+    const ValueScale& scale = place.scale;
     const bool symmetric = colouring.isSymmetric(range);
-    const auto pixel = [&](double value) {
-        return corner.x + plot.x * static_cast<float>(std::clamp(axis.toShare(value), 0.0, 1.0));
-    };
-
-    // 0 and 1: a handle; 2: the span between them.
     ImGuiStorage* memory = ImGui::GetStateStorage();
     const ImGuiID grabbed = ImGui::GetID("grabbed");
     const float mouse = ImGui::GetIO().MousePos.x;
     if (ImGui::IsItemActivated()) {
-        const float toLow = std::abs(mouse - pixel(scale.lo)), toHigh = std::abs(mouse - pixel(scale.hi));
-        const bool near =
-            std::min(toLow, toHigh) < 12 || mouse < pixel(scale.lo) || mouse > pixel(scale.hi) || symmetric;
-        memory->SetInt(grabbed, !near ? 2 : toLow < toHigh ? 0 : 1);
+        const float low = place.pixel(scale.lo), high = place.pixel(scale.hi);
+        const float toLow = std::abs(mouse - low), toHigh = std::abs(mouse - high);
+        const bool near = std::min(toLow, toHigh) < 12 || mouse < low || mouse > high || symmetric;
+        memory->SetInt(grabbed, !near ? kSpan : toLow < toHigh ? kLow : kHigh);
     }
-    if (active && ImGui::GetIO().MouseDelta.x != 0) {
-        const double share = (mouse - corner.x) / plot.x;
-        const int what = memory->GetInt(grabbed, 1);
-        if (what == 2) {
-            const double delta = ImGui::GetIO().MouseDelta.x / plot.x;
-            colouring.setRange(range, static_cast<float>(axis.toValue(axis.toShare(scale.lo) + delta)),
-                               static_cast<float>(axis.toValue(axis.toShare(scale.hi) + delta)));
-        } else {
-            const auto value = static_cast<float>(axis.toValue(std::clamp(share, 0.0, 1.0)));
-            if (symmetric)
-                colouring.setRange(range, -std::abs(value), std::abs(value));
-            else if (what == 0 && value < scale.hi)
-                colouring.setRange(range, value, scale.hi);
-            else if (what == 1 && value > scale.lo)
-                colouring.setRange(range, scale.lo, value);
-        }
+    if (!ImGui::IsItemActive() || ImGui::GetIO().MouseDelta.x == 0) return;
+    const int what = memory->GetInt(grabbed, kHigh);
+    if (what == kSpan) {
+        const double delta = ImGui::GetIO().MouseDelta.x / place.plot.x;
+        const auto moved = [&](double value) {
+            return static_cast<float>(place.axis.toValue(place.axis.toShare(value) + delta));
+        };
+        colouring.setRange(range, moved(scale.lo), moved(scale.hi));
+        return;
     }
-    if (hovered && ImGui::IsMouseClicked(ImGuiMouseButton_Right)) colouring.setAutomatic(range);
+    const double share = (mouse - place.corner.x) / place.plot.x;
+    const auto value = static_cast<float>(place.axis.toValue(std::clamp(share, 0.0, 1.0)));
+    if (symmetric)
+        colouring.setRange(range, -std::abs(value), std::abs(value));
+    else if (what == kLow && value < scale.hi)
+        colouring.setRange(range, value, scale.hi);
+    else if (what == kHigh && value > scale.lo)
+        colouring.setRange(range, scale.lo, value);
+}
 
-    list.AddRectFilled(corner, end, theme.well, 4);
-    list.PushClipRect(corner, end, true);
-    for (const HistogramLayer& layer : layers) {
-        const Histogram& histogram = shown(layer, axis.logarithmic());
-        if (histogram.finite == 0 || histogram.counts.empty()) continue;
-        const auto largest = static_cast<double>(*std::max_element(histogram.counts.begin(), histogram.counts.end()));
-        const double bins = static_cast<double>(histogram.counts.size());
-        const double width = (histogram.max - histogram.min) / bins;
-        ImVec2 before{};
-        for (std::size_t bin = 0; bin < histogram.counts.size(); ++bin) {
-            const double low = histogram.min + width * static_cast<double>(bin);
-            const double middle = low + width / 2;
-            const auto across = [&](double at) {
-                return corner.x + plot.x * static_cast<float>((at - axis.low()) / (axis.high() - axis.low()));
-            };
-            const double share = std::log1p(static_cast<double>(histogram.counts[bin])) / std::log1p(largest);
-            const float top = end.y - (plot.y - 6) * static_cast<float>(share);
-            if (layer.filled) {
-                const double value = axis.logarithmic() ? std::pow(10.0, middle) : middle;
-                const float at = scale.position(static_cast<float>(value));
-                const bool outside = !(at >= 0 && at <= 1);
-                list.AddRectFilled(
-                    {across(low), top}, {std::max(across(low + width), across(low) + 1), end.y},
-                    pack(map.at(std::isnan(at) ? 0.0F : std::clamp(at, 0.0F, 1.0F)), outside ? 0.35F : 0.95F));
-            } else {
-                const ImVec2 here{across(middle), top};
-                if (bin > 0) list.AddLine(before, here, theme.outline, 1.2F);
-                before = here;
-            }
+void drawLayer(ImDrawList& list, const Placement& place, const HistogramLayer& layer, const ColourMap& map,
+               ImU32 outline) {
+    const RangeAxis& axis = place.axis;
+    const Histogram& histogram = shown(layer, axis.logarithmic());
+    if (histogram.finite == 0 || histogram.counts.empty()) return;
+    const auto largest = static_cast<double>(*std::max_element(histogram.counts.begin(), histogram.counts.end()));
+    const double width = (histogram.max - histogram.min) / static_cast<double>(histogram.counts.size());
+    // Edges of bins of a logarithmic axis are exponents already.
+    const auto across = [&](double at) { return place.across((at - axis.low()) / (axis.high() - axis.low())); };
+    ImVec2 before{};
+    for (std::size_t bin = 0; bin < histogram.counts.size(); ++bin) {
+        const double low = histogram.min + width * static_cast<double>(bin);
+        const double middle = low + width / 2;
+        const double share = std::log1p(static_cast<double>(histogram.counts[bin])) / std::log1p(largest);
+        const float top = place.end().y - (place.plot.y - 6) * static_cast<float>(share);
+        if (layer.filled) {
+            const double value = axis.logarithmic() ? std::pow(10.0, middle) : middle;
+            const float at = place.scale.position(static_cast<float>(value));
+            const bool outside = !(at >= 0 && at <= 1);
+            list.AddRectFilled(
+                {across(low), top}, {std::max(across(low + width), across(low) + 1), place.end().y},
+                pack(map.at(std::isnan(at) ? 0.0F : std::clamp(at, 0.0F, 1.0F)), outside ? 0.35F : 0.95F));
+        } else {
+            const ImVec2 here{across(middle), top};
+            if (bin > 0) list.AddLine(before, here, outline, 1.2F);
+            before = here;
         }
     }
-    list.PopClipRect();
-    const float low = pixel(scale.lo), high = pixel(scale.hi);
-    list.AddRectFilled(corner, {low, end.y}, theme.veil, 4);
-    list.AddRectFilled({high, corner.y}, end, theme.veil, 4);
-    const ImU32 handle = active ? theme.accent : hovered ? theme.text : theme.muted;
+}
+
+void drawHandles(ImDrawList& list, const Placement& place, ImU32 veil, ImU32 handle) {
+    const ImVec2 corner = place.corner, end = place.end();
+    const float low = place.pixel(place.scale.lo), high = place.pixel(place.scale.hi);
+    list.AddRectFilled(corner, {low, end.y}, veil, 4);
+    list.AddRectFilled({high, corner.y}, end, veil, 4);
     for (const float x : {low, high}) {
         list.AddLine({x, corner.y}, {x, end.y}, handle, 1.5F);
         list.AddTriangleFilled({x - 4.5F, end.y + 5}, {x + 4.5F, end.y + 5}, {x, end.y - 1}, handle);
     }
-    const std::string left = numberText(scale.lo, 3), right = numberText(scale.hi, 3);
-    const float leftWide = textWidth(fonts.tiny, left), rightWide = textWidth(fonts.tiny, right);
-    float rightAt = std::clamp(high - rightWide / 2, corner.x, end.x - rightWide);
-    const float leftAt = std::clamp(low - leftWide / 2, corner.x, std::max(corner.x, rightAt - leftWide - 10));
+}
+
+/// The ends of the range below their handles, side by side where these are close.
+void drawCaptions(ImDrawList& list, const Placement& place, const ImFont* font, ImU32 colour) {
+    const ImVec2 corner = place.corner, end = place.end();
+    const std::string left = numberText(place.scale.lo, 3), right = numberText(place.scale.hi, 3);
+    const float leftWide = textWidth(font, left), rightWide = textWidth(font, right);
+    float rightAt = std::clamp(place.pixel(place.scale.hi) - rightWide / 2, corner.x, end.x - rightWide);
+    const float leftAt =
+        std::clamp(place.pixel(place.scale.lo) - leftWide / 2, corner.x, std::max(corner.x, rightAt - leftWide - 10));
     rightAt = std::max(rightAt, leftAt + leftWide + 10);
-    drawText(list, fonts.tiny, {leftAt, end.y + 6}, theme.muted, left);
-    drawText(list, fonts.tiny, {rightAt, end.y + 6}, theme.muted, right);
+    drawText(list, font, {leftAt, end.y + 6}, colour, left);
+    drawText(list, font, {rightAt, end.y + 6}, colour, right);
+}
+
+}  // namespace
+
+void rangeHistogram(const ImGuiHost& host, const char* id, RangeOf range, Colouring& colouring,
+                    std::span<const HistogramLayer> layers, ImVec2 size) {
+    const Theme& theme = host.theme();
+    const ImFont* font = host.fonts().tiny;
+    ImDrawList& list = *ImGui::GetWindowDrawList();
+    const ValueScale scale = colouring.scale(range);
+    const Placement place{.corner = ImGui::GetCursorScreenPos(),
+                          .plot = {size.x, size.y - (lineHeight(font) + 4)},
+                          .scale = scale,
+                          .axis = RangeAxis(layers, scale)};
+    ImGui::PushID(id);
+    ImGui::InvisibleButton("histogram", size);
+    const bool hovered = ImGui::IsItemHovered(), active = ImGui::IsItemActive();
+    drag(place, range, colouring);
+    if (hovered && ImGui::IsMouseClicked(ImGuiMouseButton_Right)) colouring.setAutomatic(range);
+
+    const ImVec2 corner = place.corner, end = place.end();
+    list.AddRectFilled(corner, end, theme.well, 4);
+    list.PushClipRect(corner, end, true);
+    for (const HistogramLayer& layer : layers) drawLayer(list, place, layer, colouring.colours(range), theme.outline);
+    list.PopClipRect();
+    drawHandles(list, place, theme.veil, active ? theme.accent : hovered ? theme.text : theme.muted);
+    drawCaptions(list, place, font, theme.muted);
     if (!colouring.isAutomatic(range)) {
         const char* text = "set by hand";
-        drawText(list, fonts.tiny, {end.x - textWidth(fonts.tiny, text) - 5, corner.y + 4}, theme.accent, text);
+        drawText(list, font, {end.x - textWidth(font, text) - 5, corner.y + 4}, theme.accent, text);
     }
     ImGui::PopID();
 }

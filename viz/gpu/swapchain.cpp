@@ -102,6 +102,19 @@ void Swapchain::resize(VkExtent2D wanted) {
         m_swapchain.reset();
         return;
     }
+    makeSwapchain(surface);
+    // A semaphore of an acquisition that was never submitted stays signalled: start with fresh ones.
+    for (Frame& frame : m_frames) frame.acquired = makeSemaphore();
+    std::uint32_t count = 0;
+    check(vkGetSwapchainImagesKHR(m_device.handle(), m_swapchain.get(), &count, nullptr), kWhere,
+          "list the window's images");
+    std::vector<VkImage> images(count);
+    check(vkGetSwapchainImagesKHR(m_device.handle(), m_swapchain.get(), &count, images.data()), kWhere,
+          "list the window's images");
+    for (VkImage image : images) m_targets.push_back(makeTarget(image));
+}
+
+void Swapchain::makeSwapchain(const VkSurfaceCapabilitiesKHR& surface) {
     std::uint32_t images = surface.minImageCount + 1;
     if (surface.maxImageCount > 0) images = std::min(images, surface.maxImageCount);
     const bool opaque = (surface.supportedCompositeAlpha & VK_COMPOSITE_ALPHA_OPAQUE_BIT_KHR) != 0;
@@ -113,7 +126,7 @@ void Swapchain::resize(VkExtent2D wanted) {
         .minImageCount = images,
         .imageFormat = m_format,
         .imageColorSpace = VK_COLOR_SPACE_SRGB_NONLINEAR_KHR,
-        .imageExtent = extent,
+        .imageExtent = m_extent,
         .imageArrayLayers = 1,
         .imageUsage = VK_IMAGE_USAGE_COLOR_ATTACHMENT_BIT,
         .imageSharingMode = VK_SHARING_MODE_EXCLUSIVE,
@@ -129,48 +142,42 @@ void Swapchain::resize(VkExtent2D wanted) {
     m_swapchain.reset();
     check(result, kWhere, "make a swapchain");
     m_swapchain = {m_device.handle(), made};
+}
 
-    std::uint32_t count = 0;
-    check(vkGetSwapchainImagesKHR(m_device.handle(), made, &count, nullptr), kWhere, "list the window's images");
-    std::vector<VkImage> list(count);
-    check(vkGetSwapchainImagesKHR(m_device.handle(), made, &count, list.data()), kWhere, "list the window's images");
-    const VkSemaphoreCreateInfo semaphore{
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = nullptr, .flags = 0};
-    const auto makeSemaphore = [&] {
-        VkSemaphore fresh = VK_NULL_HANDLE;
-        check(vkCreateSemaphore(m_device.handle(), &semaphore, nullptr, &fresh), kWhere, "make a semaphore");
-        return SemaphoreHandle{m_device.handle(), fresh};
-    };
-    // A semaphore of an acquisition that was never submitted stays signalled: start with fresh ones.
-    for (Frame& frame : m_frames) frame.acquired = makeSemaphore();
-    for (VkImage image : list) {
-        Target target;
-        const VkImageViewCreateInfo view{.sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO,
+SemaphoreHandle Swapchain::makeSemaphore() const {
+    const VkSemaphoreCreateInfo info{.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = nullptr, .flags = 0};
+    VkSemaphore made = VK_NULL_HANDLE;
+    check(vkCreateSemaphore(m_device.handle(), &info, nullptr, &made), kWhere, "make a semaphore");
+    return {m_device.handle(), made};
+}
+
+Swapchain::Target Swapchain::makeTarget(VkImage image) const {
+    Target target;
+    const VkImageViewCreateInfo view{.sType = VK_STRUCTURE_TYPE_IMAGE_VIEW_CREATE_INFO,
+                                     .pNext = nullptr,
+                                     .flags = 0,
+                                     .image = image,
+                                     .viewType = VK_IMAGE_VIEW_TYPE_2D,
+                                     .format = m_format,
+                                     .components = {},
+                                     .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1}};
+    VkImageView madeView = VK_NULL_HANDLE;
+    check(vkCreateImageView(m_device.handle(), &view, nullptr, &madeView), kWhere, "make an image view");
+    target.view = {m_device.handle(), madeView};
+    const VkFramebufferCreateInfo buffer{.sType = VK_STRUCTURE_TYPE_FRAMEBUFFER_CREATE_INFO,
                                          .pNext = nullptr,
                                          .flags = 0,
-                                         .image = image,
-                                         .viewType = VK_IMAGE_VIEW_TYPE_2D,
-                                         .format = m_format,
-                                         .components = {},
-                                         .subresourceRange = {VK_IMAGE_ASPECT_COLOR_BIT, 0, 1, 0, 1}};
-        VkImageView madeView = VK_NULL_HANDLE;
-        check(vkCreateImageView(m_device.handle(), &view, nullptr, &madeView), kWhere, "make an image view");
-        target.view = {m_device.handle(), madeView};
-        const VkFramebufferCreateInfo buffer{.sType = VK_STRUCTURE_TYPE_FRAMEBUFFER_CREATE_INFO,
-                                             .pNext = nullptr,
-                                             .flags = 0,
-                                             .renderPass = m_renderPass,
-                                             .attachmentCount = 1,
-                                             .pAttachments = &madeView,
-                                             .width = extent.width,
-                                             .height = extent.height,
-                                             .layers = 1};
-        VkFramebuffer madeBuffer = VK_NULL_HANDLE;
-        check(vkCreateFramebuffer(m_device.handle(), &buffer, nullptr, &madeBuffer), kWhere, "make a framebuffer");
-        target.framebuffer = {m_device.handle(), madeBuffer};
-        target.drawn = makeSemaphore();
-        m_targets.push_back(std::move(target));
-    }
+                                         .renderPass = m_renderPass,
+                                         .attachmentCount = 1,
+                                         .pAttachments = &madeView,
+                                         .width = m_extent.width,
+                                         .height = m_extent.height,
+                                         .layers = 1};
+    VkFramebuffer madeBuffer = VK_NULL_HANDLE;
+    check(vkCreateFramebuffer(m_device.handle(), &buffer, nullptr, &madeBuffer), kWhere, "make a framebuffer");
+    target.framebuffer = {m_device.handle(), madeBuffer};
+    target.drawn = makeSemaphore();
+    return target;
 }
 
 FrameStatus Swapchain::begin(WindowFrame& out) {

@@ -57,7 +57,6 @@ public:
     void waitForFrame();
     /// Waits until no frame is in flight.
     void drain() noexcept;
-    VkPresentModeKHR presentMode() const { return m_presentMode; }
 
 private:
     struct Frame {
@@ -72,6 +71,10 @@ private:
         SemaphoreHandle drawn;  ///< per image: presentation may hold it longer than a frame is in flight
     };
     void choosePresentMode();
+    /// Of m_extent, in the place of the one before.
+    void makeSwapchain(const VkSurfaceCapabilitiesKHR& surface);
+    SemaphoreHandle makeSemaphore() const;
+    Target makeTarget(VkImage image) const;
 
     Device& m_device;
     VkSurfaceKHR m_surface;
