@@ -122,7 +122,7 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     m_now = spectrum().addCurve(QPen(driftColor(), 1.8), tr("now"));
     m_kappa = conditioning().addCurve(QPen(driftColor(), 1.6), "κ");
     m_frobenius = drift().addCurve(QPen(driftColor(), 1.6), tr("‖W−W₀‖/‖W₀‖"));
-    m_loss = drift().addCurve(QPen(overlapColor(), 1.6), tr("subspace overlap"));
+    m_overlap = drift().addCurve(QPen(overlapColor(), 1.6), tr("subspace overlap"));
     m_angle = drift().addCurve(QPen(angleColor(), 1.6), tr("largest angle / 90°"));
 
     m_timer.setSingleShot(true);
@@ -290,7 +290,7 @@ void ProjectionPanel::drawConditioning(const ProjectionSeries& series) {
 
 void ProjectionPanel::drawDrift(const ProjectionSeries& series) {
     fill(m_frobenius, series.steps, measure(series, "frobenius_drift"));
-    fill(m_loss, series.steps, measure(series, "subspace_overlap"));
+    fill(m_overlap, series.steps, measure(series, "subspace_overlap"));
     std::vector<double> angles;
     for (const auto& angle : series.angles)
         angles.push_back(angle.empty() ? std::numeric_limits<double>::quiet_NaN()

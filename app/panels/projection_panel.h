@@ -53,7 +53,7 @@ private:
     QCPGraph* m_start;
     QCPGraph* m_kappa;
     QCPGraph* m_frobenius;
-    QCPGraph* m_loss;
+    QCPGraph* m_overlap;
     QCPGraph* m_angle;
     QTimer m_timer;
     Selection m_followed;
