@@ -14,6 +14,20 @@
 
 namespace linscope::app {
 
+namespace {
+
+/// As in the charts.
+std::vector<viz::Colour> laneColours(std::size_t lanes) {
+    std::vector<viz::Colour> colours;
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+        const QColor color = laneColor(static_cast<int>(lane));
+        colours.push_back({color.redF(), color.greenF(), color.blueF()});
+    }
+    return colours;
+}
+
+}  // namespace
+
 CanvasWidget::CanvasWidget(QWidget* parent, const viz::DeviceOptions& options)
     : QWidget(parent), m_host(std::make_unique<VulkanHost>(options)) {
     auto* layout = new QVBoxLayout(this);
@@ -46,6 +60,14 @@ CanvasWidget::~CanvasWidget() {
     delete m_container;
 }
 
+void CanvasWidget::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (!isNewLook(*event) || !m_window) return;
+    viz::CanvasModel& model = m_window->scene().model();
+    model.setLaneColours(laneColours(model.lanes().size()));
+    m_window->takeLook();
+}
+
 void CanvasWidget::showProblem(const QString& problem) {
     m_problem = problem;
     delete m_container;
@@ -68,12 +90,8 @@ void CanvasWidget::setCuda(bool wanted) {
 void CanvasWidget::setLanes(const QStringList& laneNames) {
     if (!m_window) return;
     std::vector<std::string> names;
-    std::vector<viz::Colour> colours;  // as in the charts
-    for (const QString& name : laneNames) {
-        const QColor color = laneColor(static_cast<int>(names.size()));
-        colours.push_back({color.redF(), color.greenF(), color.blueF()});
-        names.push_back(name.toStdString());
-    }
+    for (const QString& name : laneNames) names.push_back(name.toStdString());
+    auto colours = laneColours(names.size());
     m_window->scene().model().setLanes(std::move(names), std::move(colours));
     m_window->requestFrame(2);
 }

@@ -65,6 +65,9 @@ Q_SIGNALS:
     void pageChanged();
     void frameDrawn(double milliseconds);
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 private:
     void showProblem(const QString& problem);
 

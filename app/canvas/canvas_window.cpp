@@ -42,7 +42,7 @@ CanvasWindow::CanvasWindow(VulkanHost& host) : m_host(host) {
     m_maps = std::make_shared<viz::MapSource>(*host.device());
     m_renderer = std::make_unique<viz::CanvasRenderer>(*host.device(), VK_FORMAT_B8G8R8A8_UNORM, onMaps,
                                                        viz::MapService::realWork(m_maps));
-    if (look() == Look::Light) m_renderer->host().setTheme(viz::lightTheme());
+    takeLook();
     m_timer.setSingleShot(true);
     m_timer.setTimerType(Qt::PreciseTimer);
     connect(&m_timer, &QTimer::timeout, this, &CanvasWindow::drawFrame);
@@ -53,6 +53,11 @@ CanvasWindow::CanvasWindow(VulkanHost& host) : m_host(host) {
 CanvasWindow::~CanvasWindow() {
     releaseSurface();
     m_renderer.reset();
+}
+
+void CanvasWindow::takeLook() {
+    imgui().setTheme(look() == Look::Light ? viz::lightTheme() : viz::Theme());
+    requestFrame(2);
 }
 
 viz::CanvasScene& CanvasWindow::scene() {

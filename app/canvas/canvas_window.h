@@ -33,6 +33,8 @@ public:
     viz::ImGuiHost& imgui();
     /// What computes the maps.
     viz::MapSource& maps() { return *m_maps; }
+    /// Draws on the ground that the application has now.
+    void takeLook();
     /// Asks for `frames` frames: ImGui shows what an input did one or two frames after it.
     void requestFrame(int frames = 1);
     /// The frame drawn last; one is made when there was none.

@@ -24,7 +24,6 @@ void styleAxis(QCPAxis* axis) {
     axis->setTickLabelPadding(3);
     axis->grid()->setPen(QPen(gridColor(), 1, Qt::SolidLine));
     axis->grid()->setZeroLinePen(Qt::NoPen);
-    axis->setNumberPrecision(3);
 }
 
 /// Ticks of what is counted: steps, singular values.
@@ -41,16 +40,13 @@ protected:
 }  // namespace
 
 Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limits<double>::quiet_NaN()) {
-    setBackground(QBrush(plotColor()));
-    styleAxis(xAxis);
-    styleAxis(yAxis);
+    for (QCPAxis* axis : {xAxis, yAxis}) axis->setNumberPrecision(3);
     xAxis->setNumberPrecision(8);  // steps are counted: 12000, not 1.2·10⁴
     for (QCPAxis* axis : {xAxis, yAxis}) setScale(axis, false);
     axisRect()->setupFullAxesBox(false);
     for (QCPAxis* axis : {xAxis2, yAxis2}) {
         axis->setTicks(false);
         axis->setTickLabels(false);
-        axis->setBasePen(QPen(gridColor()));
     }
     axisRect()->setMinimumMargins(QMargins(34, 6, 8, 24));
     setInteractions(QCP::iRangeDrag | QCP::iRangeZoom);
@@ -60,13 +56,13 @@ Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limit
 
     m_marks = new ChartMarks(*this);
     m_cursorLine = new QCPItemStraightLine(this);
-    m_cursorLine->setPen(QPen(mutedColor(), 1));
     m_cursorLine->setSelectable(false);
     m_cursorLine->setVisible(false);
     for (QCPItemPosition* point : {m_cursorLine->point1, m_cursorLine->point2}) {
         point->setTypeX(QCPItemPosition::ptPlotCoords);
         point->setTypeY(QCPItemPosition::ptAxisRectRatio);
     }
+    restyle();
 
     connect(this, &QCustomPlot::mouseWheel, this, [this] { m_followsData = false; });
     connect(this, &QCustomPlot::mouseDoubleClick, this, [this] { resetView(); });
@@ -75,6 +71,22 @@ Chart::Chart(QWidget* parent) : QCustomPlot(parent), m_cursor(std::numeric_limit
         Q_EMIT hovered(axisRect()->rect().contains(event->pos()) ? xAxis->pixelToCoord(event->position().x())
                                                                  : std::numeric_limits<double>::quiet_NaN());
     });
+}
+
+void Chart::restyle() {
+    setBackground(QBrush(plotColor()));
+    for (QCPAxis* axis : {xAxis, yAxis}) styleAxis(axis);
+    for (QCPAxis* axis : {xAxis2, yAxis2}) axis->setBasePen(QPen(gridColor()));
+    m_cursorLine->setPen(QPen(mutedColor(), 1));
+    m_marks->restyle();
+    drawBaselines();
+}
+
+void Chart::changeEvent(QEvent* event) {
+    QCustomPlot::changeEvent(event);
+    if (!isNewLook(*event)) return;
+    restyle();
+    replot(QCustomPlot::rpQueuedReplot);
 }
 
 void Chart::leaveEvent(QEvent* event) {
@@ -141,13 +153,12 @@ void Chart::drawBaselines() {
         font.setPointSizeF(7.5);
         name->setFont(font);
         name->setPadding(QMargins(3, 1, 4, 0));
-        QColor ground = plotColor();  // curves pass behind it
-        ground.setAlphaF(0.75);
-        name->setBrush(ground);
         m_names.push_back(name);
     }
     std::sort(m_baselines.begin(), m_baselines.end(),
               [](const Baseline& a, const Baseline& b) { return a.value > b.value; });
+    QColor ground = plotColor();  // curves pass behind the names
+    ground.setAlphaF(0.75);
     for (std::size_t i = 0; i < m_baselines.size(); ++i) {
         const Baseline& baseline = m_baselines[i];
         // The names of two lines that lie close together stand on their far sides.
@@ -159,6 +170,7 @@ void Chart::drawBaselines() {
         m_lines[i]->setPen(QPen(color, 1, Qt::DashLine));
         m_names[i]->position->setCoords(1, baseline.value);
         m_names[i]->setText(baseline.name);
+        m_names[i]->setBrush(ground);
         m_names[i]->setColor(color);
     }
 }

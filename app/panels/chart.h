@@ -50,9 +50,12 @@ Q_SIGNALS:
     void hovered(double x);
 
 protected:
+    void changeEvent(QEvent* event) override;
     void leaveEvent(QEvent* event) override;
 
 private:
+    /// Everything but the curves, whose pens are their owners', in the present look.
+    void restyle();
     void setScale(QCPAxis* axis, bool logarithmic);
     void fit();
     void drawBaselines();

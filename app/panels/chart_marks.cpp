@@ -29,6 +29,10 @@ ChartMarks::ChartMarks(QCustomPlot& plot) : QObject(&plot), m_plot(plot) {
 void ChartMarks::set(std::vector<ChartMark> marks) {
     if (marks == m_marks) return;
     m_marks = std::move(marks);
+    restyle();
+}
+
+void ChartMarks::restyle() {
     for (QCPItemStraightLine* line : m_lines) m_plot.removeItem(line);
     for (QCPItemText* text : m_texts) m_plot.removeItem(text);
     m_lines.clear();

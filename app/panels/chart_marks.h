@@ -25,6 +25,8 @@ public:
     explicit ChartMarks(QCustomPlot& plot);
     /// Sorted by x.
     void set(std::vector<ChartMark> marks);
+    /// Draws them again in the present look.
+    void restyle();
     const std::vector<ChartMark>& all() const { return m_marks; }
     /// Texts that have room at the present zoom.
     QStringList shownTexts() const;

@@ -16,6 +16,8 @@ namespace linscope::app {
 
 namespace {
 
+constexpr int kSwatch = 14;
+
 /// "lane.0.attention.k" → "k", "optimizer.learning_rate" → "learning rate".
 QString labelOf(const ExperimentField& field) {
     QString name = QString::fromStdString(field.spec.name);
@@ -48,6 +50,13 @@ ExperimentPanel::ExperimentPanel(Session& session, QWidget* parent)
     connect(&m_draft, &ExperimentDraft::valueChanged, this, [this](const std::string& key, const std::string& text) {
         if (FieldEditor* editor = field(key)) editor->setText(QString::fromStdString(text));
     });
+}
+
+void ExperimentPanel::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (!isNewLook(*event)) return;
+    for (std::size_t lane = 0; lane < m_swatches.size(); ++lane)
+        m_swatches[lane]->setPixmap(laneSwatch(static_cast<int>(lane)).pixmap(kSwatch, kSwatch));
 }
 
 QWidget* ExperimentPanel::makeButtons() {
@@ -97,6 +106,7 @@ void ExperimentPanel::rebuild() {
     const QWidget* focused = m_scroll->focusWidget();
     const QString focusedKey = focused ? focused->objectName() : QString();
     m_fields.clear();
+    m_swatches.clear();
 
     auto* page = new QWidget;
     auto* form = new QFormLayout(page);
@@ -140,7 +150,8 @@ QWidget* ExperimentPanel::addSection(QFormLayout* form, const std::string& secti
     if (section.starts_with("lane.")) {
         const std::size_t index = lane++;
         auto* swatch = new QLabel;
-        swatch->setPixmap(laneSwatch(static_cast<int>(index)).pixmap(14, 14));
+        swatch->setPixmap(laneSwatch(static_cast<int>(index)).pixmap(kSwatch, kSwatch));
+        m_swatches.emplace_back(swatch);
         swatch->setContentsMargins(0, 8, 0, 0);
         row->addWidget(swatch);
         label->setText(tr("LANE %1").arg(index));

@@ -2,6 +2,7 @@
 
 #include <QWidget>
 #include <map>
+#include <vector>
 
 #include "app/models/experiment_draft.h"
 #include "app/panels/field_editor.h"
@@ -30,6 +31,9 @@ public Q_SLOTS:
     void askLoad();
     void askSave();
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 private:
     QWidget* makeButtons();
     void rebuild();
@@ -43,6 +47,7 @@ private:
     QPushButton* m_start;
     QPushButton* m_addLane;
     std::map<std::string, FieldEditor*> m_fields;
+    std::vector<QLabel*> m_swatches;  ///< by lane
     bool m_rebuildDue = false;
     bool m_laneAdded = false;  ///< to be brought into sight by the rebuild that is due
 };

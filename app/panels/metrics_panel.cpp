@@ -95,6 +95,11 @@ MetricsPanel::MetricsPanel(Session& session, QWidget* parent)
     setSmoothing(0.6);
 }
 
+void MetricsPanel::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (isNewLook(*event)) update();  // lanes have other colours
+}
+
 QWidget* MetricsPanel::makeControls() {
     m_chooser = new QToolButton;
     m_chooser->setText(tr("Metrics"));

@@ -42,6 +42,9 @@ public:
     QVariantMap saveState() const;
     void restoreState(const QVariantMap& state);
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 public Q_SLOTS:
     void askExportPng();
     void askExportCsv();

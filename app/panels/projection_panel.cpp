@@ -118,12 +118,13 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
         tr("From step 0: ‖W−W₀‖/‖W₀‖; overlap of the row spaces (1/K)Σcos²θ; "
            "the largest principal angle as a share of 90°"));
 
-    m_start = spectrum().addCurve(QPen(startColor(), 1.4), tr("step 0"));
-    m_now = spectrum().addCurve(QPen(driftColor(), 1.8), tr("now"));
-    m_kappa = conditioning().addCurve(QPen(driftColor(), 1.6), "κ");
-    m_frobenius = drift().addCurve(QPen(driftColor(), 1.6), tr("‖W−W₀‖/‖W₀‖"));
-    m_overlap = drift().addCurve(QPen(overlapColor(), 1.6), tr("subspace overlap"));
-    m_angle = drift().addCurve(QPen(angleColor(), 1.6), tr("largest angle / 90°"));
+    m_start = spectrum().addCurve({}, tr("step 0"));
+    m_now = spectrum().addCurve({}, tr("now"));
+    m_kappa = conditioning().addCurve({}, "κ");
+    m_frobenius = drift().addCurve({}, tr("‖W−W₀‖/‖W₀‖"));
+    m_overlap = drift().addCurve({}, tr("subspace overlap"));
+    m_angle = drift().addCurve({}, tr("largest angle / 90°"));
+    restyle();
 
     m_timer.setSingleShot(true);
     m_timer.setInterval(kRedrawMilliseconds);
@@ -145,6 +146,22 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
         for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) frame->chart().resetView();
         update();
     });
+    update();
+}
+
+void ProjectionPanel::restyle() {
+    m_start->setPen(QPen(startColor(), 1.4));
+    m_now->setPen(QPen(driftColor(), 1.8));
+    m_kappa->setPen(QPen(driftColor(), 1.6));
+    m_frobenius->setPen(QPen(driftColor(), 1.6));
+    m_overlap->setPen(QPen(overlapColor(), 1.6));
+    m_angle->setPen(QPen(angleColor(), 1.6));
+}
+
+void ProjectionPanel::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (!isNewLook(*event)) return;
+    restyle();
     update();
 }
 

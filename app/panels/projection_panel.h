@@ -28,7 +28,11 @@ public:
     Chart& conditioning() { return m_conditioning->chart(); }
     Chart& drift() { return m_drift->chart(); }
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 private:
+    void restyle();
     void askExportPng();
     void scheduleUpdate();
     void update();

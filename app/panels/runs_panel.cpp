@@ -11,6 +11,7 @@
 #include <QVBoxLayout>
 
 #include "app/session/runs_folder.h"
+#include "app/shell/theme.h"
 #include "core/train/checkpoint_state.h"
 
 namespace linscope::app {
@@ -74,6 +75,16 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
             selection.run, current.data(RunTreeModel::RunIdRole).toInt() == selection.run ? selection.lane : -1));
         m_following = false;
     });
+}
+
+void RunsPanel::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (!isNewLook(*event)) return;
+    for (QLabel* label : {m_offer, m_folder}) {  // a link has the colour that links had when it was set
+        const QString text = label->text();
+        label->clear();
+        label->setText(text);
+    }
 }
 
 void RunsPanel::showFolder() {

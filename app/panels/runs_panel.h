@@ -26,6 +26,9 @@ Q_SIGNALS:
     /// A person has chosen a lane of the selected run.
     void laneChosen(int lane);
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 private:
     void select(const QModelIndex& index);
     void showMenu(const QPoint& position);

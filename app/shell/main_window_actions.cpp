@@ -1,5 +1,6 @@
 #include <QAction>
 #include <QActionGroup>
+#include <QApplication>
 #include <QDockWidget>
 #include <QFileDialog>
 #include <QMenu>
@@ -92,9 +93,8 @@ void MainWindow::makeActions() {
               [this] { m_central->setPage(CanvasWidget::Page::Projection); });
     addAction("lanes", "", tr("Lanes"), tr("What each lane's head does, side by side in shared ranges"),
               {QKeySequence("Ctrl+3")}, [this] { m_central->setPage(CanvasWidget::Page::Lanes); });
-    QAction* light =
-        addAction("light", "", tr("Light ground"), tr("For bright rooms and for print, from the next start on"), {},
-                  [this] { chooseLook(m_actions["light"]->isChecked() ? Look::Light : Look::Dark); });
+    QAction* light = addAction("light", "", tr("Light ground"), tr("For bright rooms and for print"), {},
+                               [this] { chooseLook(m_actions["light"]->isChecked() ? Look::Light : Look::Dark); });
     light->setCheckable(true);
     light->setChecked(look() == Look::Light);
     addAction("layout", "reset", tr("Default layout"), tr("Put all docks back to their places"), {},
@@ -255,9 +255,7 @@ void MainWindow::offerLastRun() {
 
 void MainWindow::chooseLook(Look look) {
     if (m_memory == Memory::Remembered) QSettings().setValue("theme", look == Look::Light ? "light" : "dark");
-    showMessage(look == Look::Light ? tr("The ground is light from the next start on")
-                                    : tr("The ground is dark from the next start on"),
-                false);
+    applyTheme(*qApp, look);
 }
 
 void MainWindow::showKeys() {

@@ -12,19 +12,19 @@ namespace linscope::app {
 
 namespace {
 
-QString stateColor(const Run& run) {
-    if (!run.error.empty()) return "#e8795a";
-    if (run.loading) return "#98a1ad";
-    if (run.record.health == RunHealth::CutOff) return "#e8795a";
+QColor stateColor(const Run& run) {
+    if (!run.error.empty()) return errorColor();
+    if (run.loading) return mutedColor();
+    if (run.record.health == RunHealth::CutOff) return errorColor();
     switch (run.record.state) {
         case RunState::Running:
-            return "#5cc48d";
+            return goodColor();
         case RunState::Paused:
-            return "#f0c742";
+            return warningColor();
         case RunState::Waiting:
-            return "#e8795a";
+            return errorColor();
         default:
-            return "#98a1ad";
+            return mutedColor();
     }
 }
 
@@ -66,6 +66,11 @@ RunStatus::RunStatus(Session& session, QWidget* parent)
     update();
 }
 
+void RunStatus::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (isNewLook(*event)) update();
+}
+
 void RunStatus::update() {
     const Run* run = m_session.current();
     m_progress->setVisible(run);
@@ -76,7 +81,7 @@ void RunStatus::update() {
     }
     const QString detail = stateDetail(*run);
     const QString state = detail.isEmpty() ? stateText(*run) : stateText(*run) + ": " + detail;
-    m_state->setText(QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run), state.toHtmlEscaped()));
+    m_state->setText(QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run).name(), state.toHtmlEscaped()));
     const QString place = QString::fromStdString(run->record.place);
     m_place->setText(run->live() && !place.isEmpty() ? tr("on %1").arg(place.section(',', 0, 0)) : QString());
     m_place->setToolTip(place);

@@ -15,6 +15,9 @@ class RunStatus : public QWidget {
 public:
     explicit RunStatus(Session& session, QWidget* parent = nullptr);
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 private:
     void update();
 

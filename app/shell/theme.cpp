@@ -1,13 +1,10 @@
 #include "app/shell/theme.h"
 
 #include <QApplication>
-#include <QFile>
+#include <QEvent>
 #include <QFontDatabase>
-#include <QPainter>
 #include <QPalette>
-#include <QPixmap>
 #include <QStyleFactory>
-#include <QSvgRenderer>
 #include <array>
 #include <utility>
 
@@ -17,7 +14,8 @@ namespace {
 
 /// Colours of one look by what they are for.
 struct Shades {
-    QColor window, base, alternate, button, text, disabled, muted, tip, edge, border, raised, accent, selection, error;
+    QColor window, base, alternate, button, text, disabled, muted, tip, edge, border, raised, accent, selection, error,
+        warning, good;
 };
 
 const Shades& shades(Look look) {
@@ -34,7 +32,9 @@ const Shades& shades(Look look) {
                              .raised = "#3a3f48",
                              .accent = "#56b4e9",
                              .selection = "#2c5f8a",
-                             .error = "#f08a6c"};
+                             .error = "#f08a6c",
+                             .warning = "#f0c742",
+                             .good = "#5cc48d"};
     static const Shades light{.window = "#f1f2f4",
                               .base = "#ffffff",
                               .alternate = "#f6f7f8",
@@ -48,7 +48,9 @@ const Shades& shades(Look look) {
                               .raised = "#ffffff",
                               .accent = "#0f6cbd",
                               .selection = "#2f78b7",
-                              .error = "#b3401d"};
+                              .error = "#b3401d",
+                              .warning = "#9a6700",
+                              .good = "#1a7f4b"};
     return look == Look::Dark ? dark : light;
 }
 
@@ -137,7 +139,7 @@ QString styleOf(const Shades& shades) {
 }  // namespace
 
 void applyTheme(QApplication& application, Look look) {
-    application.setStyle(QStyleFactory::create("Fusion"));
+    if (application.styleSheet().isEmpty()) application.setStyle(QStyleFactory::create("Fusion"));
     application.setPalette(paletteOf(shades(look)));
     QFont font = application.font();
     if (QFontDatabase::families().contains("Inter")) font.setFamily("Inter");
@@ -145,6 +147,10 @@ void applyTheme(QApplication& application, Look look) {
     application.setFont(font);
     application.setStyleSheet(styleOf(shades(look)));
     application.setWindowIcon(icon("linscope"));
+}
+
+bool isNewLook(const QEvent& event) {
+    return event.type() == QEvent::StyleChange;  // the style sheet comes last
 }
 
 Look look() {
@@ -164,19 +170,14 @@ QColor laneColor(int lane) {
     return colors[static_cast<std::size_t>(lane < 0 ? 0 : lane) % colors.size()];
 }
 
-QIcon laneSwatch(int lane) {
-    QPixmap pixmap(24, 24);
-    pixmap.fill(Qt::transparent);
-    QPainter painter(&pixmap);
-    painter.setRenderHint(QPainter::Antialiasing);
-    painter.setPen(Qt::NoPen);
-    painter.setBrush(laneColor(lane));
-    painter.drawRoundedRect(5, 5, 14, 14, 3, 3);
-    return QIcon(pixmap);
-}
-
 QColor errorColor() {
     return shades().error;
+}
+QColor warningColor() {
+    return shades().warning;
+}
+QColor goodColor() {
+    return shades().good;
 }
 QColor mutedColor() {
     return shades().muted;
@@ -192,29 +193,6 @@ QColor plotColor() {
 }
 QColor tipColor() {
     return shades().tip;
-}
-
-QIcon icon(const QString& name) {
-    QFile file(":/icons/" + name + ".svg");
-    if (!file.open(QIODevice::ReadOnly)) return {};
-    // Their lines have the colour of texts; what is coloured stays.
-    QSvgRenderer renderer(
-        file.readAll().replace("#c9d1dc", QApplication::palette().color(QPalette::ButtonText).name().toLatin1()));
-    QPixmap pixmap(64, 64);
-    pixmap.fill(Qt::transparent);
-    QPainter painter(&pixmap);
-    renderer.render(&painter);
-    painter.end();
-    QIcon result;
-    result.addPixmap(pixmap);
-    QPixmap faint(pixmap.size());
-    faint.fill(Qt::transparent);
-    painter.begin(&faint);
-    painter.setOpacity(0.35);
-    painter.drawPixmap(0, 0, pixmap);
-    painter.end();
-    result.addPixmap(faint, QIcon::Disabled);
-    return result;
 }
 
 }  // namespace linscope::app

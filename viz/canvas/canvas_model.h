@@ -31,6 +31,7 @@ public:
 
     /// `colours` are those that the lanes have elsewhere, as in charts; without them panes show none.
     void setLanes(std::vector<std::string> names, std::vector<Colour> colours = {});
+    void setLaneColours(std::vector<Colour> colours) { m_colours = std::move(colours); }
     /// Why the run failed, and no snapshot comes; empty while one may.
     void setFailure(std::string why) { m_failure = std::move(why); }
     /// Keeps the newest snapshot of its lane. Until a person chooses a lane, the first one whose

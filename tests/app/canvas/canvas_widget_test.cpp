@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "app/canvas/canvas_window.h"
+#include "app/shell/theme.h"
 #include "tests/app/canvas/synthetic_snapshot.h"
 #include "viz/canvas/canvas_scene.h"
 #include "viz/imgui/imgui_host.h"
@@ -81,6 +82,20 @@ TEST_F(CanvasWidgetTest, DrawsOnlyWhenSomethingHasChanged) {
     EXPECT_EQ(canvas->canvasWindow()->framesDrawn(), before);
     QTest::mouseMove(canvas->canvasWindow(), QPoint(300, 300));
     EXPECT_TRUE(QTest::qWaitFor([&] { return canvas->canvasWindow()->framesDrawn() > before; }, 2000));
+}
+
+TEST_F(CanvasWidgetTest, TakesTheGroundOfTheApplicationAtOnceEitherWay) {
+    auto& application = *qobject_cast<QApplication*>(QCoreApplication::instance());
+    for (const Look wanted : {Look::Light, Look::Dark}) {
+        applyTheme(application, wanted);
+        ASSERT_TRUE(waitForFrames(2));
+        EXPECT_EQ(canvas->grabImage().pixelColor(2, 2).lightness() > 128, wanted == Look::Light);
+        const QColor first = laneColor(0);
+        const auto mark = canvas->canvasWindow()->scene().model().colourOf(0);
+        ASSERT_TRUE(mark);
+        EXPECT_NEAR(mark->red, first.redF(), 0.01);
+        EXPECT_NEAR(mark->blue, first.blueF(), 0.01);
+    }
 }
 
 TEST_F(CanvasWidgetTest, NeverMoreThanSixtyFramesASecond) {

@@ -5,9 +5,11 @@
 #include <QAction>
 #include <QPixmap>
 #include <QSettings>
+#include <QTreeView>
 #include <algorithm>
 #include <cmath>
 
+#include "app/panels/metrics_panel.h"
 #include "app/shell/main_window.h"
 #include "tests/app/app_test.h"
 
@@ -32,6 +34,20 @@ double contrast(const QColor& a, const QColor& b) {
     return std::max(first, second) / std::min(first, second);
 }
 
+QColor middle(const QIcon& icon) {
+    return icon.pixmap(32, 32).toImage().pixelColor(16, 16);
+}
+
+/// The lightness of the lightest opaque pixel.
+int brightest(const QIcon& icon) {
+    const QImage image = icon.pixmap(64, 64).toImage();
+    int most = 0;
+    for (int y = 0; y < image.height(); ++y)
+        for (int x = 0; x < image.width(); ++x)
+            if (image.pixelColor(x, y).alpha() > 250) most = std::max(most, image.pixelColor(x, y).lightness());
+    return most;
+}
+
 TEST_F(ThemeTest, TextsAndCurvesAreSeenOnEitherGround) {
     for (const Look wanted : {Look::Dark, Look::Light}) {
         applyTheme(testApplication(), wanted);
@@ -41,6 +57,9 @@ TEST_F(ThemeTest, TextsAndCurvesAreSeenOnEitherGround) {
         EXPECT_GE(contrast(palette.color(QPalette::WindowText), palette.color(QPalette::Window)), 4.5);
         EXPECT_GE(contrast(mutedColor(), palette.color(QPalette::Window)), 4.5);
         EXPECT_GE(contrast(errorColor(), palette.color(QPalette::Window)), 4.5);
+        // And 3 of signs.
+        for (const QColor& sign : {warningColor(), goodColor()})
+            EXPECT_GE(contrast(sign, palette.color(QPalette::Window)), 3);
         for (int lane = 0; lane < 6; ++lane) EXPECT_GE(contrast(laneColor(lane), plotColor()), 2) << lane;
     }
 }
@@ -61,16 +80,50 @@ TEST_F(ThemeTest, LinesOfIconsHaveTheColourOfTexts) {
     }
 }
 
-TEST_F(ThemeTest, TheGroundIsChosenInTheWindowForTheNextStart) {
+TEST_F(ThemeTest, TheGroundChangesAtOnceEitherWayAndIsRemembered) {
     applyTheme(testApplication(), Look::Dark);
     QSettings().clear();
+    QTemporaryDir folder;
     Session session;
     MainWindow window(session, MainWindow::Memory::Remembered);
-    EXPECT_FALSE(window.action("light")->isChecked());
-    window.action("light")->trigger();
-    EXPECT_EQ(QSettings().value("theme").toString(), "light");
-    EXPECT_EQ(look(), Look::Dark);
+    window.openDefaultExperiment();
+    window.show();
+    const int id = session.start(tinyExperiment(folder), {.untilStep = 6, .folder = folder.path()});
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    ChartFrame& loss = *window.metricsPanel().frame("loss");
+    waitFor([&] { return loss.chart().graphCount() > 0; });
+    const auto charts = [&] { return window.findChildren<Chart*>(); };
+    ASSERT_GE(charts().size(), 5);
+    const auto isIn = [&](Look wanted) {
+        EXPECT_EQ(look(), wanted);
+        for (Chart* chart : charts()) {
+            EXPECT_EQ(chart->xAxis->tickLabelColor(), mutedColor());
+            EXPECT_EQ(chart->grab().toImage().pixelColor(1, 1), plotColor());
+        }
+        const auto entries = window.metricsPanel().legend().entries();
+        ASSERT_EQ(entries.size(), 2U);
+        for (int lane = 0; lane < 2; ++lane) {
+            EXPECT_EQ(entries[lane].pen.color(), laneColor(lane));
+            bool drawn = false;
+            for (int i = 0; i < loss.chart().graphCount(); ++i)
+                drawn = drawn || loss.chart().graph(i)->pen().color() == laneColor(lane);
+            EXPECT_TRUE(drawn) << lane;
+        }
+        EXPECT_EQ(middle(laneSwatch(0)), laneColor(0));
+        const QAbstractItemModel& runs = *window.findChild<QTreeView*>()->model();
+        const QModelIndex lane = runs.index(0, 0, runs.index(0, 0));
+        EXPECT_EQ(middle(lane.data(Qt::DecorationRole).value<QIcon>()), laneColor(0));
+        EXPECT_EQ(brightest(window.action("open")->icon()) > 128, wanted == Look::Dark);
+        EXPECT_EQ(window.action("light")->isChecked(), wanted == Look::Light);
+        EXPECT_EQ(QSettings().value("theme", "dark").toString(), wanted == Look::Light ? "light" : "dark");
+    };
+    isIn(Look::Dark);
+    for (const Look wanted : {Look::Light, Look::Dark, Look::Light}) {
+        window.action("light")->trigger();
+        isIn(wanted);
+    }
     QSettings().clear();
+    session.shutdown();
 }
 
 }  // namespace
