@@ -19,18 +19,15 @@
 #include "app/panels/runs_panel.h"
 #include "app/panels/steer_panel.h"
 #include "app/shell/central_widget.h"
+#include "app/shell/dock_layout.h"
 #include "app/shell/run_status.h"
 #include "app/shell/theme.h"
 
 namespace linscope::app {
 
 namespace {
-// Changed when docks are renamed, so that an older layout is not restored over them.
-constexpr int kLayoutVersion = 1;
 constexpr QSize kDefaultSize{1600, 960};
-constexpr QSize kFrame{8, 40};       // what a desktop puts around a window
-constexpr int kHeightForBoth = 860;  // of a window that has room for the charts of metrics and projection at once
-constexpr int kWidthForBoth = 1200;  // of a window that has room for maps between the docks on both sides
+constexpr QSize kFrame{8, 40};  // what a desktop puts around a window
 }  // namespace
 
 MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
@@ -53,7 +50,8 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     makeMenus();
     makeToolBar();
     resize(kDefaultSize.boundedTo(screen() ? screen()->availableSize() - kFrame : kDefaultSize));
-    defaultLayout();
+    m_layout = new DockLayout(*this, m_docks);
+    m_layout->reset();
     if (m_memory == Memory::Remembered) restoreWindow();
 
     connect(&session, &Session::message, this, &MainWindow::showMessage);
@@ -114,42 +112,12 @@ QDockWidget* MainWindow::addDock(const QString& name, const QString& title, QWid
     return dock;
 }
 
-void MainWindow::defaultLayout() {
-    for (QDockWidget* dock : m_docks) {
-        dock->setFloating(false);
-        dock->show();
-    }
-    for (const char* name : {"runs", "steer", "experiment", "events"})
-        addDockWidget(Qt::LeftDockWidgetArea, m_docks[name]);
-    for (const char* name : {"metrics", "projection"}) addDockWidget(Qt::RightDockWidgetArea, m_docks[name]);
-    splitDockWidget(m_docks["runs"], m_docks["steer"], Qt::Vertical);
-    splitDockWidget(m_docks["steer"], m_docks["experiment"], Qt::Vertical);
-    tabifyDockWidget(m_docks["experiment"], m_docks["events"]);
-    m_docks["experiment"]->raise();
-    if (width() < kWidthForBoth) {
-        for (const char* name : {"metrics", "projection"}) tabifyDockWidget(m_docks["experiment"], m_docks[name]);
-        m_docks["metrics"]->raise();
-    } else if (height() >= kHeightForBoth) {
-        splitDockWidget(m_docks["metrics"], m_docks["projection"], Qt::Vertical);
-    } else {
-        tabifyDockWidget(m_docks["metrics"], m_docks["projection"]);
-        m_docks["metrics"]->raise();
-    }
-    setCorner(Qt::BottomLeftCorner, Qt::LeftDockWidgetArea);
-    setCorner(Qt::BottomRightCorner, Qt::RightDockWidgetArea);
-
-    resizeDocks({m_docks["runs"], m_docks["metrics"]}, {330, 400}, Qt::Horizontal);
-    // Six lanes of a run are in sight.
-    resizeDocks({m_docks["runs"], m_docks["steer"], m_docks["experiment"]}, {220, 90, height() - 500}, Qt::Vertical);
-    resizeDocks({m_docks["metrics"], m_docks["projection"]}, {420, 460}, Qt::Vertical);
-}
-
 void MainWindow::restoreWindow() {
     const QSettings settings;
     if (settings.contains("window/geometry")) restoreGeometry(settings.value("window/geometry").toByteArray());
     if (screen() && !isMaximized() && !isFullScreen())  // it may have been a larger one
         resize(size().boundedTo(screen()->availableSize() - kFrame));
-    if (settings.contains("window/state")) restoreState(settings.value("window/state").toByteArray(), kLayoutVersion);
+    m_layout->restore();
     if (settings.contains("window/metrics")) m_metrics->restoreState(settings.value("window/metrics").toMap());
     if (settings.contains("window/canvas")) m_central->canvas().restoreState(settings.value("window/canvas").toMap());
     m_session.setDevice(settings.value("device", "auto").toString().toStdString());
@@ -158,7 +126,7 @@ void MainWindow::restoreWindow() {
 void MainWindow::rememberWindow() {
     QSettings settings;
     settings.setValue("window/geometry", saveGeometry());
-    settings.setValue("window/state", saveState(kLayoutVersion));
+    m_layout->remember();
     settings.setValue("window/metrics", m_metrics->saveState());
     settings.setValue("window/canvas", m_central->canvas().saveState());
     settings.setValue("device", QString::fromStdString(m_session.device()));

@@ -14,6 +14,7 @@ class QMenu;
 namespace linscope::app {
 
 class CentralWidget;
+class DockLayout;
 class EventsPanel;
 class ExperimentPanel;
 class MetricsPanel;
@@ -62,7 +63,6 @@ private:
     QAction* addAction(const QString& name, const QString& icon, const QString& text, const QString& help,
                        const QList<QKeySequence>& keys, std::function<void()> act);
     QDockWidget* addDock(const QString& name, const QString& title, QWidget* panel, Qt::DockWidgetArea area);
-    void defaultLayout();
     void restoreWindow();
     void rememberWindow();
     /// What belongs to an opened run once its file could be read.
@@ -91,6 +91,7 @@ private:
     ProjectionPanel* m_projection = nullptr;
     EventsPanel* m_events = nullptr;
     QMap<QString, QDockWidget*> m_docks;
+    DockLayout* m_layout = nullptr;
     QMap<QString, QAction*> m_actions;
     QList<QAction*> m_actionOrder;
     QMenu* m_recent = nullptr;

@@ -15,6 +15,7 @@
 #include "app/panels/step_bar.h"
 #include "app/session/runs_folder.h"
 #include "app/shell/central_widget.h"
+#include "app/shell/dock_layout.h"
 #include "app/shell/keys_dialog.h"
 #include "app/shell/main_window.h"
 #include "app/shell/theme.h"
@@ -98,7 +99,7 @@ void MainWindow::makeActions() {
     light->setCheckable(true);
     light->setChecked(look() == Look::Light);
     addAction("layout", "reset", tr("Default layout"), tr("Put all docks back to their places"), {},
-              [this] { defaultLayout(); });
+              [this] { m_layout->reset(); });
     addAction("keys", "keys", tr("Keys"), tr("All keys"), {QKeySequence("?")}, [this] { showKeys(); });
     addAction("about", "", tr("About Linscope"), tr("What this is"), {}, [this] { showAbout(); });
 }
