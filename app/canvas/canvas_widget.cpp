@@ -164,6 +164,7 @@ QVariantMap CanvasWidget::saveState() const {
                       {"scale", QString::fromStdString(settings.scale)},
                       {"weights", QString::fromStdString(settings.sequential)},
                       {"signed", QString::fromStdString(settings.diverging)},
+                      {"rangeEach", settings.rangeEach},
                       {"tools", settings.tools},
                       {"fitted", settings.place.fitted},
                       {"row", settings.place.row},
@@ -195,6 +196,7 @@ void CanvasWidget::restoreState(const QVariantMap& state) {
     settings.diverging = state.value("signed").toString().toStdString();
     if (state.contains("jointSigned")) settings.joint.ofSigned = state.value("jointSigned").toBool();
     if (state.contains("jointWeights")) settings.joint.ofWeights = state.value("jointWeights").toBool();
+    settings.rangeEach = state.value("rangeEach").toBool();
     settings.tools = state.value("tools", true).toBool();
     settings.place = {.row = number("row", 0.5),
                       .column = number("column", 0.5),

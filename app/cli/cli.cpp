@@ -136,10 +136,16 @@ void addRender(CLI::App& parent, Action& chosen) {
     if (!views.empty()) view->check(CLI::IsMember(views));  // a build without says so when it is to draw
     CLI::Option* lane =
         app->add_option("--lane", arguments->lane, "default: the first that the view can show")->check(notNegative());
-    app->add_flag(
-           "--all-lanes", arguments->allLanes,
-           "every lane that the view can show, side by side in shared ranges, as the canvas's page of lanes does")
-        ->excludes(lane);
+    CLI::Option* all = app->add_flag(
+        "--all-lanes", arguments->allLanes,
+        "every lane that the view can show, side by side in shared ranges, as the canvas's page of lanes does");
+    all->excludes(lane);
+    app->add_option("--range", arguments->range,
+                    "of colours: one for all lanes, so that they compare, or each its own, which flat maps need to be "
+                    "seen")
+        ->check(CLI::IsMember({"one", "each"}))
+        ->needs(all)
+        ->capture_default_str();
     app->add_option("--layer", arguments->layer, "from 0")->check(notNegative())->capture_default_str();
     app->add_option("--head", arguments->head, "from 0")->check(notNegative())->capture_default_str();
     app->add_option("--step", arguments->step, "default: the newest snapshot")->check(notNegative());

@@ -32,6 +32,7 @@ struct RenderArguments {
     std::string view;
     std::optional<std::int64_t> lane;  ///< empty: the first that the view can show
     bool allLanes = false;             ///< all that it can show, side by side
+    std::string range = "one";         ///< of their colours: "one" for all of a kind, or "each"
     std::int64_t layer = 0;
     std::int64_t head = 0;
     std::optional<std::int64_t> step;  ///< empty: the newest snapshot

@@ -100,6 +100,7 @@ int runRender(const RenderArguments& arguments) {
               .layer = static_cast<int>(arguments.layer),
               .head = static_cast<int>(arguments.head),
               .sample = static_cast<int>(arguments.sample),
+              .range = arguments.range,
               .device = arguments.device,
               .out = arguments.out},
              drawn);

@@ -10,8 +10,9 @@ namespace linscope::app {
 struct DrawRequest {
     std::string view;
     int layer = 0, head = 0, sample = 0;
-    std::string device;  ///< "cpu", "cuda" or "auto"
-    std::string out;     ///< PNG
+    std::string range = "one";  ///< of several figures: "one" for all of a kind, or "each"
+    std::string device;         ///< "cpu", "cuda" or "auto"
+    std::string out;            ///< PNG
 };
 
 /// What is drawn, with the words that stand below its title.

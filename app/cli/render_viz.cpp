@@ -43,7 +43,8 @@ void drawView(const DrawRequest& request, const std::vector<DrawnSnapshot>& snap
         viz::PngText metadata;
         for (std::size_t i = 0; i < pictures.size(); ++i)
             metadata.emplace_back(fmt::format("lane {}", snapshots[i].snapshot.lane), pictures[i].caption);
-        return viz::renderGalleryToPng(device, request.out, pictures, metadata);
+        return viz::renderGalleryToPng(device, request.out, pictures, metadata,
+                                       request.range == "each" ? viz::GalleryRanges::Each : viz::GalleryRanges::One);
     }
     const Snapshot& snapshot = snapshots.front().snapshot;
     viz::RenderOptions options;

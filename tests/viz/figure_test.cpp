@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <set>
 
 #include "tests/viz/vulkan_fixture.h"
 #include "viz/offscreen/gallery.h"
@@ -193,6 +194,17 @@ TEST_F(FigureTest, AGalleryHasFiguresSideBySideAndWeightsInOneRange) {
     EXPECT_TRUE(near(middle(0, 1), expected(0.5f)));
     EXPECT_EQ(middle(1, 1), (std::vector<int>{255, 255, 255})) << "a place without a figure";
     EXPECT_THROW(renderGallery(device(), {}), Error);
+
+    Matrix flat{8, 8, {}};
+    for (int i = 0; i < 64; ++i) flat.values.push_back(0.25f + 0.001f * float(i % 8));
+    pictures[0].picture.matrix = std::make_shared<const Matrix>(flat);
+    const RgbaImage each = renderGallery(device(), pictures, GalleryRanges::Each);
+    std::set<std::uint32_t> colours;
+    for (int x = 200; x < 800; ++x) {
+        const std::uint8_t* pixel = each.at(x, 450);
+        colours.insert(pixel[0] | pixel[1] << 8u | pixel[2] << 16u);
+    }
+    EXPECT_GE(colours.size(), 8u) << "a flat map shows what it is made of";
 }
 
 }  // namespace

@@ -62,6 +62,15 @@ TEST(AutoRange, SuitsTheScale) {
     EXPECT_FLOAT_EQ(autoRange(h, ScaleKind::Diverging).lo, -0.994f);
 }
 
+TEST(AutoRange, OfOneMatrixAloneBeginsAtItsLeastValue) {
+    const Histogram flat = histogramOf({1, 3, {0.25f, 0.26f, 0.27f}}, 10);
+    EXPECT_EQ(autoRange(flat, ScaleKind::Linear).lo, 0);
+    EXPECT_FLOAT_EQ(ownRange(flat, ScaleKind::Linear).lo, 0.25f);
+    EXPECT_FLOAT_EQ(ownRange(flat, ScaleKind::Linear).hi, 0.27f);
+    EXPECT_FLOAT_EQ(ownRange(flat, ScaleKind::Diverging).lo, -0.27f) << "0 stays the middle";
+    EXPECT_LT(ownRange(histogramOf({1, 1, {0.5f}}, 1), ScaleKind::Linear).lo, 0.5f) << "of a constant: some range";
+}
+
 TEST(AutoRange, TheFirstRowsOfACausalMapDoNotDarkenTheOthers) {
     Matrix causal{100, 100, std::vector<float>(10000)};
     for (int row = 0; row < 100; ++row)

@@ -29,6 +29,7 @@ void CanvasModel::setLanes(std::vector<std::string> names, std::vector<Colour> c
     m_projections.reset();
     m_own.assign(m_lanes.size(), nullptr);
     m_fidelity.reset();
+    for (int lane = 0; lane < kLaneRanges; ++lane) m_colouring.setAutomatic(rangeOfOneLane(lane));
     m_service.request({});  // of another run nothing is wanted any more
     m_choice = clamped(m_wished);
     if (onChoice) onChoice(m_choice);  // of another run whoever follows knows nothing yet
@@ -183,8 +184,11 @@ void CanvasModel::tellStatistics() {
     if (m_page == CanvasPage::Lanes) {
         // Weights of all lanes in one range, so that equal colours are equal weights, and signed maps in another.
         for (const auto& set : m_own)
-            if (const int own = set ? set->ownIndex() : -1; own >= 0)
-                shown[set->maps[own]->isSigned ? 2 : 0].push_back(&set->statistics[own]);
+            if (const int own = set ? set->ownIndex() : -1; own >= 0) {
+                const std::array one{&std::as_const(set->statistics)[own]};
+                m_colouring.setStatistics(rangeOfOneLane(set->choice.lane), one);
+                shown[set->maps[own]->isSigned ? 2 : 0].push_back(one.front());
+            }
     } else if (m_maps) {
         for (std::size_t i = 0; i < kMapCount; ++i)
             if (m_maps->maps[i]) shown[i].push_back(&m_maps->statistics[i]);

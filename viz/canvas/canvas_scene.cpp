@@ -270,6 +270,7 @@ CanvasSettings CanvasScene::settings() const {
             .sequential = colouring.sequentialName(),
             .diverging = colouring.divergingName(),
             .joint = colouring.chosenJoint(),
+            .rangeEach = colouring.rangeEach(),
             .tools = m_tools};
 }
 
@@ -281,6 +282,7 @@ void CanvasScene::restore(const CanvasSettings& settings) {
     m_placePending = true;
     Colouring& colouring = m_model.colouring();
     colouring.restoreJoint(settings.joint);
+    colouring.setRangeEach(settings.rangeEach);
     colouring.setKind(settings.scale.empty() ? ScaleKind::Linear : scaleKind(settings.scale));
     for (const std::string& name : {settings.sequential, settings.diverging})
         if (!name.empty()) colouring.setColours(name);

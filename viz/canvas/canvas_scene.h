@@ -37,6 +37,7 @@ struct CanvasSettings {
     LinkedView::Place place;
     std::string scale, sequential, diverging;  ///< empty: as at first
     JointChoice joint;
+    bool rangeEach = false;  ///< Colouring::rangeEach()
     bool tools = true;
 };
 

@@ -7,10 +7,19 @@
 
 namespace linscope::viz {
 
+RangeOf rangeOfOneLane(int lane) {
+    return static_cast<RangeOf>(static_cast<int>(RangeOf::FirstLane) + std::clamp(lane, 0, kLaneRanges - 1));
+}
+
+RangeOf Colouring::rangeOfLane(int lane, bool isSigned) const {
+    return m_rangeEach ? rangeOfOneLane(lane) : isSigned ? RangeOf::Lifted : RangeOf::Exact;
+}
+
 void Colouring::setKind(ScaleKind kind) {
     if (kind == m_kind) return;
     m_kind = kind;
     for (const RangeOf range : {RangeOf::Exact, RangeOf::Lifted, RangeOf::Compressed}) setAutomatic(range);
+    for (int lane = 0; lane < kLaneRanges; ++lane) setAutomatic(rangeOfOneLane(lane));
 }
 
 bool Colouring::liftedIsSigned() const {
@@ -64,8 +73,7 @@ ScaleKind Colouring::kindOf(RangeOf range) const {
             return ScaleKind::Diverging;
         case RangeOf::Compressed:
             return m_kind != ScaleKind::Diverging ? m_kind : ScaleKind::Linear;
-        case RangeOf::Exact:
-        case RangeOf::Lifted:
+        default:
             break;
     }
     if (!isSigned(range)) return m_kind;
@@ -81,6 +89,8 @@ void Colouring::refit(RangeOf range) {
     const std::vector<Histogram> shown = histograms(range);
     if (shown.empty())
         at(range).fitted = {.kind = kindOf(range), .lo = 0, .hi = 1, .linearWidth = 0};
+    else if (range >= RangeOf::FirstLane)
+        at(range).fitted = ownRange(shown.front(), kindOf(range));
     else
         at(range).fitted = autoRange(shown, kindOf(range));
 }

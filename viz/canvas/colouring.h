@@ -20,8 +20,11 @@ enum class RangeOf {
     Compressed,   ///< P̄: sums to 1 over slots, so its values are larger
     Difference,   ///< symmetric about 0
     Projections,  ///< E and F, symmetric about 0
+    FirstLane,    ///< what that lane does, where lanes have a range each; those of the other lanes follow
 };
-inline constexpr int kRangeCount = 5;
+inline constexpr int kLaneRanges = 6;  ///< as many as an experiment has lanes
+inline constexpr int kRangeCount = static_cast<int>(RangeOf::FirstLane) + kLaneRanges;
+RangeOf rangeOfOneLane(int lane);
 
 /// Whether a person wants exact and lifted map in one range, for each kind of lifted maps; without: as at first.
 struct JointChoice {
@@ -47,6 +50,14 @@ public:
     void setJoint(bool joint);
     const JointChoice& chosenJoint() const { return m_joint; }
     void restoreJoint(const JointChoice& chosen);
+
+    /// Of lanes side by side: false, as at first, one range for the weights of all, so that equal colours are equal
+    /// weights (and joint() or another one for signed maps); true, each lane fills a range of its own, so that flat
+    /// maps show what they are made of.
+    bool rangeEach() const { return m_rangeEach; }
+    void setRangeEach(bool each) { m_rangeEach = each; }
+    /// Which one that is for a lane.
+    RangeOf rangeOfLane(int lane, bool isSigned) const;
 
     /// What a person chose; empty: as at first.
     const std::string& sequentialName() const { return m_sequential; }
@@ -85,6 +96,7 @@ private:
     void refit(RangeOf range);
 
     JointChoice m_joint;
+    bool m_rangeEach = false;
     ScaleKind m_kind = ScaleKind::Linear;
     std::string m_sequential, m_diverging;
     bool m_darkGround = true;

@@ -14,6 +14,8 @@ namespace linscope::viz {
 
 namespace {
 
+constexpr float kHistogram = 70, kLowHistogram = 44;  // logical pixels; one of several lanes is low
+
 void drawColours(const ImGuiHost& host, Colouring& colouring, float width) {
     static constexpr std::array kKinds{ScaleKind::Linear, ScaleKind::Log, ScaleKind::Arcsinh, ScaleKind::Diverging};
     const std::array<std::string, 4> kinds{"linear", "log", "arcsinh", "diverging"};
@@ -38,13 +40,13 @@ void drawColours(const ImGuiHost& host, Colouring& colouring, float width) {
 
 /// A histogram with its handles; the first layer is filled.
 void drawRange(const ImGuiHost& host, Colouring& colouring, RangeOf range, const std::string& title,
-               std::vector<HistogramLayer> layers, float width) {
+               std::vector<HistogramLayer> layers, float width, float height = kHistogram) {
     if (layers.empty()) return;
     for (HistogramLayer& layer : layers) layer.filled = &layer == &layers.front();
     sectionTitle(host, title,
                  "Heights are logarithmic. Drag a handle or the span between them; a right click fits the "
                  "range again. Values outside take the end colours.");
-    rangeHistogram(host, title.c_str(), range, colouring, layers, {width, 70});
+    rangeHistogram(host, title.c_str(), range, colouring, layers, {width, height});
 }
 
 void drawRanges(const ImGuiHost& host, CanvasModel& model, float width) {
@@ -69,8 +71,24 @@ void drawRanges(const ImGuiHost& host, CanvasModel& model, float width) {
     drawRange(host, colouring, RangeOf::Difference, "Range of difference", layers({3}), width);
 }
 
+void drawRangeOfEachLane(const ImGuiHost& host, CanvasModel& model, float width) {
+    for (int lane = 0; lane < static_cast<int>(model.lanes().size()); ++lane) {
+        const auto set = model.own(lane);
+        ImGui::PushID(lane);  // two may have one name
+        if (const int index = set ? set->ownIndex() : -1; index >= 0)
+            drawRange(host, model.colouring(), rangeOfOneLane(lane),
+                      "Range of " + model.lanes()[static_cast<std::size_t>(lane)],
+                      {{.statistics = &set->statistics[static_cast<std::size_t>(index)]}}, width, kLowHistogram);
+        ImGui::PopID();
+    }
+}
+
 void drawLaneRanges(const ImGuiHost& host, CanvasModel& model, float width) {
     Colouring& colouring = model.colouring();
+    static const std::array<std::string, 2> kRanges{"One range", "A range each"};
+    int each = colouring.rangeEach() ? 1 : 0;
+    if (model.lanes().size() > 1 && segments(host, "ranges", kRanges, each, width)) colouring.setRangeEach(each == 1);
+    if (colouring.rangeEach()) return drawRangeOfEachLane(host, model, width);
     std::vector<HistogramLayer> weights, signedMaps;
     for (int lane = 0; lane < static_cast<int>(model.lanes().size()); ++lane) {
         const auto set = model.own(lane);
@@ -99,8 +117,10 @@ void drawMapTools(const ImGuiHost& host, CanvasModel& model, float width) {
         "negative, is arcsinh.\n\nMagenta is NaN, green +Inf, orange −Inf, on every scale.";
     sectionTitle(
         host, "Colour",
-        (lanes ? "Weights of all lanes share one range, so that equal colours are equal weights. Signed maps "
-                 "(Linformer's) share another at first, since they can be much larger."
+        (lanes ? "In one range the weights of all lanes have equal colours where they are equal: the comparison to "
+                 "begin with. Signed maps (Linformer's) share another at first, since they can be much larger.\n\nWith "
+                 "a range each a flat map shows what it is made of, but equal colours are no longer equal weights: the "
+                 "range stands below each map."
                : "In one range exact and lifted map have equal colours for equal weights; apart, each fills a range of "
                  "its own, as signed lifted maps do at first.") +
             ofSigned);

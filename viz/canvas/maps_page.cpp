@@ -7,6 +7,8 @@
 #include <cmath>
 #include <utility>
 
+#include "viz/canvas/axis_ticks.h"
+
 namespace linscope::viz {
 
 namespace {
@@ -30,9 +32,9 @@ ImVec2 cardOf(int count, int columns, ImVec2 size, float gap) {
 
 }  // namespace
 
-int gridColumns(int count, ImVec2 size, float gap) {
+int gridColumns(int count, ImVec2 size, float gap, bool captioned) {
     const auto side = [&](int columns) {
-        const ImVec2 plot = MatrixPane::plotSize(cardOf(count, columns, size, gap));
+        const ImVec2 plot = MatrixPane::plotSize(cardOf(count, columns, size, gap), captioned);
         return std::min(plot.x, plot.y);
     };
     int best = 1;
@@ -79,7 +81,7 @@ std::vector<MapsPage::Shown> MapsPage::shownLanes() const {
             one.title += ownMap(snapshot) == MapKind::Exact ? " · exact P"
                          : isLifted(snapshot)               ? " · lifted L"
                                                             : " · implied L";
-            if (const AttentionMap* map = one.map(); map && map->isSigned) one.range = RangeOf::Lifted;
+            if (const AttentionMap* map = one.map()) one.range = m_model.colouring().rangeOfLane(lane, map->isSigned);
             newest = std::max(newest, snapshot.step);
         }
         all.push_back(std::move(one));
@@ -88,6 +90,17 @@ std::vector<MapsPage::Shown> MapsPage::shownLanes() const {
         all.push_back({.mark = {}, .title = "lanes", .set = {}, .absent = m_model.absence(MapKind::Exact)});
     for (Shown& one : all) one.behind = one.set && one.set->snapshot->step != newest;
     return all;
+}
+
+bool MapsPage::rangesDiffer(const std::vector<Shown>& all) const {
+    std::optional<ValueScale> first;
+    for (const Shown& one : all) {
+        if (!one.map()) continue;
+        const ValueScale scale = m_model.colouring().scale(one.range);
+        if (first && (first->lo != scale.lo || first->hi != scale.hi)) return true;
+        first = scale;
+    }
+    return false;
 }
 
 MatrixPane& MapsPage::pane(std::size_t index) {
@@ -136,6 +149,8 @@ PaneContent MapsPage::content(const Shown& shown, Pooling pooling) const {
     const CanvasCursor& cursor = m_model.cursor;
     content.subtitle = fmt::format("[{}×{}]", map.matrix.rows * map.rowBlock, map.matrix.cols * map.colBlock);
     content.note = note(shown, pooling);
+    const ValueScale scale = m_model.colouring().scale(shown.range);
+    content.caption = fmt::format("colours from {} to {}", numberText(scale.lo), numberText(scale.hi));
     const auto label = [&model = m_model](std::int64_t position) { return model.tokenAt(position); };
     content.rows = {.camera = view.rows(),
                     .cells = view.tokens(),
@@ -153,7 +168,7 @@ PaneContent MapsPage::content(const Shown& shown, Pooling pooling) const {
                        .pinned = cursor.pinned,
                        .label = {}};
     if (keys) content.columns.label = label;
-    content.scale = m_model.colouring().scale(shown.range);
+    content.scale = scale;
     content.colours = &m_model.colouring().colours(shown.range);
     return content;
 }
@@ -186,9 +201,11 @@ void MapsPage::apply(ColumnAxis columns, const PaneInput& input) {
 void MapsPage::draw(ImVec2 corner, ImVec2 size) {
     const std::vector<Shown> all = shown();
     const int count = static_cast<int>(all.size());
-    const int columns = m_model.page() == CanvasPage::Lanes ? gridColumns(count, size, kGap) : 2;
+    const bool lanes = m_model.page() == CanvasPage::Lanes;
+    const bool captioned = lanes && rangesDiffer(all);
+    const int columns = lanes ? gridColumns(count, size, kGap, captioned) : 2;
     const ImVec2 card = cardOf(count, columns, size, kGap);
-    const ImVec2 plot = MatrixPane::plotSize(card);
+    const ImVec2 plot = MatrixPane::plotSize(card, captioned);
     m_model.view().setPane(plot.x, plot.y);
     bool anyHovered = false;
     for (int index = 0; index < count; ++index) {
@@ -198,7 +215,7 @@ void MapsPage::draw(ImVec2 corner, ImVec2 size) {
         MatrixPane& pane = this->pane(static_cast<std::size_t>(index));
         put(one, pane);
         const PaneInput input =
-            pane.draw(fmt::format("pane {}", index).c_str(), position, card, content(one, pane.pooling()));
+            pane.draw(fmt::format("pane {}", index).c_str(), position, card, content(one, pane.pooling()), captioned);
         apply(one.columns(), input);
         anyHovered = anyHovered || input.hovered;
     }

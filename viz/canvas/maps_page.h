@@ -15,7 +15,7 @@ namespace linscope::viz {
 inline constexpr double kWheelZoom = 1.18;
 
 /// Columns of a grid of `count` cards in which their plots have the longest sides.
-int gridColumns(int count, ImVec2 size, float gap);
+int gridColumns(int count, ImVec2 size, float gap, bool captioned = false);
 
 /// Linked panes of maps with one cursor and zoom: exact, compressed, lifted and difference of one head at one step, or
 /// on CanvasPage::Lanes what each lane does there.
@@ -48,6 +48,8 @@ private:
     static void put(const Shown& shown, MatrixPane& pane);
     PaneContent content(const Shown& shown, Pooling pooling) const;
     void apply(ColumnAxis columns, const PaneInput& input);
+    /// Whether their colours stand for other values.
+    bool rangesDiffer(const std::vector<Shown>& all) const;
     std::string note(const Shown& shown, Pooling pooling) const;
 
     HeatmapRenderer& m_renderer;

@@ -38,8 +38,9 @@ void MatrixPane::clear() {
     m_cells.reset();
 }
 
-ImVec2 MatrixPane::plotSize(ImVec2 card) {
+ImVec2 MatrixPane::plotSize(ImVec2 card, bool captioned) {
     const bool below = barBelow(card);
+    if (captioned) card.y -= kCaptionHeight;
     return {std::max(16.0F, card.x - kLeftGutter - (below ? kBareRightGutter : kRightGutter)),
             std::max(16.0F, card.y - kTitleHeight - kBottomGutter - (below ? kBarBand : 0))};
 }
@@ -49,10 +50,10 @@ void MatrixPane::drawHeatmap(const ImDrawList*, const ImDrawCmd* command) {
     pane.m_heatmap.draw(pane.m_commands, pane.m_camera, pane.m_viewport, pane.m_style);
 }
 
-PaneInput MatrixPane::draw(const char* id, ImVec2 position, ImVec2 card, const PaneContent& content) {
+PaneInput MatrixPane::draw(const char* id, ImVec2 position, ImVec2 card, const PaneContent& content, bool captioned) {
     const Theme& theme = m_host.theme();
     ImDrawList& list = *ImGui::GetWindowDrawList();
-    m_size = plotSize(card);
+    m_size = plotSize(card, captioned);
     m_barBelow = barBelow(card);
     // Whole device pixels, so that the picture and the lines around it meet.
     const float scale = m_host.scale();
@@ -113,6 +114,9 @@ PaneInput MatrixPane::draw(const char* id, ImVec2 position, ImVec2 card, const P
     drawRows(list, content);
     drawColumns(list, content);
     drawColourBar(list, content);
+    if (captioned)
+        drawText(list, m_host.fonts().small, {position.x + 12, position.y + card.y - kCaptionHeight - 3}, theme.muted,
+                 content.caption, card.x - 24);
     return input;
 }
 

@@ -32,6 +32,7 @@ struct PaneContent {
     std::string title;           ///< "compressed P̄"
     std::string subtitle;        ///< "[512×64]"
     std::string note;            ///< right of the title: how it was pooled, what is clipped
+    std::string caption;         ///< below the picture, where there is room for one
     std::string absent;          ///< why there is no picture, in words; empty when there is one
     PaneAxis rows, columns;
     ValueScale scale;
@@ -64,11 +65,12 @@ public:
     Pooling pooling() const { return m_pooling; }
 
     /// The part of a card that the picture gets: what the camera is fitted to.
-    static ImVec2 plotSize(ImVec2 card);
+    static ImVec2 plotSize(ImVec2 card, bool captioned = false);
     /// In a high card the colour bar lies below, so that the picture, which is square, gets the width.
     static bool barBelow(ImVec2 card) { return card.y > 1.15F * card.x; }
     /// Draws the card at `position` into the current ImGui window and reports what was done in it.
-    PaneInput draw(const char* id, ImVec2 position, ImVec2 card, const PaneContent& content);
+    /// `captioned` as for plotSize().
+    PaneInput draw(const char* id, ImVec2 position, ImVec2 card, const PaneContent& content, bool captioned = false);
 
     /// Where the pictures of this frame are recorded to, before ImGui's draw data are.
     void recordInto(VkCommandBuffer commands) { m_commands = commands; }

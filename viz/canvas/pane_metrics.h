@@ -9,6 +9,7 @@ inline constexpr float kBottomGutter = 40;
 inline constexpr float kRightGutter = 70;  ///< with the colour bar
 inline constexpr float kBareRightGutter = 14;
 inline constexpr float kBarBand = 36;  ///< below the axis where the bar lies there
+inline constexpr float kCaptionHeight = 16;
 inline constexpr float kBarWidth = 11;
 inline constexpr float kBarGap = 10;
 

@@ -154,4 +154,11 @@ ValueScale autoRange(std::span<const Histogram> histograms, ScaleKind kind) {
     return scale.usable();
 }
 
+ValueScale ownRange(const Histogram& histogram, ScaleKind kind) {
+    ValueScale scale = autoRange(histogram, kind);
+    const bool fromZero = kind == ScaleKind::Linear || kind == ScaleKind::Arcsinh;
+    if (fromZero && histogram.finite > 0) scale.lo = histogram.min;
+    return scale.usable();
+}
+
 }  // namespace linscope::viz

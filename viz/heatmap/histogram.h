@@ -35,5 +35,8 @@ std::vector<float> quantiles(std::span<const float> values, std::span<const doub
 ValueScale autoRange(const Histogram& histogram, ScaleKind kind);
 /// One range for several matrices, so that their colours can be compared.
 ValueScale autoRange(std::span<const Histogram> histograms, ScaleKind kind);
+/// The range of a matrix that is compared with nothing: autoRange(), but Linear and Arcsinh begin at the least value,
+/// so that the colours of a flat map tell its values apart.
+ValueScale ownRange(const Histogram& histogram, ScaleKind kind);
 
 }  // namespace linscope::viz

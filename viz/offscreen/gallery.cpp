@@ -20,11 +20,21 @@ ValueScale sharedScale(const std::vector<GalleryPicture>& pictures, ScaleKind ki
     return autoRange(values, kind);
 }
 
+ValueScale scaleAlone(const ViewPicture& picture) {
+    const Histogram values = histogramOf(*picture.matrix, 1);
+    // What may be negative and is not needs no half of the colours for it.
+    const bool onlyWeights = picture.scale == ScaleKind::Diverging && values.min >= 0;
+    return ownRange(values, onlyWeights ? ScaleKind::Linear : picture.scale);
+}
+
 }  // namespace
 
-RgbaImage renderGallery(Device& device, const std::vector<GalleryPicture>& pictures) {
+RgbaImage renderGallery(Device& device, const std::vector<GalleryPicture>& pictures, GalleryRanges ranges) {
     require(!pictures.empty(), "render", "a picture at least is required, but there is none");
     const auto count = static_cast<int>(pictures.size());
+    const bool differ = ranges == GalleryRanges::Each || std::ranges::any_of(pictures, [&](const GalleryPicture& one) {
+                            return one.picture.scale != pictures.front().picture.scale;
+                        });
     const int columns = static_cast<int>(std::ceil(std::sqrt(count)));
     RgbaImage all(columns * kWidth, (count + columns - 1) / columns * kHeight);
     std::ranges::fill(all.pixels, std::uint8_t{255});
@@ -33,7 +43,9 @@ RgbaImage renderGallery(Device& device, const std::vector<GalleryPicture>& pictu
         RenderOptions options;
         options.width = kWidth;
         options.height = kHeight;
-        options.scale = sharedScale(pictures, one.picture.scale);
+        options.scale =
+            ranges == GalleryRanges::One ? sharedScale(pictures, one.picture.scale) : scaleAlone(one.picture);
+        options.tellsRange = differ;
         options.caption = one.caption;
         const RgbaImage figure = renderFigure(device, one.picture, options);
         for (int y = 0; y < kHeight; ++y)
@@ -44,10 +56,11 @@ RgbaImage renderGallery(Device& device, const std::vector<GalleryPicture>& pictu
 }
 
 void renderGalleryToPng(Device& device, const std::string& path, const std::vector<GalleryPicture>& pictures,
-                        const PngText& metadata) {
+                        const PngText& metadata, GalleryRanges ranges) {
     PngText text{{"Title", pictures.empty() ? "" : pictures.front().caption}, {"Software", "Linscope"}};
     text.insert(text.end(), metadata.begin(), metadata.end());
-    writePng(path, renderGallery(device, pictures), text);
+    text.emplace_back("ranges", ranges == GalleryRanges::One ? "one" : "each");
+    writePng(path, renderGallery(device, pictures, ranges), text);
 }
 
 }  // namespace linscope::viz

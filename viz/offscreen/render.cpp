@@ -261,6 +261,8 @@ private:
         const std::int64_t all = std::int64_t(m_picture.matrix->values.size());
         add(fmt::format("values from {} to {}", tickText(roundTo3(m_histogram.min)),
                         tickText(roundTo3(m_histogram.max))));
+        if (m_options.tellsRange)
+            add(fmt::format("colours from {} to {}", tickText(roundTo3(m_scale.lo)), tickText(roundTo3(m_scale.hi))));
         if (m_clipping.above > 0) add(percent(m_clipping.above, all) + " above the range");
         if (m_clipping.below > 0) add(percent(m_clipping.below, all) + " below the range");
         if (m_clipping.notPositive > 0) add(percent(m_clipping.notPositive, all) + " not positive, drawn as below");

@@ -14,6 +14,7 @@ struct RenderOptions {
     int width = 1440, height = 1330;  ///< pixels, at least 320 × 280
     std::optional<ValueScale> scale;  ///< none: autoRange() of the picture's own scale
     std::string colours;              ///< name of a colour map; empty: the default for the scale
+    bool tellsRange = false;          ///< in words too: figures beside this one have others
     std::string caption;              ///< a line below the title: run, lane, step
     PngText metadata;                 ///< run, lane, step …; view, layer, head, scale and range are added
 };

@@ -140,6 +140,35 @@ TEST_F(CanvasLanes, HaveOneRangeForWeightsAndAnotherForSignedMapsUnlessItIsAsked
     EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Exact).hi, colouring.scale(RangeOf::Lifted).hi);
 }
 
+TEST_F(CanvasLanes, HaveARangeEachWhereThatIsAskedFor) {
+    ASSERT_TRUE(showBoth());
+    Colouring& colouring = model.colouring();
+    EXPECT_FALSE(colouring.rangeEach()) << "one range is the comparison that the eye makes";
+    EXPECT_EQ(colouring.rangeOfLane(0, false), RangeOf::Exact);
+    EXPECT_EQ(colouring.rangeOfLane(1, true), RangeOf::Lifted);
+    colouring.setRangeEach(true);
+    const RangeOf weights = colouring.rangeOfLane(0, false), lifted = colouring.rangeOfLane(1, true);
+    EXPECT_NE(weights, lifted);
+    EXPECT_EQ(colouring.scale(weights).kind, ScaleKind::Linear);
+    EXPECT_LT(colouring.scale(weights).lo, 0.25F);
+    EXPECT_GT(colouring.scale(weights).lo, 0) << "around the one value that this map has";
+    EXPECT_EQ(colouring.scale(lifted).kind, ScaleKind::Diverging);
+    EXPECT_FLOAT_EQ(colouring.scale(lifted).lo, -colouring.scale(lifted).hi);
+
+    colouring.setRange(weights, 0, 0.125F);
+    EXPECT_FLOAT_EQ(colouring.scale(weights).hi, 0.125F);
+    EXPECT_FLOAT_EQ(colouring.scale(RangeOf::Exact).hi, 0.25F) << "what is set of one lane is that lane's";
+    colouring.setKind(ScaleKind::Log);
+    EXPECT_TRUE(colouring.isAutomatic(weights));
+    EXPECT_EQ(colouring.scale(weights).kind, ScaleKind::Log);
+    EXPECT_EQ(colouring.scale(lifted).kind, ScaleKind::Arcsinh);
+
+    colouring.setRange(weights, 0, 0.125F);
+    model.setLanes({"another run"});
+    EXPECT_TRUE(colouring.isAutomatic(weights)) << "it was of another lane";
+    EXPECT_TRUE(colouring.rangeEach());
+}
+
 TEST_F(CanvasLanes, TheOtherPageHasItsMapsAndRangesAgain) {
     ASSERT_TRUE(showBoth());
     model.setPage(CanvasPage::Maps);

@@ -238,6 +238,11 @@ class Render(CliTest):
         self.assertRegex(told, r'lane "linformer[^"]*", step \d+: output error')
         for lane in (b"lane 0", b"lane 1"):
             self.assertIn(lane, all_lanes.read_bytes())
+        each = self.path("each.png")
+        self.ok("render", run, "--view", "own", "--all-lanes", "--range", "each", "--out", each)
+        self.assertIn(b"ranges\0each", each.read_bytes())
+        self.assertIn(b"ranges\0one", all_lanes.read_bytes())
+        self.fails("render", run, "--view", "own", "--range", "each", "--out", one, status=2)
         self.fails("render", run, "--view", "own", "--all-lanes", "--lane", 1, "--out", one, status=2)
 
     def test_the_device_is_chosen_and_a_picture_tells_it(self):
