@@ -3,9 +3,9 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMenu>
-#include <QMetaMethod>
 #include <QVBoxLayout>
 #include <algorithm>
+#include <limits>
 
 #include "app/shell/theme.h"
 
@@ -34,6 +34,7 @@ ChartFrame::ChartFrame(const QString& title, QWidget* parent)
     layout->addWidget(m_chart, 1);
 
     setTitle(title);
+    setAcross(tr("step"));
     m_chart->setContextMenuPolicy(Qt::CustomContextMenu);
     // On the heading: over the chart itself it would cover what is being read there.
     m_heading->setToolTip(
@@ -75,22 +76,30 @@ void ChartFrame::resizeEvent(QResizeEvent* event) {
 }
 
 void ChartFrame::showMenu(const QPoint& position) {
+    // The pointer is on the menu now; its line would be in every figure.
+    Q_EMIT m_chart->hovered(std::numeric_limits<double>::quiet_NaN());
     QMenu menu;
+    fillMenu(menu);
+    menu.exec(m_chart->mapToGlobal(position));
+}
+
+void ChartFrame::fillMenu(QMenu& menu) {
     menu.addAction(tr("Follow the data"), m_chart, &Chart::resetView);
     QAction* logX = menu.addAction(tr("Logarithmic x"));
     QAction* logY = menu.addAction(tr("Logarithmic y"));
     for (QAction* action : {logX, logY}) action->setCheckable(true);
     logX->setChecked(m_chart->isLogX());
     logY->setChecked(m_chart->isLogY());
-    const auto apply = [&] { m_chart->setLogarithmic(logX->isChecked(), logY->isChecked()); };
+    const auto apply = [=, this] { m_chart->setLogarithmic(logX->isChecked(), logY->isChecked()); };
     connect(logX, &QAction::toggled, this, apply);
     connect(logY, &QAction::toggled, this, apply);
     menu.addSeparator();
-    if (isSignalConnected(QMetaMethod::fromSignal(&ChartFrame::exportPngAsked)))
-        menu.addAction(tr("Export as PNG…"), this, &ChartFrame::exportPngAsked);
-    if (isSignalConnected(QMetaMethod::fromSignal(&ChartFrame::exportCsvAsked)))
-        menu.addAction(tr("Export as CSV…"), this, &ChartFrame::exportCsvAsked);
-    menu.exec(m_chart->mapToGlobal(position));
+    for (const bool all : {false, true}) {
+        QMenu* exports = menu.addMenu(all ? tr("Export all charts here") : tr("Export this chart"));
+        for (const ChartFormat format : kChartFormats)
+            exports->addAction(tr("As %1…").arg(formatName(format)), this,
+                               [this, format, all] { Q_EMIT exportAsked(format, all); });
+    }
 }
 
 }  // namespace linscope::app

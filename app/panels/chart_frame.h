@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/panels/chart.h"
+#include "app/panels/chart_export.h"
 
 class QLabel;
 class QMenu;
@@ -29,20 +30,24 @@ public:
     Chart& chart() { return *m_chart; }
     void setTitle(const QString& title);
     QString title() const { return m_title; }
+    /// What is counted from left to right, for figures; on the screen the read-out says it. At first "step".
+    void setAcross(const QString& name) { m_across = name; }
+    QString across() const { return m_across; }
     /// `place` is "step 120" or "σ 12"; empty when nothing is pointed at.
     void setReadOut(const QString& place, const std::vector<ReadOut>& values);
 
 Q_SIGNALS:
-    void exportPngAsked();
-    void exportCsvAsked();
+    /// Of this chart alone, or of all that stand with it.
+    void exportAsked(ChartFormat format, bool all);
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
 
 private:
     void showMenu(const QPoint& position);
+    void fillMenu(QMenu& menu);
 
-    QString m_title;
+    QString m_title, m_across;
     QLabel* m_heading;
     QLabel* m_readOut;
     std::size_t m_entries = 0;  ///< of the read-out

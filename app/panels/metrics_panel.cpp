@@ -1,12 +1,10 @@
 #include "app/panels/metrics_panel.h"
 
 #include <QCursor>
-#include <QFileDialog>
 #include <QFileInfo>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMenu>
-#include <QSaveFile>
 #include <QSlider>
 #include <QSplitter>
 #include <QToolButton>
@@ -15,7 +13,7 @@
 #include <cmath>
 #include <sstream>
 
-#include "app/panels/chart_picture.h"
+#include "app/panels/chart_figure.h"
 #include "app/panels/run_marks.h"
 #include "app/panels/scrolled.h"
 #include "app/panels/value_box.h"
@@ -144,8 +142,8 @@ QWidget* MetricsPanel::makeControls() {
     exporter->setAccessibleName(tr("Export the charts"));
     exporter->setPopupMode(QToolButton::InstantPopup);
     auto* exports = new QMenu(exporter);
-    exports->addAction(tr("As PNG…"), this, &MetricsPanel::askExportPng);
-    exports->addAction(tr("As CSV, raw values…"), this, &MetricsPanel::askExportCsv);
+    for (const ChartFormat format : kChartFormats)
+        exports->addAction(tr("As %1…").arg(formatName(format)), this, [this, format] { askExport(format); });
     exporter->setMenu(exports);
 
     auto* controls = new QWidget;
@@ -202,8 +200,9 @@ void MetricsPanel::addPlot(const std::string& metric) {
     plot->frame->chart().setLogarithmic(m_logX->isChecked(), m_logY->isChecked());
     connect(&plot->frame->chart(), &Chart::hovered, this,
             [this, shown = plot.get()](double step) { showCursor(*shown, step); });
-    connect(plot->frame, &ChartFrame::exportPngAsked, this, &MetricsPanel::askExportPng);
-    connect(plot->frame, &ChartFrame::exportCsvAsked, this, &MetricsPanel::askExportCsv);
+    connect(plot->frame, &ChartFrame::exportAsked, this, [this, metric](ChartFormat format, bool all) {
+        askExport(format, all ? QString() : QString::fromStdString(metric));
+    });
     m_splitter->addWidget(plot->frame);
     m_plots.push_back(std::move(plot));
 }
@@ -334,35 +333,42 @@ void MetricsPanel::offerToRemove(int overlay, const QPoint& position) {
     menu.exec(position);
 }
 
-bool MetricsPanel::exportPng(const QString& path) {
+bool MetricsPanel::exportTo(const QString& path, ChartFormat format, const QString& metric) {
+    std::vector<const Plot*> plots;
+    for (const auto& plot : m_plots)
+        if (metric.isEmpty() || plot->metric == metric.toStdString()) plots.push_back(plot.get());
+    if (plots.empty()) return false;
+    if (format == ChartFormat::Csv) return exportTable(path, plots);
     const Run* run = m_session.current();
-    return chartPicture(run ? captionOf(*run) : ChartCaption(), m_shown, notes(), *m_splitter).save(path, "PNG");
+    const ChartCaption caption = run ? captionOf(*run) : ChartCaption();
+    QStringList notes = this->notes();
+    if (std::ranges::any_of(plots, [this](const Plot* plot) { return smoothingOf(plot->metric) > 0; }))
+        notes << tr("Smoothed with the weight %1; measured values are faint behind.").arg(smoothing());
+    if (format == ChartFormat::Png) {
+        QWidget& charts = metric.isEmpty() ? static_cast<QWidget&>(*m_splitter) : *plots.front()->frame;
+        return chartPicture(caption, m_shown, notes, charts).save(path, "PNG");
+    }
+    const LightLook onPaper;
+    std::vector<ChartFrame*> frames;
+    for (const Plot* plot : plots) frames.push_back(plot->frame);
+    return writeFigure(path, format, caption, m_shown, notes, frames);
 }
 
-bool MetricsPanel::exportCsv(const QString& path) {
+bool MetricsPanel::exportTable(const QString& path, const std::vector<const Plot*>& plots) {
     std::vector<RunLane> rows;
     for (const ChartLane& lane : lanes())
         rows.push_back({lane.run.toStdString(), lane.task.toStdString(), lane.record});
     if (rows.empty()) return false;
     std::vector<std::string> names;
-    for (const auto& plot : m_plots) names.push_back(plot->metric);
+    for (const Plot* plot : plots) names.push_back(plot->metric);
     std::ostringstream text;
     writeMetricsCsv(text, rows, names);
-    QSaveFile file(path);
-    const QByteArray bytes = QByteArray::fromStdString(text.str());
-    return file.open(QIODevice::WriteOnly) && file.write(bytes) == bytes.size() && file.commit();
+    return writeText(path, text.str());
 }
 
-void MetricsPanel::askExportPng() {
-    const QString path =
-        QFileDialog::getSaveFileName(this, tr("Export charts"), "metrics.png", tr("PNG pictures (*.png)"));
-    if (!path.isEmpty() && !exportPng(path)) Q_EMIT m_session.message(tr("%1 cannot be written").arg(path), true);
-}
-
-void MetricsPanel::askExportCsv() {
-    const QString path =
-        QFileDialog::getSaveFileName(this, tr("Export raw values"), "metrics.csv", tr("CSV tables (*.csv)"));
-    if (!path.isEmpty() && !exportCsv(path)) Q_EMIT m_session.message(tr("%1 cannot be written").arg(path), true);
+void MetricsPanel::askExport(ChartFormat format, const QString& metric) {
+    const QString path = askChartFile(this, m_session.current(), metric.isEmpty() ? "metrics" : metric, format);
+    if (!path.isEmpty()) tellExported(m_session, path, exportTo(path, format, metric));
 }
 
 QVariantMap MetricsPanel::saveState() const {

@@ -35,9 +35,8 @@ public:
     ChartFrame* frame(const QString& metric);
     Legend& legend() { return *m_legend; }
 
-    bool exportPng(const QString& path);
-    /// Raw values of the shown metrics of all lanes, laid-over ones too.
-    bool exportCsv(const QString& path);
+    /// Of all shown metrics or of one; a table has the raw values of all lanes, laid-over ones too.
+    bool exportTo(const QString& path, ChartFormat format, const QString& metric = {});
 
     QVariantMap saveState() const;
     void restoreState(const QVariantMap& state);
@@ -46,8 +45,7 @@ protected:
     void changeEvent(QEvent* event) override;
 
 public Q_SLOTS:
-    void askExportPng();
-    void askExportCsv();
+    void askExport(ChartFormat format, const QString& metric = {});
 
 private:
     struct Plot {
@@ -68,6 +66,7 @@ private:
     void showCursor(const Plot& pointed, double step);
     void showValues(const Plot& pointed, const std::vector<ChartLane>& lanes, double step);
     void readOut(Plot& plot, const std::vector<ChartLane>& lanes, double step);
+    bool exportTable(const QString& path, const std::vector<const Plot*>& plots);
     void offerToRemove(int overlay, const QPoint& position);
     void setLogarithmic();
 

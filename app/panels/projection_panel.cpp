@@ -1,7 +1,6 @@
 #include "app/panels/projection_panel.h"
 
 #include <QComboBox>
-#include <QFileDialog>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QSplitter>
@@ -9,12 +8,14 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <sstream>
 #include <tuple>
 #include <utility>
 
-#include "app/panels/chart_picture.h"
+#include "app/panels/chart_figure.h"
 #include "app/panels/run_marks.h"
 #include "app/panels/scrolled.h"
+#include "app/session/projection_csv.h"
 #include "app/shell/theme.h"
 #include "core/analysis/projection_health.h"
 
@@ -110,9 +111,11 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     layout->addWidget(m_scroll, 1);
     layout->addStretch();  // where the charts are hidden
     m_splitter->setChildrenCollapsible(false);
+    m_spectrum->setAcross(tr("singular value, by size"));
     for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift}) {
         m_splitter->addWidget(frame);
-        connect(frame, &ChartFrame::exportPngAsked, this, &ProjectionPanel::askExportPng);
+        connect(frame, &ChartFrame::exportAsked, this,
+                [this, frame](ChartFormat format, bool all) { askExport(format, all ? nullptr : frame); });
     }
     m_drift->setToolTip(
         tr("From step 0: ‖W−W₀‖/‖W₀‖; overlap of the row spaces (1/K)Σcos²θ; "
@@ -165,17 +168,42 @@ void ProjectionPanel::changeEvent(QEvent* event) {
     update();
 }
 
-bool ProjectionPanel::exportPng(const QString& path) {
+bool ProjectionPanel::exportTo(const QString& path, ChartFormat format, const ChartFrame* only) {
     const Run* run = m_session.current();
     if (!run || !shown()) return false;
-    return chartPicture(captionOf(*run), {}, {m_choice->currentText() + ": " + m_facts->text()}, *m_splitter)
-        .save(path, "PNG");
+    if (format == ChartFormat::Csv) return exportTable(path, only);
+    std::vector<ChartFrame*> frames;
+    for (ChartFrame* frame : {m_spectrum, m_conditioning, m_drift})
+        if (!only || frame == only) frames.push_back(frame);
+    const QStringList notes{m_choice->currentText() + ": " + m_facts->text()};
+    if (format == ChartFormat::Png)
+        return chartPicture(captionOf(*run), {}, notes, only ? static_cast<QWidget&>(*frames.front()) : *m_splitter)
+            .save(path, "PNG");
+    const LightLook onPaper;
+    return writeFigure(path, format, captionOf(*run), {}, notes, frames);
 }
 
-void ProjectionPanel::askExportPng() {
-    const QString path =
-        QFileDialog::getSaveFileName(this, tr("Export charts"), "projection.png", tr("PNG pictures (*.png)"));
-    if (!path.isEmpty() && !exportPng(path)) Q_EMIT m_session.message(tr("%1 cannot be written").arg(path), true);
+bool ProjectionPanel::exportTable(const QString& path, const ChartFrame* only) {
+    const Run& run = *m_session.current();
+    const auto lane = static_cast<std::size_t>(m_choice->currentData().toPoint().x());
+    std::ostringstream text;
+    writeProjectionCsv(text,
+                       {.run = run.file.stem().string(),
+                        .lane = run.record.lanes[lane].name,
+                        .spectrum = !only || only == m_spectrum,
+                        .conditioning = !only || only == m_conditioning,
+                        .drift = !only || only == m_drift},
+                       *shown());
+    return writeText(path, text.str());
+}
+
+void ProjectionPanel::askExport(ChartFormat format, const ChartFrame* only) {
+    const QString what = only == m_spectrum       ? "spectrum"
+                         : only == m_conditioning ? "conditioning"
+                         : only == m_drift        ? "drift"
+                                                  : "projection";
+    const QString path = askChartFile(this, m_session.current(), shownLabel() + "-" + what, format);
+    if (!path.isEmpty()) tellExported(m_session, path, exportTo(path, format, only));
 }
 
 void ProjectionPanel::scheduleUpdate() {
@@ -290,6 +318,7 @@ void ProjectionPanel::update() {
 
 void ProjectionPanel::drawSpectrum(const ProjectionSeries& series, std::size_t index) {
     fill(m_now, series.spectrum[index]);
+    m_now->setName(tr("step %1").arg(series.steps[index]));
     fill(m_start, series.spectrum.front());
     const RandomBaseline random = randomBaseline(series.slots, series.length);
     const double scale = deviation(series.spectrum[index], series.slots, series.length);

@@ -23,7 +23,8 @@ public:
     QString shownLabel() const;
     /// What is said in place of the charts where there is no matrix to show.
     QString absence() const;
-    bool exportPng(const QString& path);
+    /// All charts, or the one.
+    bool exportTo(const QString& path, ChartFormat format, const ChartFrame* only = nullptr);
     Chart& spectrum() { return m_spectrum->chart(); }
     Chart& conditioning() { return m_conditioning->chart(); }
     Chart& drift() { return m_drift->chart(); }
@@ -33,7 +34,8 @@ protected:
 
 private:
     void restyle();
-    void askExportPng();
+    void askExport(ChartFormat format, const ChartFrame* only);
+    bool exportTable(const QString& path, const ChartFrame* only);
     void scheduleUpdate();
     void update();
     void fillChoices();

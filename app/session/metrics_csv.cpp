@@ -7,9 +7,7 @@
 
 namespace linscope::app {
 
-namespace {
-
-std::string field(const std::string& text) {
+std::string csvField(const std::string& text) {
     if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
     std::string quoted = "\"";
     for (const char c : text) {
@@ -19,11 +17,9 @@ std::string field(const std::string& text) {
     return quoted + '"';
 }
 
-}  // namespace
-
 void writeMetricsCsv(std::ostream& out, const std::vector<RunLane>& lanes, const std::vector<std::string>& metrics) {
     out << "step,lane,run,task";
-    for (const std::string& metric : metrics) out << ',' << field(metric);
+    for (const std::string& metric : metrics) out << ',' << csvField(metric);
     out << "\r\n";
     for (const RunLane& lane : lanes) {
         std::map<std::int64_t, std::vector<std::string>> rows;
@@ -35,7 +31,8 @@ void writeMetricsCsv(std::ostream& out, const std::vector<RunLane>& lanes, const
                     row[column] = fmt::format("{}", series->values[i]);
                 }
         for (const auto& [step, values] : rows) {
-            out << step << ',' << field(lane.record->name) << ',' << field(lane.run) << ',' << field(lane.task);
+            out << step << ',' << csvField(lane.record->name) << ',' << csvField(lane.run) << ','
+                << csvField(lane.task);
             for (const std::string& value : values) out << ',' << value;
             out << "\r\n";
         }

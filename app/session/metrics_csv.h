@@ -14,6 +14,9 @@ struct RunLane {
     const LaneRecord* record = nullptr;
 };
 
+/// A field of RFC 4180: in quotes where it needs them.
+std::string csvField(const std::string& text);
+
 /// Writes raw values, one row for each step and lane at which any of `metrics` was measured:
 /// `step,lane,run,task,<metric>…`, RFC 4180, an empty field where a metric was not measured.
 void writeMetricsCsv(std::ostream& out, const std::vector<RunLane>& lanes, const std::vector<std::string>& metrics);

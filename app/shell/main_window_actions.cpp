@@ -71,10 +71,16 @@ void MainWindow::makeActions() {
               [this] { m_session.overlays().clear(); });
     addAction("save", "save", tr("&Save experiment as…"), tr("Save the experiment of the editor"), {QKeySequence::Save},
               [this] { m_experiment->askSave(); });
-    addAction("export_png", "export", tr("Export charts as PNG…"), tr("Save the metric charts as a picture"), {},
-              [this] { m_metrics->askExportPng(); });
-    addAction("export_csv", "", tr("Export charts as CSV…"), tr("Save the raw values of the metric charts"),
-              {QKeySequence("Ctrl+E")}, [this] { m_metrics->askExportCsv(); });
+    for (const ChartFormat format : kChartFormats) {
+        const bool table = format == ChartFormat::Csv, png = format == ChartFormat::Png;
+        const QString type = formatName(format);
+        addAction("export_" + type.toLower(), png ? "export" : "", tr("Export charts as %1…").arg(type),
+                  table ? tr("Save the raw values of the metric charts")
+                  : png ? tr("Save the metric charts as a picture")
+                        : tr("Save the metric charts as lines and texts on a white ground, for papers and slides"),
+                  table ? QList{QKeySequence("Ctrl+E")} : QList<QKeySequence>(),
+                  [this, format] { m_metrics->askExport(format); });
+    }
     addAction("export_window", "", tr("Export the window as PNG…"), tr("Save a picture of the whole window"), {},
               [this] { askSavePicture(); });
     addAction("folder", "", tr("Runs folder…"), tr("Choose where new runs are written"), {},
@@ -113,7 +119,8 @@ void MainWindow::makeMenus() {
     m_recent = file->addMenu(tr("Open recent"));
     connect(m_recent, &QMenu::aboutToShow, this, &MainWindow::fillRecent);
     fill(file, {"", "overlay", "clear_overlays", "", "save", ""});
-    fill(file->addMenu(icon("export"), tr("Export")), {"export_png", "export_csv", "export_window"});
+    fill(file->addMenu(icon("export"), tr("Export")),
+         {"export_pdf", "export_svg", "export_png", "export_csv", "", "export_window"});
     fill(file, {"folder", "", "quit"});
     QMenu* run = menuBar()->addMenu(tr("&Run"));
     fill(run, {"start", "", "toggle", "run", "pause", "step", "stop", "checkpoint", ""});

@@ -158,6 +158,14 @@ Look look() {
     return QApplication::palette().color(QPalette::Window).lightness() > kMiddle ? Look::Light : Look::Dark;
 }
 
+LightLook::LightLook() : m_before(look()) {
+    if (m_before != Look::Light) applyTheme(*qApp, Look::Light);
+}
+
+LightLook::~LightLook() {
+    if (m_before != Look::Light) applyTheme(*qApp, m_before);
+}
+
 QColor laneColor(int lane) {
     static const std::array<QColor, 6> onDark{QColor(0x56, 0xb4, 0xe9), QColor(0xe6, 0x9f, 0x00),
                                               QColor(0x00, 0x9e, 0x73), QColor(0xcc, 0x79, 0xa7),

@@ -21,6 +21,18 @@ bool isNewLook(const QEvent& event);
 /// The application's, told by its palette.
 Look look();
 
+/// The light look while it lives, for what is drawn for print.
+class LightLook {
+public:
+    LightLook();
+    ~LightLook();
+    LightLook(const LightLook&) = delete;
+    LightLook& operator=(const LightLook&) = delete;
+
+private:
+    Look m_before;
+};
+
 /// The colour of a lane wherever it is drawn: Okabe and Ito's palette, which colour-blind people can
 /// tell apart, in the order that is easiest to see on dark ground.
 QColor laneColor(int lane);

@@ -6,10 +6,17 @@
 #include <QFile>
 #include <cmath>
 
+#include "app/shell/theme.h"
 #include "tests/app/app_test.h"
 
 namespace linscope::app {
 namespace {
+
+QByteArray read(const QString& path) {
+    QFile file(path);
+    EXPECT_TRUE(file.open(QIODevice::ReadOnly));
+    return file.readAll();
+}
 
 TEST(MetricsPanel, ExportsWhatItShows) {
     testApplication();
@@ -24,7 +31,7 @@ TEST(MetricsPanel, ExportsWhatItShows) {
     ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
 
     panel.setMetrics({"loss", "accuracy"});
-    ASSERT_TRUE(panel.exportCsv(folder.filePath("out.csv")));
+    ASSERT_TRUE(panel.exportTo(folder.filePath("out.csv"), ChartFormat::Csv));
     QFile file(folder.filePath("out.csv"));
     ASSERT_TRUE(file.open(QIODevice::ReadOnly));
     const QStringList lines = QString::fromUtf8(file.readAll()).split("\r\n", Qt::SkipEmptyParts);
@@ -35,13 +42,48 @@ TEST(MetricsPanel, ExportsWhatItShows) {
     EXPECT_TRUE(lines[12].startsWith("6,linformer,"));
     EXPECT_EQ(lines[1].split(',')[4].toDouble(), findSeries(session.run(id)->record.lanes[0], "loss")->values[0]);
 
-    ASSERT_TRUE(panel.exportPng(folder.filePath("out.png")));
+    ASSERT_TRUE(panel.exportTo(folder.filePath("out.png"), ChartFormat::Png));
     const QImage picture(folder.filePath("out.png"));
     EXPECT_GT(picture.width(), 100);
     EXPECT_EQ(picture.text("Title"), "tiny");
     EXPECT_EQ(picture.text("Run"), "masked_bytes · " + stem + ".h5 · step 6");
+
+    ASSERT_TRUE(panel.exportTo(folder.filePath("loss.csv"), ChartFormat::Csv, "loss"));
+    EXPECT_TRUE(read(folder.filePath("loss.csv")).startsWith("step,lane,run,task,loss\r\n"));
+    ASSERT_TRUE(panel.exportTo(folder.filePath("loss.png"), ChartFormat::Png, "loss"));
+    EXPECT_LT(QImage(folder.filePath("loss.png")).height(), picture.height());
+    EXPECT_FALSE(panel.exportTo(folder.filePath("nothing.png"), ChartFormat::Png, "perplexity")) << "it is not shown";
+    EXPECT_FALSE(panel.exportTo(folder.filePath("none/loss.pdf"), ChartFormat::Pdf));
     EXPECT_TRUE(QApplication::topLevelWidgets().contains(&panel));
     for (const QWidget* window : QApplication::topLevelWidgets()) EXPECT_FALSE(window->isVisible());
+}
+
+TEST(MetricsPanel, ExportsLinesAndTextsOnWhiteWhateverTheGround) {
+    applyTheme(testApplication(), Look::Dark);
+    QTemporaryDir folder;
+    Session session;
+    MetricsPanel panel(session);
+    panel.resize(300, 200);
+    const int id = session.start(tinyExperiment(folder), {.untilStep = 6, .folder = folder.path()});
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    panel.setMetrics({"loss", "accuracy"});
+    ASSERT_TRUE(panel.exportTo(folder.filePath("all.svg"), ChartFormat::Svg));
+    EXPECT_EQ(look(), Look::Dark) << "as before";
+    const QByteArray svg = read(folder.filePath("all.svg"));
+    EXPECT_TRUE(svg.contains("<title>tiny</title>"));
+    for (const char* text : {"tiny", "full", "linformer", "Loss (nats)", "Accuracy"})
+        EXPECT_TRUE(svg.contains(text)) << text;
+    EXPECT_TRUE(svg.contains("<polyline") || svg.contains("<path"));
+    EXPECT_FALSE(svg.contains("<image")) << "nothing is made of pixels";
+    EXPECT_FALSE(svg.contains("#17191d")) << "the dark ground";
+    EXPECT_TRUE(svg.contains("#0072b2")) << "the first lane as it is on white";
+
+    ASSERT_TRUE(panel.exportTo(folder.filePath("loss.pdf"), ChartFormat::Pdf, "loss"));
+    const QByteArray pdf = read(folder.filePath("loss.pdf"));
+    EXPECT_TRUE(pdf.startsWith("%PDF"));
+    EXPECT_FALSE(pdf.contains("/Subtype /Image"));
+    EXPECT_EQ(pdf.count("/Type /Page\n"), 1);
+    session.shutdown();
 }
 
 TEST(MetricsPanel, DrawsALaidOverRunBesideTheShownOne) {
@@ -71,7 +113,7 @@ TEST(MetricsPanel, DrawsALaidOverRunBesideTheShownOne) {
     for (int i = 0; i < loss.graphCount(); ++i) named = named || loss.graph(i)->name().endsWith(" / full");
     EXPECT_TRUE(named);
 
-    ASSERT_TRUE(panel.exportCsv(folder.filePath("both.csv")));
+    ASSERT_TRUE(panel.exportTo(folder.filePath("both.csv"), ChartFormat::Csv));
     QFile file(folder.filePath("both.csv"));
     ASSERT_TRUE(file.open(QIODevice::ReadOnly));
     EXPECT_EQ(QString::fromUtf8(file.readAll()).split("\r\n", Qt::SkipEmptyParts).size(), 1 + 2 * 4 + 2 * 9);

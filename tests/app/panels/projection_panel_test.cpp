@@ -32,11 +32,23 @@ TEST(ProjectionPanel, ShowsTheChosenLanesMatrixAndSaysWhereThereIsNone) {
         EXPECT_EQ(choice->currentData().toPoint().x(), lane);
     }
     const QString picture = folder.filePath("projection.png");
-    ASSERT_TRUE(panel.exportPng(picture));
+    ASSERT_TRUE(panel.exportTo(picture, ChartFormat::Png));
     EXPECT_EQ(QImage(picture).text("Title"), "tiny");
+    for (const ChartFormat format : {ChartFormat::Pdf, ChartFormat::Svg, ChartFormat::Csv})
+        EXPECT_TRUE(panel.exportTo(folder.filePath("projection." + formatName(format).toLower()), format));
+    QFile table(folder.filePath("projection.csv"));
+    ASSERT_TRUE(table.open(QIODevice::ReadOnly));
+    const QByteArray rows = table.readAll();
+    EXPECT_TRUE(rows.startsWith("run,lane,matrix,step,measure,index,value\r\n"));
+    EXPECT_TRUE(rows.contains(",linformer," + panel.shownLabel().toUtf8() + ",0,singular_value,1,"));
+    QFile drawing(folder.filePath("projection.svg"));
+    ASSERT_TRUE(drawing.open(QIODevice::ReadOnly));
+    const QByteArray svg = drawing.readAll();
+    for (const char* text : {"Spectrum", "Conditioning", "Drift", "subspace overlap"})
+        EXPECT_TRUE(svg.contains(text)) << text;
     session.selectHead(0, 0, 0);
     EXPECT_TRUE(panel.shownLabel().isEmpty());
-    EXPECT_FALSE(panel.exportPng(picture)) << "there is nothing to show";
+    EXPECT_FALSE(panel.exportTo(picture, ChartFormat::Png)) << "there is nothing to show";
     EXPECT_TRUE(panel.absence().contains("“full”")) << panel.absence().toStdString();
 
     choice->setCurrentIndex(0);  // a person looks at another lane's all the same
