@@ -7,6 +7,7 @@
 #include <QHeaderView>
 #include <QLabel>
 #include <QMenu>
+#include <QRegularExpression>
 #include <QTreeView>
 #include <QVBoxLayout>
 
@@ -80,25 +81,38 @@ RunsPanel::RunsPanel(Session& session, QWidget* parent)
 void RunsPanel::changeEvent(QEvent* event) {
     QWidget::changeEvent(event);
     if (!isNewLook(*event)) return;
-    for (QLabel* label : {m_offer, m_folder}) {  // a link has the colour that links had when it was set
-        const QString text = label->text();
-        label->clear();
-        label->setText(text);
-    }
+    for (QLabel* label : {m_offer, m_folder}) label->clear();  // a link has the colour of the time when it was set
+    showLinks();
+}
+
+void RunsPanel::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    showLinks();
+}
+
+void RunsPanel::showLinks() {
+    // What can be clicked stays in sight: the name in the sentence gives way.
+    const auto say = [this](QLabel& label, const QString& sentence, const QString& name) {
+        QString rest = sentence.arg(QString());
+        rest.remove(QRegularExpression("<[^>]*>"));
+        const int room = width() - label.contentsMargins().left() - label.contentsMargins().right() -
+                         label.fontMetrics().horizontalAdvance(rest) - 4;
+        label.setText(sentence.arg(label.fontMetrics().elidedText(name, Qt::ElideMiddle, room).toHtmlEscaped()));
+    };
+    QString folder = QDir::toNativeSeparators(runsFolder());
+    if (folder.startsWith(QDir::homePath())) folder.replace(0, QDir::homePath().size(), "~");
+    say(*m_folder, tr("New runs go to <a href='change'>%1</a>"), folder);
+    say(*m_offer, tr("Last time: %1 · <a href='on'>go on with it</a>"), QFileInfo(m_offered).completeBaseName());
 }
 
 void RunsPanel::showFolder() {
-    const QString folder = QDir::toNativeSeparators(runsFolder());
-    QString shown = folder;
-    if (shown.startsWith(QDir::homePath())) shown.replace(0, QDir::homePath().size(), "~");
-    m_folder->setText(tr("New runs go to <a href='change'>%1</a>").arg(shown.toHtmlEscaped()));
-    m_folder->setToolTip(tr("%1\nClick to choose another folder").arg(folder));
+    showLinks();
+    m_folder->setToolTip(tr("%1\nClick to choose another folder").arg(QDir::toNativeSeparators(runsFolder())));
 }
 
 void RunsPanel::offer(const QString& file) {
     m_offered = file;
-    m_offer->setText(
-        tr("Last time: %1 · <a href='on'>go on with it</a>").arg(QFileInfo(file).completeBaseName().toHtmlEscaped()));
+    showLinks();
     m_offer->setToolTip(
         tr("%1\nA click opens it and goes on from its newest checkpoint; what trains now is stopped").arg(file));
     m_offer->show();

@@ -28,8 +28,10 @@ Q_SIGNALS:
 
 protected:
     void changeEvent(QEvent* event) override;
+    void resizeEvent(QResizeEvent* event) override;
 
 private:
+    void showLinks();
     void select(const QModelIndex& index);
     void showMenu(const QPoint& position);
 

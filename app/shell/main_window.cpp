@@ -5,13 +5,14 @@
 #include <QDragEnterEvent>
 #include <QFile>
 #include <QFileInfo>
-#include <QLabel>
 #include <QMimeData>
 #include <QPainter>
 #include <QScreen>
 #include <QSettings>
 #include <QStatusBar>
+#include <QStatusTipEvent>
 
+#include "app/panels/elided_label.h"
 #include "app/panels/events_panel.h"
 #include "app/panels/experiment_panel.h"
 #include "app/panels/metrics_panel.h"
@@ -39,7 +40,9 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     setTabPosition(Qt::AllDockWidgetAreas, QTabWidget::North);
     setCentralWidget(m_central);
 
-    m_message = new QLabel;
+    m_message = new ElidedLabel;
+    m_message->setObjectName("message");
+    m_message->setContentsMargins(8, 0, 8, 0);
     m_message->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     statusBar()->addWidget(m_message, 1);
     statusBar()->addPermanentWidget(new RunStatus(session));
@@ -189,11 +192,29 @@ QImage MainWindow::picture() {
 }
 
 void MainWindow::showMessage(const QString& text, bool isError) {
+    m_said = text;
+    m_saidError = isError;
+    say(text, isError);
+}
+
+void MainWindow::say(const QString& text, bool isError) {
     QPalette palette = m_message->palette();
     palette.setColor(QPalette::WindowText, isError ? errorColor() : mutedColor());
     m_message->setPalette(palette);
     m_message->setText(text);
-    m_message->setToolTip(text);
+}
+
+bool MainWindow::event(QEvent* event) {
+    if (event->type() != QEvent::StatusTip) return QMainWindow::event(event);
+    // In the message's place, which ends a text that has no room where the run's state begins.
+    const QString tip = static_cast<QStatusTipEvent*>(event)->tip();
+    tip.isEmpty() ? say(m_said, m_saidError) : say(tip, false);
+    return true;
+}
+
+void MainWindow::changeEvent(QEvent* event) {
+    QMainWindow::changeEvent(event);
+    if (isNewLook(*event) && m_message) say(m_said, m_saidError);
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {

@@ -8,13 +8,13 @@
 
 class QAction;
 class QDockWidget;
-class QLabel;
 class QMenu;
 
 namespace linscope::app {
 
 class CentralWidget;
 class DockLayout;
+class ElidedLabel;
 class EventsPanel;
 class ExperimentPanel;
 class MetricsPanel;
@@ -50,11 +50,14 @@ public Q_SLOTS:
     void showMessage(const QString& text, bool isError);
 
 protected:
+    bool event(QEvent* event) override;
+    void changeEvent(QEvent* event) override;
     void closeEvent(QCloseEvent* event) override;
     void dragEnterEvent(QDragEnterEvent* event) override;
     void dropEvent(QDropEvent* event) override;
 
 private:
+    void say(const QString& text, bool isError);
     void makeDocks();
     void makeActions();
     void makeMenus();
@@ -95,7 +98,9 @@ private:
     QMap<QString, QAction*> m_actions;
     QList<QAction*> m_actionOrder;
     QMenu* m_recent = nullptr;
-    QLabel* m_message = nullptr;
+    ElidedLabel* m_message = nullptr;  ///< of the status bar; m_said but while a menu tells what an entry does
+    QString m_said;
+    bool m_saidError = false;
     int m_shownRun = -1;
     int m_trained = -1;   ///< the run that trained last
     int m_opened = -1;    ///< the run whose experiment comes into the editor when its file has been read

@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "app/panels/elided_label.h"
 #include "app/shell/theme.h"
 
 namespace linscope::app {
 
 namespace {
+
+constexpr int kWidestState = 260;
 
 QColor stateColor(const Run& run) {
     if (!run.error.empty()) return errorColor();
@@ -41,7 +44,8 @@ QString durationText(double seconds) {
 RunStatus::RunStatus(Session& session, QWidget* parent)
     : QWidget(parent),
       m_session(session),
-      m_state(new QLabel),
+      m_sign(new QLabel),
+      m_state(new ElidedLabel),
       m_place(new QLabel),
       m_progress(new QProgressBar),
       m_step(new QLabel),
@@ -56,8 +60,15 @@ RunStatus::RunStatus(Session& session, QWidget* parent)
     auto* layout = new QHBoxLayout(this);
     layout->setContentsMargins(8, 0, 8, 0);
     layout->setSpacing(14);
-    for (QWidget* part : std::initializer_list<QWidget*>{m_state, m_place, m_progress, m_step, m_rate, m_left})
+    auto* state = new QHBoxLayout;
+    state->setSpacing(5);
+    state->addWidget(m_sign);
+    state->addWidget(m_state);
+    layout->addLayout(state);
+    for (QWidget* part : std::initializer_list<QWidget*>{m_place, m_progress, m_step, m_rate, m_left})
         layout->addWidget(part);
+    m_state->setSizePolicy(QSizePolicy::Maximum, QSizePolicy::Preferred);
+    m_state->setMaximumWidth(kWidestState);
     connect(&session, &Session::runChanged, this, [this](int id) {
         if (id == m_session.selection().run) update();
     });
@@ -75,13 +86,14 @@ void RunStatus::update() {
     const Run* run = m_session.current();
     m_progress->setVisible(run);
     if (!run) {
+        m_sign->clear();
         m_state->setText(tr("no run"));
         for (QLabel* label : {m_place, m_step, m_rate, m_left}) label->clear();
         return;
     }
     const QString detail = stateDetail(*run);
-    const QString state = detail.isEmpty() ? stateText(*run) : stateText(*run) + ": " + detail;
-    m_state->setText(QString("<span style='color:%1'>●</span> %2").arg(stateColor(*run).name(), state.toHtmlEscaped()));
+    m_sign->setText(QString("<span style='color:%1'>●</span>").arg(stateColor(*run).name()));
+    m_state->setText(detail.isEmpty() ? stateText(*run) : stateText(*run) + ": " + detail);
     const QString place = QString::fromStdString(run->record.place);
     m_place->setText(run->live() && !place.isEmpty() ? tr("on %1").arg(place.section(',', 0, 0)) : QString());
     m_place->setToolTip(place);

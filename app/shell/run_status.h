@@ -9,6 +9,8 @@ class QProgressBar;
 
 namespace linscope::app {
 
+class ElidedLabel;
+
 /// The right part of the status bar: state, progress, rate and time left of the selected run.
 class RunStatus : public QWidget {
     Q_OBJECT
@@ -22,7 +24,8 @@ private:
     void update();
 
     Session& m_session;
-    QLabel* m_state;
+    QLabel* m_sign;
+    ElidedLabel* m_state;  ///< what a run waits for may be a long sentence
     QLabel* m_place;
     QProgressBar* m_progress;
     QLabel* m_step;

@@ -7,8 +7,10 @@
 #include <QElapsedTimer>
 #include <QLabel>
 #include <QSettings>
+#include <QStatusTipEvent>
 #include <QTreeView>
 
+#include "app/panels/elided_label.h"
 #include "app/panels/experiment_panel.h"
 #include "app/panels/metrics_panel.h"
 #include "app/panels/runs_panel.h"
@@ -136,6 +138,27 @@ TEST(MainWindow, RemembersItsLayoutUnlessItIsFresh) {
     }
     MainWindow window(session, MainWindow::Memory::Remembered);
     EXPECT_TRUE(window.findChild<QDockWidget*>("events")->isHidden());
+}
+
+TEST(MainWindow, ALongMessageEndsWhereTheRunsStateBegins) {
+    testApplication();
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Fresh);
+    window.resize(1016, 660);
+    window.show();
+    auto* message = window.findChild<ElidedLabel*>("message");
+    const QString whole = QString("[experiment] a value of at most 8 was expected, but 9 was found ").repeated(5);
+    window.showMessage(whole, true);
+    waitFor([] { return false; }, 50);
+    EXPECT_TRUE(message->isElided());
+    EXPECT_EQ(message->text(), whole);
+    EXPECT_LE(window.minimumSizeHint().width(), 1016);
+    QStatusTipEvent tip("what an entry of a menu does");
+    QApplication::sendEvent(&window, &tip);
+    EXPECT_EQ(message->text(), tip.tip());
+    QStatusTipEvent none("");
+    QApplication::sendEvent(&window, &none);
+    EXPECT_EQ(message->text(), whole) << "the menu is closed";
 }
 
 TEST(MainWindow, TellsWhatIsWrongWithAnExperimentFile) {
