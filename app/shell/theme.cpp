@@ -4,9 +4,10 @@
 #include <QEvent>
 #include <QFontDatabase>
 #include <QPalette>
-#include <QStyleFactory>
 #include <array>
 #include <utility>
+
+#include "app/shell/workbench_style.h"
 
 namespace linscope::app {
 
@@ -113,6 +114,8 @@ QLineEdit[refused="true"], QAbstractSpinBox[refused="true"], QComboBox[refused="
 QLabel[error="true"] { color: $error$; }
 QLabel[muted="true"] { color: $muted$; }
 QLabel[section="true"] { color: $muted$; font-weight: 600; padding-top: 8px; }
+QToolButton[section="true"] { color: $muted$; font-weight: 600; border: 0; padding: 2px 4px 2px 0; }
+QToolButton[section="true"]:hover { color: $text$; }
 QPushButton[primary="true"] { background: $selection$; color: #ffffff; padding: 5px 12px; border: 0; border-radius: 4px; font-weight: 600; }
 QPushButton[primary="true"]:hover { background: $accent$; }
 QPushButton[primary="true"]:disabled { background: $button$; color: $disabled$; }
@@ -139,7 +142,7 @@ QString styleOf(const Shades& shades) {
 }  // namespace
 
 void applyTheme(QApplication& application, Look look) {
-    if (application.styleSheet().isEmpty()) application.setStyle(QStyleFactory::create("Fusion"));
+    if (application.styleSheet().isEmpty()) application.setStyle(new WorkbenchStyle);
     application.setPalette(paletteOf(shades(look)));
     QFont font = application.font();
     if (QFontDatabase::families().contains("Inter")) font.setFamily("Inter");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <QAction>
+#include <QCheckBox>
 #include <QPixmap>
 #include <QSettings>
 #include <QTreeView>
@@ -77,6 +78,25 @@ TEST_F(ThemeTest, LinesOfIconsHaveTheColourOfTexts) {
                 EXPECT_EQ(pixel.lightness() > 128, wanted == Look::Dark);
             }
         EXPECT_TRUE(lines);
+    }
+}
+
+TEST_F(ThemeTest, ABoxToCheckIsSeenOnEitherGround) {
+    for (const Look wanted : {Look::Dark, Look::Light}) {
+        applyTheme(testApplication(), wanted);
+        QCheckBox box("a choice");
+        box.ensurePolished();
+        const auto most = [&] {
+            const QImage image = box.grab().toImage();
+            double found = 0;
+            for (int y = 0; y < image.height(); ++y)
+                for (int x = 0; x < 16; ++x)
+                    found = std::max(found, contrast(image.pixelColor(x, y), image.pixelColor(image.width() - 1, 0)));
+            return found;
+        };
+        EXPECT_GE(most(), 2) << "not checked";
+        box.setChecked(true);
+        EXPECT_GE(most(), 2.5);
     }
 }
 
