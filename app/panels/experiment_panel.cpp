@@ -9,7 +9,9 @@
 #include <QScrollBar>
 #include <QToolButton>
 #include <QVBoxLayout>
+#include <algorithm>
 
+#include "app/panels/elided_label.h"
 #include "app/shell/theme.h"
 
 namespace linscope::app {
@@ -22,6 +24,10 @@ constexpr int kSwatch = 14;
 QString labelOf(const ExperimentField& field) {
     QString name = QString::fromStdString(field.spec.name);
     return name.replace('_', ' ');
+}
+
+bool isLane(const std::string& section) {
+    return section.starts_with("lane.");
 }
 
 }  // namespace
@@ -107,74 +113,125 @@ void ExperimentPanel::rebuild() {
     const QString focusedKey = focused ? focused->objectName() : QString();
     m_fields.clear();
     m_swatches.clear();
+    m_sections.clear();
 
     auto* page = new QWidget;
-    auto* form = new QFormLayout(page);
+    auto* form = m_form = new QFormLayout(page);
     form->setContentsMargins(8, 2, 8, 8);
     form->setHorizontalSpacing(10);
     form->setVerticalSpacing(4);
     form->setLabelAlignment(Qt::AlignRight);
     form->setFieldGrowthPolicy(QFormLayout::ExpandingFieldsGrow);
-    std::string section;
-    std::size_t lane = 0;
-    QWidget* heading = nullptr;  // of the last section, which is the last lane's
-    for (const ExperimentField& field : m_draft.fields()) {
-        if (field.section != section) {
-            section = field.section;
-            heading = addSection(form, section, lane);
+    QWidget* lastLane = nullptr;
+    for (const ExperimentField& field : orderedFields()) {
+        if (!m_sections.contains(field.section)) {
+            QWidget* heading = addSection(form, field.section);
+            if (isLane(field.section)) lastLane = heading;
         }
         auto* editor = new FieldEditor(field);
         auto* label = new QLabel(labelOf(field));
         label->setToolTip(describe(field.spec));
         form->addRow(label, editor);
         m_fields[field.key] = editor;
+        m_sections[field.section].editors.push_back(editor);
         connect(editor, &FieldEditor::edited, &m_draft, &ExperimentDraft::set);
     }
+    for (const auto& [name, section] : m_sections) showFolded(name);
     m_scroll->setWidget(page);
     m_scroll->verticalScrollBar()->setValue(place);
-    if (std::exchange(m_laneAdded, false) && heading) {
+    if (std::exchange(m_laneAdded, false) && lastLane) {
         form->activate();
-        m_scroll->verticalScrollBar()->setValue(heading->y());
+        m_scroll->verticalScrollBar()->setValue(lastLane->y());
     }
     if (FieldEditor* editor = field(focusedKey.toStdString())) editor->input()->setFocus();
     m_addLane->setEnabled(m_draft.canAddLane());
     showErrors();
 }
 
-QWidget* ExperimentPanel::addSection(QFormLayout* form, const std::string& section, std::size_t& lane) {
+std::vector<ExperimentField> ExperimentPanel::orderedFields() const {
+    std::vector<ExperimentField> fields = m_draft.fields();
+    const std::string first = fields.empty() ? std::string() : fields.front().section;
+    std::ranges::stable_sort(fields, {}, [&](const ExperimentField& field) {
+        return field.section == first ? 0 : isLane(field.section) ? 1 : 2;
+    });
+    return fields;
+}
+
+QWidget* ExperimentPanel::addSection(QFormLayout* form, const std::string& section) {
     auto* heading = new QWidget;
     auto* row = new QHBoxLayout(heading);
-    row->setContentsMargins(0, 0, 0, 0);
-    auto* label = new QLabel;
-    label->setProperty("section", true);
-    if (section.starts_with("lane.")) {
-        const std::size_t index = lane++;
+    row->setContentsMargins(0, 6, 0, 0);
+    Section& made = m_sections[section];
+    made.toggle = new QToolButton;
+    made.toggle->setProperty("section", true);
+    made.toggle->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    made.toggle->setToolTip(tr("A click folds this section or unfolds it"));
+    made.toggle->setText(QString::fromStdString(section).toUpper());
+    connect(made.toggle, &QToolButton::clicked, this, [this, section] { fold(section, !isFolded(section)); });
+    row->addWidget(made.toggle);
+    made.summary = new ElidedLabel;
+    made.summary->setProperty("muted", true);
+    made.summary->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    if (isLane(section)) {
+        const std::size_t index = m_swatches.size();
         auto* swatch = new QLabel;
         swatch->setPixmap(laneSwatch(static_cast<int>(index)).pixmap(kSwatch, kSwatch));
         m_swatches.emplace_back(swatch);
-        swatch->setContentsMargins(0, 8, 0, 0);
         row->addWidget(swatch);
-        label->setText(tr("LANE %1").arg(index));
-        row->addWidget(label, 1);
+        made.toggle->setText(tr("LANE %1").arg(index));
+        row->addWidget(made.summary, 1);
         auto* remove = new QToolButton;
         remove->setIcon(icon("remove"));
         remove->setAutoRaise(true);
         remove->setToolTip(tr("Removes this lane"));
         remove->setAccessibleName(tr("Remove lane %1").arg(index));
         remove->setEnabled(m_draft.experiment().lanes.size() > 1);
-        connect(remove, &QToolButton::clicked, this, [this, index] { m_draft.removeLane(index); });
+        connect(remove, &QToolButton::clicked, this, [this, index] {
+            std::erase_if(m_folded, isLane);  // they move up
+            m_draft.removeLane(index);
+        });
         row->addWidget(remove);
     } else {
-        label->setText(QString::fromStdString(section).toUpper());
-        row->addWidget(label, 1);
+        row->addWidget(made.summary, 1);
     }
     form->addRow(heading);
     return heading;
 }
 
+void ExperimentPanel::fold(const std::string& section, bool folded) {
+    folded ? (void)m_folded.insert(section) : (void)m_folded.erase(section);
+    showFolded(section);
+}
+
+void ExperimentPanel::showFolded(const std::string& name) {
+    const auto found = m_sections.find(name);
+    if (found == m_sections.end()) return;
+    const bool folded = isFolded(name);
+    found->second.toggle->setArrowType(folded ? Qt::RightArrow : Qt::DownArrow);
+    found->second.summary->setText(folded ? summaryOf(name) : QString());
+    for (FieldEditor* editor : found->second.editors) m_form->setRowVisible(editor, !folded);
+}
+
+QString ExperimentPanel::summaryOf(const std::string& section) const {
+    constexpr int kTold = 2;
+    QStringList told;
+    for (const ExperimentField& field : m_draft.fields()) {
+        if (field.section != section || told.size() == kTold) continue;
+        const QString value = QString::fromStdString(toPlainText(field.value));
+        if (isLane(section)) return value;  // its name
+        told << labelOf(field) + " " + value;
+    }
+    return told.join(", ");
+}
+
 void ExperimentPanel::showErrors() {
     const auto& errors = m_draft.errors();
     QString elsewhere;
+    for (const auto& [name, section] : m_sections)  // what must be mended is in sight
+        if (isFolded(name) && std::ranges::any_of(section.editors, [&](const FieldEditor* editor) {
+                return errors.contains(editor->key());
+            }))
+            fold(name, false);
     for (const auto& [key, sentence] : errors)
         if (!field(key)) elsewhere = QString::fromStdString(sentence);
     for (const auto& [key, editor] : m_fields) {

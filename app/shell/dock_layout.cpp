@@ -62,8 +62,14 @@ void DockLayout::place(Room room) {
     for (const char* name : {"runs", "steer", "experiment", "events"})
         m_window.addDockWidget(Qt::LeftDockWidgetArea, m_docks[name]);
     for (const char* name : {"metrics", "projection"}) m_window.addDockWidget(Qt::RightDockWidgetArea, m_docks[name]);
-    m_window.splitDockWidget(m_docks["runs"], m_docks["steer"], Qt::Vertical);
-    m_window.splitDockWidget(m_docks["steer"], m_docks["experiment"], Qt::Vertical);
+    if (room == Room::Whole) {
+        m_window.splitDockWidget(m_docks["runs"], m_docks["steer"], Qt::Vertical);
+        m_window.splitDockWidget(m_docks["steer"], m_docks["experiment"], Qt::Vertical);
+    } else {  // the editor needs the height
+        m_window.splitDockWidget(m_docks["runs"], m_docks["experiment"], Qt::Vertical);
+        m_window.tabifyDockWidget(m_docks["runs"], m_docks["steer"]);
+        m_docks["runs"]->raise();
+    }
     m_window.tabifyDockWidget(m_docks["experiment"], m_docks["events"]);
     m_docks["experiment"]->raise();
     switch (room) {
@@ -84,8 +90,11 @@ void DockLayout::place(Room room) {
 
     m_window.resizeDocks({m_docks["runs"], m_docks["metrics"]}, {330, 400}, Qt::Horizontal);
     // Six lanes of a run are in sight.
-    m_window.resizeDocks({m_docks["runs"], m_docks["steer"], m_docks["experiment"]}, {220, 90, m_window.height() - 500},
-                         Qt::Vertical);
+    if (room == Room::Whole)
+        m_window.resizeDocks({m_docks["runs"], m_docks["steer"], m_docks["experiment"]},
+                             {220, 90, m_window.height() - 500}, Qt::Vertical);
+    else
+        m_window.resizeDocks({m_docks["runs"], m_docks["experiment"]}, {220, m_window.height() - 400}, Qt::Vertical);
     m_window.resizeDocks({m_docks["metrics"], m_docks["projection"]}, {420, 460}, Qt::Vertical);
 }
 

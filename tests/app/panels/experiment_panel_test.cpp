@@ -35,6 +35,29 @@ TEST_F(ExperimentPanelTest, HasAFieldForEveryOption) {
         EXPECT_NE(m_panel->field(field.key), nullptr) << field.key;
 }
 
+TEST_F(ExperimentPanelTest, LanesComeBeforeWhatIsSeldomChanged) {
+    const auto place = [&](const char* key) {
+        FieldEditor* editor = m_panel->field(key);
+        return editor->mapTo(m_panel.get(), QPoint()).y();
+    };
+    waitFor([] { return false; }, 20);
+    EXPECT_LT(place("seed"), place("lane.0.name"));
+    EXPECT_LT(place("lane.1.attention.k"), place("task.length"));
+    EXPECT_TRUE(m_panel->isFolded("probes"));
+    EXPECT_FALSE(m_panel->field("probes.every")->isVisible());
+    EXPECT_TRUE(m_panel->field("model.width")->isVisible());
+    m_panel->fold("probes", false);
+    EXPECT_TRUE(m_panel->field("probes.every")->isVisible());
+    m_panel->fold("model", true);
+    m_panel->draft().set("model.heads", "3");
+    EXPECT_FALSE(m_panel->isFolded("model")) << "what must be mended is in sight";
+    EXPECT_TRUE(m_panel->field("model.heads")->isVisible());
+    m_panel->fold("lane.1", true);
+    m_panel->draft().removeLane(0);
+    ASSERT_TRUE(waitFor([&] { return m_panel->field("lane.1.name") == nullptr; }, 5000));
+    EXPECT_TRUE(m_panel->field("lane.0.name")->isVisible());
+}
+
 TEST_F(ExperimentPanelTest, ShowsTheErrorBesideTheFieldAndTakesTheRightValue) {
     FieldEditor* heads = m_panel->field("model.heads");
     auto* box = qobject_cast<IntegerBox*>(heads->input());

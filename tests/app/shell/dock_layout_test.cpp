@@ -51,12 +51,16 @@ protected:
 TEST_F(DockLayoutTest, DocksStandApartWhereThereIsRoomAndShareAPlaceWhereThereIsNone) {
     EXPECT_TRUE(share("metrics", "experiment"));
     EXPECT_TRUE(share("metrics", "projection"));
+    EXPECT_TRUE(share("runs", "steer"));
+    EXPECT_FALSE(share("runs", "experiment"));
     resize(kLow);
+    EXPECT_TRUE(share("runs", "steer"));
     EXPECT_FALSE(share("metrics", "experiment"));
     EXPECT_TRUE(share("metrics", "projection"));
     resize(kLarge);
     EXPECT_FALSE(share("metrics", "experiment"));
     EXPECT_FALSE(share("metrics", "projection"));
+    EXPECT_FALSE(share("runs", "steer"));
     EXPECT_GT(dock("metrics")->x(), window->width() / 2);
     resize(kSmall);
     EXPECT_TRUE(share("metrics", "experiment"));
