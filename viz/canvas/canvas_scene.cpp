@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "viz/canvas/controls.h"
 #include "viz/canvas/map_tools.h"
@@ -17,8 +18,9 @@ namespace {
 constexpr float kMargin = 10;
 constexpr float kBarHeight = 44;
 constexpr float kToolsWidth = 312;
-constexpr float kNumberBox = 52, kShortestName = 104, kLongestName = 220;  // lists of the bar
-constexpr float kPagesWidth = 72.0F * kCanvasPageCount;
+constexpr float kNumberBox = 48, kShortestName = 96, kLongestName = 220;  // lists of the bar
+constexpr float kMoreWidth = 26, kLabelColumn = 58;                       // and the button that has the others
+constexpr float kNarrowBar = 700, kPageWidth = 72, kNarrowPageWidth = 66;
 const ImVec2 kSmallest{420, 320};  ///< below this a page cannot be read
 constexpr double kKeyZoom = 1.4;
 
@@ -112,33 +114,55 @@ CanvasScene::Shown CanvasScene::shown() const {
 float CanvasScene::drawChoice(ImVec2 corner, float end, float gap) {
     HeadChoice choice = m_model.choice();
     const auto snapshot = m_model.snapshot();
-    const auto layers = numbers(snapshot ? static_cast<std::int64_t>(snapshot->layers.size()) : 1);
-    const auto heads = numbers(snapshot ? snapshot->heads : 1);
-    const auto samples = numbers(snapshot ? snapshot->samples : 1);
+    struct List {
+        const char* label;
+        std::vector<std::string> entries;
+        int& index;
+    };
+    std::vector<List> lists{
+        {"layer", numbers(snapshot ? static_cast<std::int64_t>(snapshot->layers.size()) : 1), choice.layer},
+        {"head", numbers(snapshot ? snapshot->heads : 1), choice.head}};
+    if (m_model.page() != CanvasPage::Projection)
+        lists.push_back({"sample", numbers(snapshot ? snapshot->samples : 1), choice.sample});
     const ImFont* font = m_host.fonts().text;
-    const auto labelled = [&](const char* label) { return textWidth(font, label) + 6 + kNumberBox + gap; };
-    bool samplesToo = m_model.page() != CanvasPage::Projection;
+    std::vector<float> widths;
+    for (const List& list : lists) widths.push_back(textWidth(font, list.label) + 6 + kNumberBox + gap);
+
     bool changed = false;
+    const float room = end - corner.x, more = kMoreWidth + 4;
+    const bool named = m_model.page() != CanvasPage::Lanes;
+    const std::size_t beside = listsThatFit(room - (named ? kShortestName + gap : 0), widths, more);
     ImGui::SetCursorScreenPos(corner);
-    if (m_model.page() != CanvasPage::Lanes) {
+    if (named) {
         // Its name says what it is: no label. As wide as the longest name, where there is room.
         float width = 0;
         for (const std::string& name : m_model.lanes()) width = std::max(width, textWidth(font, name) + 46);
-        float rest = end - corner.x - gap - labelled("layer") - labelled("head");
-        samplesToo = samplesToo && rest - labelled("sample") >= kShortestName;
-        if (samplesToo) rest -= labelled("sample");
+        const float others =
+            std::accumulate(widths.begin(), widths.begin() + static_cast<std::ptrdiff_t>(beside), 0.0F);
+        const float rest = room - gap - others - (beside < lists.size() ? more : 0);
         width = std::clamp(std::min(width, rest), kShortestName, kLongestName);
         changed = choiceBox(m_host, "##lane", m_model.lanes(), choice.lane, width);
         ImGui::SameLine(0, gap);
     }
-    const auto choose = [&](const char* label, const std::vector<std::string>& entries, int& index) {
-        if (ImGui::GetCursorScreenPos().x + labelled(label) > end) return;
-        changed = choiceBox(m_host, label, entries, index, kNumberBox) || changed;
+    for (std::size_t i = 0; i < beside; ++i) {
+        changed = choiceBox(m_host, lists[i].label, lists[i].entries, lists[i].index, kNumberBox) || changed;
         ImGui::SameLine(0, gap);
-    };
-    choose("layer", layers, choice.layer);
-    choose("head", heads, choice.head);
-    if (samplesToo) choose("sample", samples, choice.sample);
+    }
+    if (beside < lists.size()) {
+        if (ImGui::Button("…", {kMoreWidth, 0})) ImGui::OpenPopup("more lists");
+        if (ImGui::IsItemHovered()) tooltip(m_host, beside + 1 < lists.size() ? "head and sample" : lists.back().label);
+        ImGui::SameLine(0, gap);
+        const float x = ImGui::GetCursorScreenPos().x;
+        if (ImGui::BeginPopup("more lists")) {
+            for (std::size_t i = beside; i < lists.size(); ++i)
+                changed = choiceBox(m_host, lists[i].label, lists[i].entries, lists[i].index, 1.5F * kNumberBox,
+                                    kLabelColumn) ||
+                          changed;
+            ImGui::EndPopup();
+        }
+        if (changed) m_model.choose(choice);
+        return x;
+    }
     if (changed) m_model.choose(choice);
     return ImGui::GetCursorScreenPos().x;
 }
@@ -148,13 +172,15 @@ void CanvasScene::drawBar(ImVec2 corner, ImVec2 size) {
     const std::array<std::string, kCanvasPageCount> pages{"Maps", "Projection", "Lanes"};
     ImGui::SetCursorScreenPos({corner.x, corner.y + 9});
     int page = static_cast<int>(m_model.page());
-    if (segments(m_host, "page", pages, page, kPagesWidth)) {
+    const bool narrow = size.x < kNarrowBar;
+    const float wide = (narrow ? kNarrowPageWidth : kPageWidth) * kCanvasPageCount;
+    if (segments(m_host, "page", pages, page, wide)) {
         m_model.setPage(static_cast<CanvasPage>(page));
         if (m_model.onPage) m_model.onPage();
     }
     const ImVec2 toggle{corner.x + size.x - 62, corner.y + 9};
-    const float gap = size.x > 900 ? 14 : 10;
-    const float used = drawChoice({corner.x + kPagesWidth + gap, corner.y + 9}, toggle.x, gap);
+    const float gap = size.x > 900 ? 14 : narrow ? 8 : 10;
+    const float used = drawChoice({corner.x + wide + gap, corner.y + 9}, toggle.x, gap);
 
     // Right: which step this is, and whether newer maps are on their way.
     const Shown shown = this->shown();

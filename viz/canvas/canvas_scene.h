@@ -71,8 +71,8 @@ private:
         bool current = true;               ///< it is the head that is chosen
     };
     Shown shown() const;
-    /// Lane, layer, head and sample, from the corner on; where they end. What has no room before `end` is left to the
-    /// keys and to the list of runs.
+    /// Lane, layer, head and sample, from the corner on; where they end. What has no room before `end` is behind a
+    /// button.
     float drawChoice(ImVec2 corner, float end, float gap);
     void drawBar(ImVec2 corner, ImVec2 size);
     void drawTools(ImVec2 corner, ImVec2 size);

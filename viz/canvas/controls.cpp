@@ -74,6 +74,16 @@ bool choiceBox(const ImGuiHost& host, const char* label, std::span<const std::st
     return changed;
 }
 
+std::size_t listsThatFit(float room, std::span<const float> widths, float more) {
+    float used = 0;
+    std::size_t beside = 0;  // of those that leave room for the button
+    for (const float width : widths) {
+        used += width;
+        if (used + more <= room) ++beside;
+    }
+    return used <= room ? widths.size() : beside;
+}
+
 bool segments(const ImGuiHost& host, const char* id, std::span<const std::string> entries, int& index, float width) {
     const Theme& theme = host.theme();
     const ImVec2 at = ImGui::GetCursorScreenPos();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,10 @@ void sectionTitle(const ImGuiHost& host, std::string_view title, std::string_vie
 /// `labelWidth`; true when another entry was chosen.
 bool choiceBox(const ImGuiHost& host, const char* label, std::span<const std::string> entries, int& index, float width,
                float labelWidth = 0);
+
+/// How many lists of these widths stand side by side in `room`; where that is not all of them, `more` is left for the
+/// button behind which the others are.
+std::size_t listsThatFit(float room, std::span<const float> widths, float more);
 
 /// Entries side by side of which one is on; true when another one was clicked.
 bool segments(const ImGuiHost& host, const char* id, std::span<const std::string> entries, int& index, float width);

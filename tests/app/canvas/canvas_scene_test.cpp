@@ -13,6 +13,7 @@
 #include "core/base/error.h"
 #include "tests/app/canvas/synthetic_snapshot.h"
 #include "viz/canvas/canvas_renderer.h"
+#include "viz/canvas/controls.h"
 #include "viz/gpu/device.h"
 
 namespace linscope::viz {
@@ -277,6 +278,34 @@ TEST_F(CanvasSceneTest, TheLanesPageShowsEveryLaneWithOneCursorAndZoom) {
     EXPECT_FALSE(scene().model().view().fitted());
     scene().model().setLanes({"full", "linformer k=16"}, {{1, 0, 0}, {0, 0, 1}});
     EXPECT_GT(reds(picture(1600, 700)), 40) << "the lane's colour beside its name";
+}
+
+TEST(ListsThatFit, LeaveRoomForTheButtonThatHasTheOthers) {
+    const std::array<float, 3> widths{100, 90, 80};
+    EXPECT_EQ(listsThatFit(270, widths, 30), 3U) << "all: no button";
+    EXPECT_EQ(listsThatFit(269, widths, 30), 2U);
+    EXPECT_EQ(listsThatFit(219, widths, 30), 1U);
+    EXPECT_EQ(listsThatFit(100, widths, 30), 0U);
+}
+
+TEST_F(CanvasSceneTest, InANarrowBarHeadAndSampleAreStillChosen) {
+    showLinformer();
+    ImGuiHost& host = canvas->host();
+    const auto click = [&](float x, float y) {
+        host.mouseMoved(x, y);
+        picture(592, 560);
+        host.mouseButton(0, true);
+        picture(592, 560);
+        host.mouseButton(0, false);
+        picture(592, 560);
+    };
+    bool open = false;
+    for (float x = 516; x > 436 && !open; x -= 6) {  // leftwards from "Tools": "…"
+        click(x, 22);
+        open = host.closePopups();
+    }
+    EXPECT_TRUE(open) << "a list of the lists that have no room";
+    picture(592, 560);
 }
 
 TEST(LanesGrid, GivesPlotsTheLongestSides) {
