@@ -1,6 +1,7 @@
 #include "app/shell/dock_layout.h"
 
 #include <QDockWidget>
+#include <QLayout>
 #include <QMainWindow>
 #include <QMouseEvent>
 #include <QScopedValueRollback>
@@ -96,6 +97,7 @@ void DockLayout::place(Room room) {
     else
         m_window.resizeDocks({m_docks["runs"], m_docks["experiment"]}, {220, m_window.height() - 400}, Qt::Vertical);
     m_window.resizeDocks({m_docks["metrics"], m_docks["projection"]}, {420, 460}, Qt::Vertical);
+    m_window.layout()->activate();  // the least size of the window is another one now
 }
 
 void DockLayout::remember() const {

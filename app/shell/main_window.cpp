@@ -52,9 +52,11 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     makeActions();
     makeMenus();
     makeToolBar();
-    resize(kDefaultSize.boundedTo(screen() ? screen()->availableSize() - kFrame : kDefaultSize));
+    const QSize size = kDefaultSize.boundedTo(screen() ? screen()->availableSize() - kFrame : kDefaultSize);
+    resize(size);
     m_layout = new DockLayout(*this, m_docks);
     m_layout->reset();
+    resize(size);  // docks side by side may have needed more
     if (m_memory == Memory::Remembered) restoreWindow();
 
     connect(&session, &Session::message, this, &MainWindow::showMessage);

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "app/shell/main_window.h"
+#include "app/shell/theme.h"
 #include "tests/app/app_test.h"
 
 namespace linscope::app {
@@ -19,7 +20,7 @@ constexpr QSize kSmall{1016, 660}, kLow{1358, 728}, kLarge{1600, 960};
 class DockLayoutTest : public testing::Test {
 protected:
     DockLayoutTest() {
-        testApplication();
+        applyTheme(testApplication());  // with the fonts of the program
         QSettings().clear();
         open(kSmall);
         window->action("layout")->trigger();
@@ -49,6 +50,8 @@ protected:
 };
 
 TEST_F(DockLayoutTest, DocksStandApartWhereThereIsRoomAndShareAPlaceWhereThereIsNone) {
+    resize(kSmall);
+    EXPECT_EQ(window->size(), kSmall) << "docks that share a place make no window wider";
     EXPECT_TRUE(share("metrics", "experiment"));
     EXPECT_TRUE(share("metrics", "projection"));
     EXPECT_TRUE(share("runs", "steer"));
