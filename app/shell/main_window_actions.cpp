@@ -47,9 +47,9 @@ QAction* MainWindow::addAction(const QString& name, const QString& iconName, con
 void MainWindow::makeActions() {
     addAction("start", "run", tr("Start as new run"), tr("Train the experiment of the editor from step 0"),
               {QKeySequence("Ctrl+Return")}, [this] { startExperiment(); });
-    addAction("toggle", "", tr("Run or pause"), tr("Pause between two steps, or go on"), {QKeySequence("Space")},
+    addAction("toggle", "", tr("Pause or continue"), tr("Pause between two steps, or go on"), {QKeySequence("Space")},
               [this] { runOrPause(); });
-    addAction("run", "run", tr("Run"), tr("Go on training; a stopped run goes on from its newest checkpoint"),
+    addAction("run", "run", tr("Continue"), tr("Go on training; a stopped run goes on from its newest checkpoint"),
               {QKeySequence("Ctrl+R")}, [this] { runOrResume(); });
     addAction("pause", "pause", tr("Pause"), tr("Pause exactly between two steps"), {QKeySequence("Ctrl+P")},
               [this] { post(CommandKind::Pause); });
@@ -127,8 +127,11 @@ void MainWindow::makeMenus() {
     makeDeviceMenu(*run);
     fill(run, {"", "previous", "next", "live"});
     QMenu* view = menuBar()->addMenu(tr("&View"));
-    fill(view, {"maps", "projection", "lanes", ""});
-    for (QDockWidget* dock : m_docks) view->addAction(dock->toggleViewAction());
+    view->addSection(tr("Canvas"));
+    fill(view, {"maps", "projection", "lanes"});
+    view->addSection(tr("Panels"));
+    for (const char* name : {"runs", "steer", "experiment", "events", "metrics", "projection"})
+        view->addAction(m_docks[name]->toggleViewAction());
     fill(view, {"", "layout", "light"});
     fill(menuBar()->addMenu(tr("&Help")), {"keys", "", "about"});
 }
