@@ -27,7 +27,7 @@
 namespace linscope::app {
 
 namespace {
-constexpr QSize kDefaultSize{1600, 960};
+constexpr QSize kDefaultSize{1800, 1000};
 constexpr QSize kFrame{8, 40};  // what a desktop puts around a window
 }  // namespace
 
