@@ -16,6 +16,7 @@
 #include "app/session/runs_folder.h"
 #include "app/shell/central_widget.h"
 #include "app/shell/dock_layout.h"
+#include "app/shell/guide_dialog.h"
 #include "app/shell/keys_dialog.h"
 #include "app/shell/main_window.h"
 #include "app/shell/theme.h"
@@ -106,6 +107,8 @@ void MainWindow::makeActions() {
     light->setChecked(look() == Look::Light);
     addAction("layout", "reset", tr("Default layout"), tr("Put all docks back to their places"), {},
               [this] { m_layout->reset(); });
+    addAction("guide", "", tr("What is shown"), tr("What maps, projections and charts show, in a page"),
+              {QKeySequence::HelpContents}, [this] { GuideDialog(this).exec(); });
     addAction("keys", "keys", tr("Keys"), tr("All keys"), {QKeySequence("?")}, [this] { showKeys(); });
     addAction("about", "", tr("About Linscope"), tr("What this is"), {}, [this] { showAbout(); });
 }
@@ -133,7 +136,7 @@ void MainWindow::makeMenus() {
     for (const char* name : {"runs", "steer", "experiment", "events", "metrics", "projection"})
         view->addAction(m_docks[name]->toggleViewAction());
     fill(view, {"", "layout", "light"});
-    fill(menuBar()->addMenu(tr("&Help")), {"keys", "", "about"});
+    fill(menuBar()->addMenu(tr("&Help")), {"guide", "keys", "", "about"});
 }
 
 void MainWindow::makeDeviceMenu(QMenu& run) {

@@ -8,6 +8,7 @@
 #include <QLabel>
 #include <QSettings>
 #include <QStatusTipEvent>
+#include <QTextBrowser>
 #include <QTreeView>
 
 #include "app/panels/elided_label.h"
@@ -15,6 +16,7 @@
 #include "app/panels/metrics_panel.h"
 #include "app/panels/runs_panel.h"
 #include "app/shell/central_widget.h"
+#include "app/shell/guide_dialog.h"
 #include "tests/app/app_test.h"
 
 namespace linscope::app {
@@ -159,6 +161,15 @@ TEST(MainWindow, ALongMessageEndsWhereTheRunsStateBegins) {
     QStatusTipEvent none("");
     QApplication::sendEvent(&window, &none);
     EXPECT_EQ(message->text(), whole) << "the menu is closed";
+}
+
+TEST(MainWindow, AGuideExplainsWhatTheCanvasCallsByName) {
+    testApplication();
+    const GuideDialog guide;
+    const QString text = guide.findChild<QTextBrowser*>()->toPlainText();
+    for (const char* name : {"lanes", "exact P", "compressed P̄", "lifted L = P̄F", "implied map L", "difference L − P",
+                             "output error ε", "map error", "KL", "κ", "drift", "not an explanation"})
+        EXPECT_TRUE(text.contains(name)) << name;
 }
 
 TEST(MainWindow, TellsWhatIsWrongWithAnExperimentFile) {
