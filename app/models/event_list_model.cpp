@@ -3,6 +3,7 @@
 #include <QColor>
 
 #include "app/shell/theme.h"
+#include "app/shell/tool_tips.h"
 
 namespace linscope::app {
 
@@ -52,8 +53,10 @@ QVariant EventListModel::data(const QModelIndex& index, int role) const {
     const LogEntry& entry = run->record.log[index.row()];
     const bool ofLane = entry.lane >= 0 && entry.lane < static_cast<int>(run->record.lanes.size());
     switch (role) {
-        case Qt::DisplayRole:
         case Qt::ToolTipRole:
+            if (index.column() == Text) return toolTipText(QString::fromStdString(entry.text));
+            [[fallthrough]];
+        case Qt::DisplayRole:
             if (index.column() == Step) return QString::number(entry.step);
             if (index.column() == Lane)
                 return ofLane ? QString::fromStdString(run->record.lanes[entry.lane].name) : tr("all");

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "app/shell/theme.h"
+#include "app/shell/tool_tips.h"
 
 namespace linscope::app {
 
@@ -172,7 +173,7 @@ QVariant RunTreeModel::data(const QModelIndex& index, int role) const {
         case Qt::DecorationRole:
             return isLane && index.column() == Name ? QVariant(laneSwatch(lane)) : QVariant();
         case Qt::ToolTipRole:
-            return toolTip(*run, lane);
+            return toolTipText(toolTip(*run, lane).toString());
         case Qt::TextAlignmentRole:
             return int(index.column() >= Step ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter;
         case Qt::ForegroundRole:

@@ -5,12 +5,9 @@
 #include <QStyle>
 #include <QToolTip>
 
-namespace linscope::app {
+#include "app/shell/tool_tips.h"
 
-QString toolTipText(const QString& plain) {
-    // Qt breaks lines of rich texts alone.
-    return plain.isEmpty() ? QString() : "<p style='white-space:pre-wrap'>" + plain.toHtmlEscaped() + "</p>";
-}
+namespace linscope::app {
 
 ElidedLabel::ElidedLabel(QWidget* parent) : QLabel(parent) {
     setTextFormat(Qt::PlainText);

@@ -24,7 +24,4 @@ private:
     int widthOf(const QString& text) const;
 };
 
-/// For a tooltip: wrapped where it is long, whatever signs it has.
-QString toolTipText(const QString& plain);
-
 }  // namespace linscope::app

@@ -23,6 +23,7 @@
 #include "app/shell/dock_layout.h"
 #include "app/shell/run_status.h"
 #include "app/shell/theme.h"
+#include "app/shell/tool_tips.h"
 
 namespace linscope::app {
 
@@ -47,6 +48,7 @@ MainWindow::MainWindow(Session& session, Memory memory, QWidget* parent)
     statusBar()->addWidget(m_message, 1);
     statusBar()->addPermanentWidget(new RunStatus(session));
     statusBar()->setSizeGripEnabled(false);
+    new ToolTips(this);
 
     makeDocks();
     makeActions();

@@ -25,7 +25,9 @@ TEST(ElidedLabel, AsksForTheRoomThatItsTextNeeds) {
 TEST(ElidedLabel, EndsWhereItHasNoRoomAndTellsTheRest) {
     testApplication();
     ElidedLabel label;
-    const QString whole = "[run] a file that can be written was required, but <disk> is full\nand more";
+    const QString whole =
+        "[run] a file that can be written was required, but <disk> is full, and it will stay so until somebody makes "
+        "room\nand more";
     label.setText(whole);
     label.resize(label.sizeHint());
     EXPECT_FALSE(label.isElided());

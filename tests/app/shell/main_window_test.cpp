@@ -5,10 +5,12 @@
 #include <QAction>
 #include <QDockWidget>
 #include <QElapsedTimer>
+#include <QHelpEvent>
 #include <QLabel>
 #include <QSettings>
 #include <QStatusTipEvent>
 #include <QTextBrowser>
+#include <QToolTip>
 #include <QTreeView>
 
 #include "app/panels/elided_label.h"
@@ -161,6 +163,25 @@ TEST(MainWindow, ALongMessageEndsWhereTheRunsStateBegins) {
     QStatusTipEvent none("");
     QApplication::sendEvent(&window, &none);
     EXPECT_EQ(message->text(), whole) << "the menu is closed";
+}
+
+TEST(MainWindow, ALongToolTipHasSeveralLines) {
+    testApplication();
+    Session session;
+    MainWindow window(session, MainWindow::Memory::Fresh);
+    window.show();
+    const auto shown = [&](const QString& text) {
+        QWidget& widget = window.metricsPanel();
+        widget.setToolTip(text);
+        QHelpEvent asked(QEvent::ToolTip, QPoint(5, 5), widget.mapToGlobal(QPoint(5, 5)));
+        QApplication::sendEvent(&widget, &asked);
+        const QString told = QToolTip::text();
+        QToolTip::hideText();
+        waitFor([] { return QToolTip::text().isEmpty(); }, 1000);
+        return told;
+    };
+    EXPECT_EQ(shown("short"), "short");
+    EXPECT_TRUE(shown(QString("a long sentence < 3 ").repeated(9)).startsWith("<p "));
 }
 
 TEST(MainWindow, AGuideExplainsWhatTheCanvasCallsByName) {
