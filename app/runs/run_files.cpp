@@ -61,6 +61,11 @@ fs::path claimRunFile(const fs::path& wanted, const std::string& mend) {
          wanted.string(), mend);
 }
 
+void releaseRunFile(const fs::path& path) {
+    std::error_code ignored;
+    if (fs::is_regular_file(path, ignored) && fs::is_empty(path, ignored)) fs::remove(path, ignored);
+}
+
 std::vector<LaneLayout> laneLayouts(Trainer& trainer) {
     std::vector<LaneLayout> layouts;
     for (std::size_t i = 0; i < trainer.laneCount(); ++i) {

@@ -33,6 +33,9 @@ std::string datedName(const std::string& stem);
 /// made, and ends it by `mend`.
 std::filesystem::path claimRunFile(const std::filesystem::path& wanted, const std::string& mend);
 
+/// Takes such a file away again where nothing has come of the run: it is empty still.
+void releaseRunFile(const std::filesystem::path& path);
+
 /// What a run file must know of each lane before the first step.
 std::vector<LaneLayout> laneLayouts(Trainer& trainer);
 

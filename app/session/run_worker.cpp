@@ -34,6 +34,19 @@ void yieldToTheWindow() {
 #endif
 }
 
+/// The file that the run logs to, opened again or made; `file` is then its path.
+std::unique_ptr<RunFileWriter> openRunFile(const RunRequest& request, Trainer& trainer, std::filesystem::path& file) {
+    file = request.file;
+    if (request.goesOn) return RunFileWriter::resume(file, trainer.currentStep());
+    file = claimRunFile(request.file, "choose another folder in File › Runs folder");
+    try {
+        return std::make_unique<RunFileWriter>(file, trainer.experiment(), trainer.task(), laneLayouts(trainer));
+    } catch (...) {
+        releaseRunFile(file);
+        throw;
+    }
+}
+
 }  // namespace
 
 TokenTexts tokenTextsOf(const Task& task) {
@@ -96,18 +109,13 @@ RunState RunWorker::train() {
                                .message = lane.message()});
     }
 
-    const std::filesystem::path file =
-        m_request.goesOn ? m_request.file : claimRunFile(m_request.file, "choose another folder in File › Runs folder");
-    start.file = file;
-    const std::unique_ptr<RunFileWriter> writer =
-        m_request.goesOn
-            ? RunFileWriter::resume(file, trainer.currentStep())
-            : std::make_unique<RunFileWriter>(file, trainer.experiment(), trainer.task(), laneLayouts(trainer));
+    const std::unique_ptr<RunFileWriter> writer = openRunFile(m_request, trainer, start.file);
+    const std::filesystem::path checkpoints = checkpointFolder(start.file);
     m_callbacks.started(std::move(start));
 
     trainer.addListener(*writer);
     trainer.addListener(m_feed);
-    trainer.setCheckpointFolder(checkpointFolder(file), writer->runId());
+    trainer.setCheckpointFolder(checkpoints, writer->runId());
 
     const RunState state =
         runTrainer(trainer, m_commands, {.untilStep = m_request.untilStep, .liveInterval = kLiveInterval});

@@ -23,6 +23,11 @@ TEST(RunFiles, EveryRunHasAFileOfItsOwn) {
     EXPECT_TRUE(fs::is_regular_file(wanted));
     fs::create_directories(checkpointFolder(folder.path() / "first-2.h5"));  // of a run whose file was removed
     EXPECT_EQ(claimRunFile(wanted, ""), folder.path() / "first-3.h5");
+    releaseRunFile(wanted);
+    EXPECT_FALSE(fs::exists(wanted)) << "nothing has come of it";
+    std::ofstream(wanted) << "a run";
+    releaseRunFile(wanted);
+    EXPECT_TRUE(fs::exists(wanted));
     EXPECT_THAT(datedName("first"), testing::MatchesRegex("first-[0-9]+-[0-9]+.h5"));
 }
 
