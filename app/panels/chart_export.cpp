@@ -2,7 +2,11 @@
 
 #include <QFileDialog>
 #include <QFileInfo>
+#include <QMenu>
 #include <QSaveFile>
+#include <QToolButton>
+
+#include "app/shell/theme.h"
 
 namespace linscope::app {
 
@@ -35,6 +39,19 @@ QString askChartFile(QWidget* parent, const Run* run, const QString& what, Chart
         name, QObject::tr("%1 files (*.%2)").arg(type, type.toLower()));
     if (!path.isEmpty() && QFileInfo(path).suffix().isEmpty()) path += "." + type.toLower();
     return path;
+}
+
+QToolButton* exportButton(std::function<void(ChartFormat)> chosen) {
+    auto* button = new QToolButton;
+    button->setIcon(icon("export"));
+    button->setToolTip(QObject::tr("Export the charts"));
+    button->setAccessibleName(QObject::tr("Export the charts"));
+    button->setPopupMode(QToolButton::InstantPopup);
+    auto* menu = new QMenu(button);
+    for (const ChartFormat format : kChartFormats)
+        menu->addAction(QObject::tr("As %1…").arg(formatName(format)), menu, [chosen, format] { chosen(format); });
+    button->setMenu(menu);
+    return button;
 }
 
 void tellExported(Session& session, const QString& path, bool done) {

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <QString>
+#include <functional>
 #include <string>
 
 #include "app/session/session.h"
 
+class QToolButton;
 class QWidget;
 
 namespace linscope::app {
@@ -23,6 +25,8 @@ QString formatName(ChartFormat format);
 QString chartFileName(const Run* run, const QString& what, ChartFormat format);
 /// Asks a person where to, with that name to begin with; empty: nowhere.
 QString askChartFile(QWidget* parent, const Run* run, const QString& what, ChartFormat format);
+/// A button whose menu offers all formats.
+QToolButton* exportButton(std::function<void(ChartFormat)> chosen);
 /// Says in the session's messages what became of it.
 void tellExported(Session& session, const QString& path, bool done);
 

@@ -136,16 +136,6 @@ QWidget* MetricsPanel::makeControls() {
     for (QToolButton* button : {m_logX, m_logY})
         connect(button, &QToolButton::toggled, this, &MetricsPanel::setLogarithmic);
 
-    auto* exporter = new QToolButton;
-    exporter->setIcon(icon("export"));
-    exporter->setToolTip(tr("Export the charts"));
-    exporter->setAccessibleName(tr("Export the charts"));
-    exporter->setPopupMode(QToolButton::InstantPopup);
-    auto* exports = new QMenu(exporter);
-    for (const ChartFormat format : kChartFormats)
-        exports->addAction(tr("As %1…").arg(formatName(format)), this, [this, format] { askExport(format); });
-    exporter->setMenu(exports);
-
     auto* controls = new QWidget;
     auto* row = new QHBoxLayout(controls);
     row->setContentsMargins(6, 3, 6, 3);
@@ -159,7 +149,7 @@ QWidget* MetricsPanel::makeControls() {
     row->addStretch();
     row->addWidget(m_logX);
     row->addWidget(m_logY);
-    row->addWidget(exporter);
+    row->addWidget(exportButton([this](ChartFormat format) { askExport(format); }));
     return controls;
 }
 

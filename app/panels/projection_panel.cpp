@@ -4,6 +4,7 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QSplitter>
+#include <QToolButton>
 #include <QVBoxLayout>
 #include <algorithm>
 #include <cmath>
@@ -103,6 +104,8 @@ ProjectionPanel::ProjectionPanel(Session& session, QWidget* parent)
     row->setContentsMargins(6, 3, 6, 3);
     row->addWidget(m_choice);
     row->addStretch();
+    m_export = exportButton([this](ChartFormat format) { askExport(format, nullptr); });
+    row->addWidget(m_export);
     auto* layout = new QVBoxLayout(this);
     layout->setContentsMargins(0, 0, 0, 0);
     layout->setSpacing(0);
@@ -300,6 +303,7 @@ void ProjectionPanel::update() {
     const bool any = series && !series->steps.empty();
     m_scroll->setVisible(any);
     m_choice->setVisible(m_choice->count() > 0);
+    m_export->setVisible(any);
     if (!any) {
         m_facts->setText(absence());
         return;

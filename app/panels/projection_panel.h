@@ -9,6 +9,7 @@
 class QComboBox;
 class QLabel;
 class QSplitter;
+class QToolButton;
 
 namespace linscope::app {
 
@@ -49,6 +50,7 @@ private:
 
     Session& m_session;
     QComboBox* m_choice;
+    QToolButton* m_export = nullptr;
     QLabel* m_facts;
     QSplitter* m_splitter;
     ChartFrame* m_spectrum;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <QComboBox>
+#include <QToolButton>
 
 #include "tests/app/app_test.h"
 #include "tests/core/io/synthetic_run.h"
@@ -48,6 +49,7 @@ TEST(ProjectionPanel, ShowsTheChosenLanesMatrixAndSaysWhereThereIsNone) {
         EXPECT_TRUE(svg.contains(text)) << text;
     session.selectHead(0, 0, 0);
     EXPECT_TRUE(panel.shownLabel().isEmpty());
+    EXPECT_TRUE(panel.findChild<QToolButton*>()->isHidden()) << "nothing to export";
     EXPECT_FALSE(panel.exportTo(picture, ChartFormat::Png)) << "there is nothing to show";
     EXPECT_TRUE(panel.absence().contains("“full”")) << panel.absence().toStdString();
 
