@@ -192,6 +192,7 @@ void makeSnapshots(hid_t file, std::size_t lane, const Experiment& experiment, c
     }
 
     const Hdf5Handle matrices = makeGroup(file, schema::snapshotProjections(lane));
+    std::map<std::int64_t, Hdf5Handle> columns;  // of matrices that are not as long as the sequence
     for (const Projection& projection : layout.projections) {
         const std::string label = projection.label();
         const std::string slotName = "slot_" + label;
@@ -204,7 +205,16 @@ void makeSnapshots(hid_t file, std::size_t lane, const Experiment& experiment, c
                                                 true});
         attachScale(dataset.id(), step.id(), 0);
         attachScale(dataset.id(), slot.id(), 1);
-        if (projection.length == length) attachScale(dataset.id(), token.id(), 2);
+        if (projection.length == length) {
+            attachScale(dataset.id(), token.id(), 2);
+            continue;
+        }
+        if (!columns.contains(projection.length)) {
+            const std::string column = fmt::format("column_{}", projection.length);
+            columns[projection.length] =
+                makeCounter(matrices.id(), {column.c_str(), "1", "column of the projection"}, projection.length);
+        }
+        attachScale(dataset.id(), columns[projection.length].id(), 2);
     }
     makeSnapshotParameters(file, lane, step.id(), layout.attentionParameters);
 }
