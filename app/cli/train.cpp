@@ -15,6 +15,7 @@
 #include "app/runs/going_on.h"
 #include "app/runs/run_files.h"
 #include "core/base/error.h"
+#include "core/base/shell_word.h"
 #include "core/cuda/device.h"
 #include "core/train/lane.h"
 #include "core/train/runner.h"
@@ -104,10 +105,10 @@ int runTrain(const TrainArguments& arguments) {
     fmt::print("checkpoints  {}\n", plan.checkpoints.string());
     if (!trainer.finished())
         fmt::print("stopped after step {}; go on with: linscope train --resume {}\n", trainer.currentStep(),
-                   plan.runFile.string());
+                   shellWord(plan.runFile.string()));
     require(trainer.anyLaneRuns(), "train",
             "at least one lane must reach the end, but {}; go on from before with: linscope train --resume {}",
-            whyStopped(trainer), plan.runFile.string());
+            whyStopped(trainer), shellWord(plan.runFile.string()));
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/shell_word.h"
 #include "core/data/encoding.h"
 #include "core/data/named_corpus.h"
 #include "core/options/suggest.h"
@@ -96,9 +97,9 @@ std::string lookedIn(const fs::path& path) {
 std::string mendOf(const EncodingProblem& problem, const std::string& name) {
     if (problem.kind == "binary") return "give a text file";
     if (problem.charset == "UTF-8")
-        return fmt::format("leave out what is broken: iconv -c -f UTF-8 -t UTF-8 '{}' > whole.txt", name);
-    return fmt::format("convert it: iconv -f {} -t UTF-8 '{}' > utf8.txt",
-                       problem.charset.empty() ? "ITS-ENCODING" : problem.charset, name);
+        return fmt::format("leave out what is broken: iconv -c -f UTF-8 -t UTF-8 {} > whole.txt", shellWord(name));
+    return fmt::format("convert it: iconv -f {} -t UTF-8 {} > utf8.txt",
+                       problem.charset.empty() ? "ITS-ENCODING" : problem.charset, shellWord(name));
 }
 
 void loadFile(const fs::path& path, std::int64_t mostBytes, TextSource& source) {

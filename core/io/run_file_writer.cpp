@@ -3,6 +3,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/base/shell_word.h"
 #include "core/io/run_file.h"
 #include "core/io/run_rows.h"
 #include "core/io/run_schema.h"
@@ -77,7 +78,7 @@ struct RunFileWriter::Impl {
             return fmt::format(
                 "[run file] {} must stay where it is while it is written, but it is now at {}; all is logged there: "
                 "move it back and go on with: linscope train --resume {}",
-                was.string(), file.path().string(), was.string());
+                was.string(), file.path().string(), shellWord(was.string()));
         file.setPath(was);
         try {
             StorageFile copy = file.copyTo(freeName(was));
@@ -98,7 +99,7 @@ struct RunFileWriter::Impl {
             "with: linscope train --resume {}",
             was.string(), there ? "removed" : "replaced by another file",
             there ? "there again" : fmt::format("in {}, to be moved back in its place", file.path().string()),
-            was.string());
+            shellWord(was.string()));
     }
 
     /// The file's own name, or where that is taken one beside it; makes the folder, which may have gone as a whole.

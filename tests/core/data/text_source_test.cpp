@@ -65,8 +65,9 @@ TEST(TextSource, OtherEncodingsAreRefusedWithTheMend) {
     const std::string latin = folder.write("latin.txt", "caf\xE9 au lait");
     EXPECT_EQ(loadError(latin), "[corpus] UTF-8 text was expected, but \"" + latin +
                                     "\" has the byte 0xe9 at byte 3, as in ISO-8859-1 text; convert it: iconv -f "
-                                    "ISO-8859-1 -t UTF-8 '" +
-                                    latin + "' > utf8.txt");
+                                    "ISO-8859-1 -t UTF-8 " +
+                                    latin + " > utf8.txt");
+    EXPECT_THAT(loadError(folder.write("it's.txt", "caf\xE9 au lait")), HasSubstr("it'\\''s.txt' > utf8.txt"));
     EXPECT_THAT(loadError(folder.write("wide.txt", "\xFF\xFEh\0i\0"sv)),
                 AllOf(HasSubstr("the byte order mark of UTF-16LE at byte 0"), HasSubstr("iconv -f UTF-16LE -t UTF-8")));
     EXPECT_THAT(loadError(folder.write("koi8.txt", "\xD0\xD2\xC9\xD7\xC5\xD4")),
