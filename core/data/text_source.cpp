@@ -83,6 +83,12 @@ FileRead readFile(const fs::path& path, std::int64_t mostBytes) {
     return result;
 }
 
+/// The same of a text. Binary data mostly say so at once, and are not read to their end: of them the beginning alone.
+FileRead readText(const fs::path& path, std::int64_t mostBytes) {
+    FileRead head = readFile(path, kHead);
+    return head.bytes.find('\0') == std::string::npos ? readFile(path, mostBytes) : std::move(head);
+}
+
 [[noreturn]] void refuseSize(std::string_view corpus, std::int64_t mostBytes) {
     fail(kWhere, "at most {} of text can be read, but \"{}\" has more; give a part of it", sizeText(mostBytes), corpus);
 }
@@ -106,9 +112,7 @@ void loadFile(const fs::path& path, std::int64_t mostBytes, TextSource& source) 
     std::error_code error;
     const auto size = fs::file_size(path, error);
     if (!error && size > static_cast<std::uintmax_t>(mostBytes)) refuseSize(source.name, mostBytes);
-    // Binary data mostly say so at once, and need not be read to their end.
-    const FileRead head = readFile(path, kHead);
-    FileRead read = head.bytes.find('\0') == std::string::npos ? readFile(path, mostBytes) : head;
+    FileRead read = readText(path, mostBytes);
     require(read.problem.empty(), kWhere, "a readable text file was expected, but \"{}\" is not: {}", source.name,
             read.problem);
     if (static_cast<std::int64_t>(read.bytes.size()) > mostBytes) refuseSize(source.name, mostBytes);
@@ -192,7 +196,7 @@ private:
         const auto size = fs::file_size(path, error);
         if (error) return skip(file, "unreadable");
         if (size == 0) return skip(file, "empty");
-        FileRead read = readFile(path, m_mostBytes);
+        FileRead read = readText(path, m_mostBytes);
         if (!read.problem.empty()) return skip(file, "unreadable");
         if (const auto problem = encodingProblem(read.bytes)) return skip(file, problem->kind);
         normaliseText(read.bytes);

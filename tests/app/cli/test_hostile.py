@@ -118,6 +118,20 @@ class Corpora(Hostile):
         line = self.ends_well("train", self.experiment, "--out", self.path("run.h5"), status=(1,), memory=3 << 29)[1]
         self.assertIn("NUL", line)
 
+    def test_a_large_binary_file_among_texts_is_not_read_whole(self):
+        texts = self.path("texts")
+        for name in ("a/1.txt", "a/2.txt", "b/1.txt", "b/2.txt"):
+            (texts / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.corpus, texts / name)
+        with open(texts / "a" / "film.mp4", "wb") as file:
+            file.truncate(2 << 30)
+        for task in ("masked_bytes", "folder_classes"):
+            with self.subTest(task=task):
+                shutil.rmtree(self.path("run.checkpoints"), ignore_errors=True)
+                self.path("run.h5").unlink(missing_ok=True)
+                self.ends_well("train", self.experiment, "--set", f"task.name={task}", "--set", f"task.corpus={texts}",
+                               "--out", self.path("run.h5"), status=(0,), memory=3 << 29)
+
     def test_places(self):
         os.symlink("loop", self.path("loop"))
         os.mkfifo(self.path("pipe"))
