@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 
@@ -22,6 +23,17 @@ void outlivePipes() {
 void sayText(std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stderr);
     std::fflush(stderr);
+}
+
+void tellText(std::string_view text) {
+    // Not through stdio, which would try again, and fail again, at the program's end.
+    std::fflush(stdout);
+    while (!text.empty()) {
+        const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return sayText(text);
+        text.remove_prefix(static_cast<std::size_t>(count));
+    }
 }
 
 }  // namespace linscope::app

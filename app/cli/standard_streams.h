@@ -28,4 +28,13 @@ void say(fmt::format_string<Args...> text, Args&&... args) {
     sayText(fmt::format(text, std::forward<Args>(args)...));
 }
 
+/// Prints to stdout what a command has to tell whose result is in files: where stdout does not take it, it goes to
+/// stderr, and the work is done all the same.
+void tellText(std::string_view text);
+
+template <typename... Args>
+void tell(fmt::format_string<Args...> text, Args&&... args) {
+    tellText(fmt::format(text, std::forward<Args>(args)...));
+}
+
 }  // namespace linscope::app

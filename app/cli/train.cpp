@@ -100,12 +100,11 @@ int runTrain(const TrainArguments& arguments) {
     console.finish();
     writer->flush();
 
-    fmt::print("run file     {} (step {} of {})\n", plan.runFile.string(), trainer.currentStep(),
-               plan.experiment.steps);
-    fmt::print("checkpoints  {}\n", plan.checkpoints.string());
+    tell("run file     {} (step {} of {})\n", plan.runFile.string(), trainer.currentStep(), plan.experiment.steps);
+    tell("checkpoints  {}\n", plan.checkpoints.string());
     if (!trainer.finished())
-        fmt::print("stopped after step {}; go on with: linscope train --resume {}\n", trainer.currentStep(),
-                   shellWord(plan.runFile.string()));
+        tell("stopped after step {}; go on with: linscope train --resume {}\n", trainer.currentStep(),
+             shellWord(plan.runFile.string()));
     require(trainer.anyLaneRuns(), "train",
             "at least one lane must reach the end, but {}; go on from before with: linscope train --resume {}",
             whyStopped(trainer), shellWord(plan.runFile.string()));
