@@ -4,6 +4,8 @@
 #include "app/runs/going_on.h"
 #include "app/runs/run_files.h"
 #include "core/base/error.h"
+#include "core/base/shell_word.h"
+#include "core/io/checkpoint.h"
 #include "core/io/run_file.h"
 #include "core/train/checkpoint_state.h"
 
@@ -36,7 +38,7 @@ RunPlan planNew(const TrainArguments& arguments) {
                 fs::file_size(plan.runFile, ignored) == 0,
             "train",
             "--out must name a new file, but {} is there already; choose another name, or go on with --resume {}",
-            plan.runFile.string(), plan.runFile.string());
+            plan.runFile.string(), shellWord(plan.runFile.string()));
     require(!fs::exists(plan.checkpoints, ignored) || fs::is_empty(plan.checkpoints, ignored), "train",
             "the folder of checkpoints must be empty for a new run, but {} holds those of an earlier one; remove it or "
             "choose another --out",
@@ -99,7 +101,8 @@ std::optional<fs::path> newestCheckpoint(const fs::path& folder, std::int64_t la
 fs::path datedRunFile(const fs::path& experiment) {
     std::string name = experiment.stem().string();
     if (name == "experiment") {
-        const fs::path folder = fs::absolute(experiment).parent_path().filename();
+        std::error_code ignored;  // where the folder that the program runs in has been removed
+        const fs::path folder = fs::absolute(experiment, ignored).parent_path().filename();
         if (!folder.empty()) name = folder.string();
     }
     return fs::path("runs") / datedName(name);

@@ -30,11 +30,12 @@ namespace fs = std::filesystem;
 std::unique_ptr<RunFileWriter> openRunFile(RunPlan& plan, Trainer& trainer) {
     if (!plan.resumed) {
         if (const fs::path folder = plan.runFile.parent_path(); !folder.empty()) {
-            std::error_code error;
+            std::error_code error, ignored;
             fs::create_directories(folder, error);
+            const fs::path whole = fs::absolute(folder, ignored);  // empty where the working folder has been removed
             require(!error, "train",
                     "the folder {} was to be made for the run file, but: {}; choose another with --out",
-                    fs::absolute(folder).string(), error.message());
+                    (whole.empty() ? folder : whole).string(), error.message());
         }
         claimDatedFile(plan);
         return std::make_unique<RunFileWriter>(plan.runFile, plan.experiment, trainer.task(), laneLayouts(trainer));

@@ -202,7 +202,9 @@ auto patiently(const std::filesystem::path& path, Read&& read) {
             return read();
         } catch (const Error&) {
             constexpr int kAttempts = 4;
-            if (attempt == kAttempts || !std::filesystem::is_regular_file(path) || !isBeingWritten(path)) throw;
+            std::error_code ignored;
+            if (attempt == kAttempts || !std::filesystem::is_regular_file(path, ignored) || !isBeingWritten(path))
+                throw;
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }
     }

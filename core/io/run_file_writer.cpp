@@ -149,9 +149,14 @@ RunFileWriter::RunFileWriter() = default;
 RunFileWriter::RunFileWriter(const std::filesystem::path& path, const Experiment& experiment, const Task& task,
                              const std::vector<LaneLayout>& lanes, RunFileOptions options) {
     require(!lanes.empty(), "run file", "a run must have lanes, but it has none");
-    require(!std::filesystem::is_directory(path), "run file", "{} must be a file to write, but it is a folder",
+    std::error_code error;
+    const std::filesystem::file_status status = std::filesystem::status(path, error);
+    require(!std::filesystem::is_directory(status), "run file", "{} must be a file to write, but it is a folder",
             path.string());
-    const bool occupied = std::filesystem::exists(path) && StorageFile(path, StorageFile::Mode::Read).lockedByWriter();
+    require(std::filesystem::status_known(status), "run file", "{} must be a file to write, but: {}", path.string(),
+            error.message());
+    const bool occupied =
+        std::filesystem::exists(status) && StorageFile(path, StorageFile::Mode::Read).lockedByWriter();
     require(!occupied, "run file", "{} must not be in use, but another program is writing it", path.string());
 
     // The tree is made aside, so that the path never holds half of one.

@@ -46,9 +46,10 @@ std::uint64_t littleEndian(const std::byte* bytes) {
 }  // namespace
 
 void checkIsRunFile(const std::filesystem::path& path) {
-    const std::string name = path.string();
+    const std::string name = path.empty() ? "\"\"" : path.string();
     std::error_code error;
     const auto status = std::filesystem::status(path, error);
+    require(std::filesystem::status_known(status), "run file", "{} must be a run file, but: {}", name, error.message());
     require(std::filesystem::exists(status), "run file", "{} must be a run file, but there is no such file", name);
     require(std::filesystem::is_regular_file(status), "run file", "{} must be a run file, but it is {}", name,
             std::filesystem::is_directory(status) ? "a folder" : "no file");

@@ -141,6 +141,30 @@ class Corpora(Hostile):
                 self.ends_well("train", self.experiment, "--set", f"task.corpus={name}", status=(1,))
 
 
+class Places(Hostile):
+    def test_of_run_files(self):
+        os.symlink("loop", self.path("loop"))
+        os.mkfifo(self.path("pipe"))
+        self.path("folder").mkdir()
+        self.path("empty").touch()
+        for name in ("loop", "pipe", "folder", "empty", "x" * 300 + ".h5", "book.txt/run.h5", "", "/dev/null", "/dev/zero",
+                     "/proc/self/mem"):
+            for command in (["info"], ["info", "--json"], ["eval"], ["generate", "--prompt", "x"], ["train", "--resume"]):
+                with self.subTest(name=name[:20], command=command):
+                    self.ends_well(*command, name, status=(1,) if name else (1, 2))
+            if name not in ("", "empty"):
+                with self.subTest(name=name[:20], command="--out"):
+                    self.ends_well("train", self.experiment, "--out", name, status=(1,))
+
+    def test_where_the_working_folder_is_gone(self):
+        script = 'mkdir gone; cd gone; rmdir ../gone; exec "$0" "$@"'
+        for out in ([], ["--out", "run.h5"]):
+            done = subprocess.run(["sh", "-c", script, PROGRAM, "train", str(self.experiment), *out], cwd=self.folder,
+                                  env=self.environment(), capture_output=True, text=True, timeout=MOST_SECONDS, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr.splitlines()[-1], r"^\[(train|storage)\] ")
+
+
 class Names(Hostile):
     """Names of files may have any byte but NUL and the slash; a line of text and a run file may not."""
 
