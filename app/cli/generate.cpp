@@ -76,6 +76,7 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
     const RunFileReader run(arguments.runFile);
     Experiment experiment = run.experiment();
     experiment.set("task.batch", "1");  // nothing is trained: a machine may be too small for the run's
+    experiment.probes.samples = 1;      // which are at most the batch's
     const auto lane = static_cast<std::size_t>(arguments.lane);
     require(lane < experiment.lanes.size(), "--lane", "a lane from 0 to {} was expected, but {} was given",
             experiment.lanes.size() - 1, lane);

@@ -27,6 +27,7 @@ every = 30
 snapshot_every = 30
 validate_every = 30
 validation_batches = 1
+samples = 2
 [[lane]]
 name = "full"
 attention = {{ mechanism = "full" }}
