@@ -326,6 +326,10 @@ class Batches(CliTest):
             padding = 257
             self.assertEqual(list(keep), [float(token != padding) for token in found[f"{step}/tokens"][1]])
 
+    def test_more_batches_than_memory_holds_are_refused(self):
+        line = self.fails("batches", self.experiment, "--count", 10**12, "--out", self.path("batches.safetensors"))
+        self.assertRegex(line, r"^\[memory\] .* GB; give a smaller --count$")
+
     def test_only_earlier_batches_are_replaced(self):
         run = self.train()
         out, link = self.path("b.safetensors"), self.path("link")
