@@ -39,6 +39,9 @@ RunPlan planNew(const TrainArguments& arguments) {
             "train",
             "--out must name a new file, but {} is there already; choose another name, or go on with --resume {}",
             plan.runFile.string(), shellWord(plan.runFile.string()));
+    require(!fs::exists(plan.checkpoints, ignored) || fs::is_directory(plan.checkpoints, ignored), "train",
+            "the folder of checkpoints was to be {}, but that is no folder; choose another --out",
+            plan.checkpoints.string());
     require(!fs::exists(plan.checkpoints, ignored) || fs::is_empty(plan.checkpoints, ignored), "train",
             "the folder of checkpoints must be empty for a new run, but {} holds those of an earlier one; remove it or "
             "choose another --out",

@@ -188,6 +188,12 @@ class NotFinite(CliTest):
 
 
 class Outputs(CliTest):
+    def test_a_file_in_place_of_the_checkpoints(self):
+        self.path("run.checkpoints").touch()
+        line = self.fails("train", self.experiment, "--out", self.path("run.h5"))
+        self.assertIn("run.checkpoints, but that is no folder", line)
+        self.assertFalse(self.path("run.h5").exists())
+
     def test_numbers_that_are_none(self):
         run = self.train()
         for arguments in (("generate", run, "--prompt", "x", "--temperature", "nan"),
