@@ -240,14 +240,16 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     std::shared_ptr<BenchTrainStepArguments> step;
     CLI::App* trainStep =
         command(*bench, chosen, "train-step", "time of one training step of each lane", step, runBenchTrainStep);
-    trainStep->add_option("--layers", step->layers)->check(aboveZero());
-    trainStep->add_option("--width", step->width)->check(aboveZero());
-    trainStep->add_option("--heads", step->heads)->check(aboveZero());
-    trainStep->add_option("--length", step->length, "tokens")->check(aboveZero());
-    trainStep->add_option("--batch", step->batch, "sequences")->check(aboveZero());
-    trainStep->add_option("--k", step->slots, "slots of the Linformer lane")->check(aboveZero());
+    trainStep
+        ->add_option("--layers", step->layers, "2 where another size is given; none: two shapes, of 2 and of 4 layers")
+        ->check(aboveZero());
+    trainStep->add_option("--width", step->width, "channels (default: 128)")->check(aboveZero());
+    trainStep->add_option("--heads", step->heads, "of a layer (default: 4)")->check(aboveZero());
+    trainStep->add_option("--length", step->length, "tokens (default: 512)")->check(aboveZero());
+    trainStep->add_option("--batch", step->batch, "sequences (default: 8)")->check(aboveZero());
+    trainStep->add_option("--k", step->slots, "slots of the Linformer lane (default: 64)")->check(aboveZero());
     trainStep->add_option("--repeat", step->repeat, "timed steps")->check(aboveZero())->capture_default_str();
-    trainStep->add_option("--threads", step->threads)->check(aboveZero());
+    trainStep->add_option("--threads", step->threads, "of the processor (default: all)")->check(aboveZero());
     trainStep->add_option("--mechanism", step->mechanisms, "lanes to time (default: full and linformer)")
         ->check(aMechanism());
     addDevice(*trainStep, step->device);
@@ -269,12 +271,12 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     std::shared_ptr<BenchDecodeArguments> decode;
     CLI::App* decodeApp = command(*bench, chosen, "decode", "time and memory of a token in decoding, of each mechanism",
                                   decode, runBenchDecode);
-    decodeApp->add_option("--tokens", decode->tokens, "where to tell them, as 1000,10000,100000")
+    decodeApp->add_option("--tokens", decode->tokens, "where to tell them (default: 1000,10000,100000)")
         ->delimiter(',')
         ->check(aboveZero());
-    decodeApp->add_option("--layers", decode->layers)->check(aboveZero())->capture_default_str();
-    decodeApp->add_option("--width", decode->width)->check(aboveZero())->capture_default_str();
-    decodeApp->add_option("--heads", decode->heads)->check(aboveZero())->capture_default_str();
+    decodeApp->add_option("--layers", decode->layers, "blocks")->check(aboveZero())->capture_default_str();
+    decodeApp->add_option("--width", decode->width, "channels")->check(aboveZero())->capture_default_str();
+    decodeApp->add_option("--heads", decode->heads, "of a layer")->check(aboveZero())->capture_default_str();
     decodeApp->add_option("--seconds", decode->seconds, "at most for one mechanism")
         ->check(aboveZero())
         ->capture_default_str();
@@ -284,9 +286,11 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     std::shared_ptr<BenchLengthArguments> length;
     CLI::App* lengthApp = command(*bench, chosen, "length", "cost of one layer against the length, of each mechanism",
                                   length, runBenchLength);
-    lengthApp->add_option("--lengths", length->lengths, "as 512,1024,2048")->delimiter(',')->check(aboveZero());
-    lengthApp->add_option("--width", length->width)->check(aboveZero())->capture_default_str();
-    lengthApp->add_option("--heads", length->heads)->check(aboveZero())->capture_default_str();
+    lengthApp->add_option("--lengths", length->lengths, "tokens (default: 512,1024,… 32768)")
+        ->delimiter(',')
+        ->check(aboveZero());
+    lengthApp->add_option("--width", length->width, "channels")->check(aboveZero())->capture_default_str();
+    lengthApp->add_option("--heads", length->heads, "of a layer")->check(aboveZero())->capture_default_str();
     lengthApp->add_option("--seconds", length->seconds, "at most, about, for one length of one mechanism")
         ->check(aboveZero())
         ->capture_default_str();
@@ -300,10 +304,12 @@ void addBench(CLI::App& parent, Action& chosen, const CliHooks& hooks) {
     CLI::App* tableApp =
         command(*bench, chosen, "linformer-table",
                 "time and memory that Linformer saves, as its paper's Table 3 has them", table, runBenchLinformerTable);
-    tableApp->add_option("--lengths", table->lengths, "as 512,1024,2048")->delimiter(',')->check(aboveZero());
-    tableApp->add_option("--slots", table->slots, "k, as 128,256,512")->delimiter(',')->check(aboveZero());
-    tableApp->add_option("--width", table->width)->check(aboveZero())->capture_default_str();
-    tableApp->add_option("--heads", table->heads)->check(aboveZero())->capture_default_str();
+    tableApp->add_option("--lengths", table->lengths, "tokens (default: 512,1024,… 65536)")
+        ->delimiter(',')
+        ->check(aboveZero());
+    tableApp->add_option("--slots", table->slots, "k (default: 128,256,… 2048)")->delimiter(',')->check(aboveZero());
+    tableApp->add_option("--width", table->width, "channels")->check(aboveZero())->capture_default_str();
+    tableApp->add_option("--heads", table->heads, "of a layer")->check(aboveZero())->capture_default_str();
     tableApp->add_option("--tokens", table->tokens, "of a batch, shared out to sequences of each length")
         ->check(aboveZero())
         ->capture_default_str();
@@ -386,7 +392,7 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
         CLI::App app("Linscope: a workbench for linear attention. Without arguments: the window.", "linscope");
         app.set_version_flag("--version", LINSCOPE_VERSION);
         app.require_subcommand(0, 1);
-        app.footer(kExitStatus);
+        app.footer(kExitStatus);  // which the commands inherit
         Action chosen = [&hooks] { return openGui(hooks, GuiOptions{}); };
         addGui(app, chosen, hooks);
         addTrain(app, chosen);
@@ -398,6 +404,7 @@ int runCli(int argc, char** argv, const CliHooks& hooks) {
         addGenerate(app, chosen);
         addBatches(app, chosen);
         addBench(app, chosen, hooks);
+        app.footer(fmt::format("linscope COMMAND --help lists the options of a command.\n{}", kExitStatus));
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& error) {

@@ -18,6 +18,20 @@ class Usage(CliTest):
         self.assertRegex(self.ok("--version"), r"\d+\.\d+\.\d+")
         self.assertIn("--resume", self.ok("train", "--help"))
 
+    def test_help_says_of_every_option_what_it_is(self):
+        commands = [["bench", name] for name in ("train-step", "probes", "decode", "length", "linformer-table", "canvas",
+                                                 "start")]
+        commands += [[name] for name in ("gui", "train", "info", "render", "mechanisms", "check", "eval", "generate",
+                                         "batches", "bench")]
+        for command in commands:
+            lines = self.ok(*command, "--help").splitlines()
+            for line, after in zip(lines, lines[1:]):
+                if line.startswith("  --"):
+                    # A name and its type; what it is stands behind them from column 30 on, or in the next line.
+                    said = line[30:] if line[28:30] == "  " else after if after.startswith(" " * 30) else ""
+                    self.assertTrue(said.strip(), f"{command}: {line}")
+        self.assertIn("COMMAND --help", self.ok("--help"))
+
     def test_wrong_usage_exits_with_2(self):
         for arguments in (["nonsense"], ["train"], ["info"], ["--nonsense"], ["bench"], ["bench", "nonsense"],
                           ["train", self.experiment, "--device", "tpu"], ["train", self.experiment, "--steps", "0"],
