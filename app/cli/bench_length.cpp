@@ -30,7 +30,7 @@ struct Curve {
     std::string note;  ///< why it has no more points; empty: it has all
 };
 
-/// Slope of log time over log length by least squares: p of T^p. NaN for fewer than two points.
+/// Slope of log time over log length by least squares: p of T^p. Not finite for fewer than two lengths.
 double exponent(const std::vector<Point>& points) {
     double x = 0, y = 0, xx = 0, xy = 0;
     for (const Point& point : points) {
@@ -119,7 +119,8 @@ int runBenchLength(const BenchLengthArguments& arguments) {
         fmt::print("{:<18}{:<15}", curve.mechanism, curve.form);
         for (std::size_t i = 0; i < arguments.lengths.size(); ++i)
             fmt::print("{:>10}", i < curve.points.size() ? fmt::format("{:.2f}", curve.points[i].milliseconds) : "");
-        fmt::print("{:>10.2f}\n", exponent(curve.points));
+        const double slope = exponent(curve.points);
+        fmt::print("{:>10}\n", std::isfinite(slope) ? fmt::format("{:.2f}", slope) : "-");
         if (!curve.note.empty()) fmt::print("    {}\n", curve.note);
     }
     return 0;

@@ -199,6 +199,13 @@ class Bench(CliTest):
             self.assertGreater(result["bound_ms"], 0)
             self.assertLessEqual(result["fastest_ms"], result["median_ms"])
 
+    def test_one_length_has_no_exponent(self):
+        for lengths in ("64", "64,64"):
+            bench = ["bench", "length", "--lengths", lengths, "--mechanism", "linear", "--seconds", 0.05]
+            rows = [line.split() for line in self.ok(*bench).splitlines() if line.startswith("linear ")]
+            self.assertEqual([row[-1] for row in rows], ["-", "-"])
+            self.assertIsNone(json.loads(self.ok(*bench, "--json"))["curves"][0]["exponent"])
+
     def test_probes_gives_a_share(self):
         for asked, steps in ((4, 100), (101, 200)):  # as many as have probes and snapshots as often as a long run
             document = json.loads(self.ok("bench", "probes", "--steps", asked, "--length", 64, "--json"))
