@@ -38,7 +38,12 @@ std::unique_ptr<RunFileWriter> openRunFile(RunPlan& plan, Trainer& trainer) {
                     (whole.empty() ? folder : whole).string(), error.message());
         }
         claimDatedFile(plan);
-        return std::make_unique<RunFileWriter>(plan.runFile, plan.experiment, trainer.task(), laneLayouts(trainer));
+        try {
+            return std::make_unique<RunFileWriter>(plan.runFile, plan.experiment, trainer.task(), laneLayouts(trainer));
+        } catch (...) {
+            if (plan.dated) releaseRunFile(plan.runFile);
+            throw;
+        }
     }
     const RunFileReader run(plan.runFile);
     if (plan.checkpoint) {

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import resource
 import signal
 import struct
 import subprocess
@@ -188,6 +189,16 @@ class NotFinite(CliTest):
 
 
 class Outputs(CliTest):
+    def test_a_dated_run_that_cannot_begin_leaves_no_file(self):
+        def no_large_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
+
+        done = subprocess.run([PROGRAM, "train", str(self.experiment)], cwd=self.folder, env=self.environment(),
+                              capture_output=True, text=True, timeout=60, preexec_fn=no_large_files, check=False)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(list(self.path("runs").iterdir()), [])
+
     def test_a_file_in_place_of_the_checkpoints(self):
         self.path("run.checkpoints").touch()
         line = self.fails("train", self.experiment, "--out", self.path("run.h5"))
