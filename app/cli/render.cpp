@@ -65,14 +65,19 @@ void printFidelity(const RenderArguments& arguments, const Snapshot& snapshot, c
     if (!compares || !hasMap(snapshot, MapKind::Lifted)) return;
     const HeadFidelity fidelity = headFidelity(snapshot, static_cast<int>(arguments.layer),
                                                static_cast<int>(arguments.head), static_cast<int>(arguments.sample));
-    fmt::print("{}{}output error {:.3g}, map error {:.3g}, negative mass {:.3g}, row-sum error {:.3g}", name,
-               name.empty() ? "" : ": ", fidelity.outputError, fidelity.mapError, fidelity.negativeMass,
-               fidelity.rowSumError);
-    if (std::isfinite(fidelity.rankBound)) fmt::print(", best rank-K map {:.3g}", fidelity.rankBound);
-    if (!std::isnan(fidelity.jsDivergence))
-        fmt::print(", KL {:.3g} bits, JS {:.3g} bits", fidelity.klDivergence, fidelity.jsDivergence);
-    if (std::isfinite(fidelity.topKeyRecall)) fmt::print(", top-16 recall {:.3g}", fidelity.topKeyRecall);
-    fmt::print("\n");
+    std::string line;
+    const auto add = [&line](const char* what, double value, const char* unit = "") {
+        if (!std::isnan(value)) line += fmt::format("{}{} {:.3g}{}", line.empty() ? "" : ", ", what, value, unit);
+    };
+    add("output error", fidelity.outputError);
+    add("map error", fidelity.mapError);
+    add("negative mass", fidelity.negativeMass);
+    add("row-sum error", fidelity.rowSumError);
+    add("best rank-K map", fidelity.rankBound);
+    if (!std::isnan(fidelity.jsDivergence)) add("KL", fidelity.klDivergence, " bits");
+    add("JS", fidelity.jsDivergence, " bits");
+    add("top-16 recall", fidelity.topKeyRecall);
+    if (!line.empty()) fmt::print("{}{}{}\n", name, name.empty() ? "" : ": ", line);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 import unittest
 
-from support import EXPERIMENT, CliTest
+from support import EXPERIMENT, HAS_VIEWS, CliTest
 
 try:
     import h5netcdf
@@ -48,6 +48,16 @@ class RunFile(CliTest):
                 file.visititems(lambda name, item: silent.append(name) if isinstance(item, h5py.Dataset) and not (
                     item.attrs.get("units") and item.attrs.get("long_name")) else None)
                 self.assertEqual(silent, [])
+
+    def test_a_head_that_gives_nothing_has_no_error_to_tell(self):
+        if not HAS_VIEWS:
+            self.skipTest("built without views")
+        run = self.train()
+        with h5py.File(run, "r+") as file:
+            file["lanes/1/snapshots/layers/0/v"][...] = 0
+        printed = self.ok("render", run, "--view", "lifted", "--lane", 1, "--out", self.path("a.png"))
+        self.assertNotIn("nan", printed)
+        self.assertIn("map error", printed)
 
 
 if __name__ == "__main__":
