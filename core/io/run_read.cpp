@@ -172,6 +172,14 @@ void RunInput::readSlab(const std::string& dataset, std::uint64_t first, std::ui
 
 namespace {
 
+/// What texts of `width` bytes of that type are read as: of its own character set, ASCII from another program too,
+/// which HDF5 converts to no other.
+Hdf5Handle readable(const Hdf5Handle& type, std::size_t width) {
+    Hdf5Handle text = hdf5StringType(width);
+    hdf5Check(H5Tset_cset(text.id(), H5Tget_cset(type.id())), "look at", "a text");
+    return text;
+}
+
 template <typename T>
 void* takeVector(void* vector, std::uint64_t count) {
     auto& values = *static_cast<std::vector<T>*>(vector);
@@ -216,16 +224,16 @@ std::vector<std::int32_t> RunInput::intRow(const std::string& dataset, std::uint
 
 std::vector<std::string> RunInput::texts(const std::string& dataset, std::uint64_t rows) const {
     std::vector<std::uint64_t> found;
-    std::size_t width = 0;
+    Hdf5Handle type;
     {
         const Hdf5Handle handle = open(dataset, 1, H5T_STRING, found);
-        const Hdf5Handle type = hdf5Own(H5Dget_type(handle.id()), H5Tclose, "look at", dataset);
-        width = H5Tget_size(type.id());
+        type = hdf5Own(H5Dget_type(handle.id()), H5Tclose, "look at", dataset);
     }
+    const std::size_t width = H5Tget_size(type.id());
     require(width > 0 && width <= kGreatestText, "run file", "{}: \"{}\" must hold short texts, but has {} bytes each",
             m_name, dataset, width);
     elements(dataset, {rows, width}, 1);
-    const Hdf5Handle memoryType = hdf5StringType(width);
+    const Hdf5Handle memoryType = readable(type, width);
     std::vector<char> bytes(rows * width);
     const auto keep = [](void* memory, std::uint64_t) { return memory; };
     readSlab(dataset, 0, rows, {}, H5T_STRING, memoryType.id(), width, keep, bytes.data());
@@ -248,7 +256,7 @@ std::string RunInput::textAttribute(const std::string& object, const char* name)
             "run file", "{}: attribute \"{}\" of \"{}\" must be one text of fixed length, but it is not", m_name, name,
             object);
     std::string text(size, '\0');
-    hdf5Check(H5Aread(attribute.id(), hdf5StringType(size).id(), text.data()), "read attribute", name);
+    hdf5Check(H5Aread(attribute.id(), readable(type, size).id(), text.data()), "read attribute", name);
     text.resize(strnlen(text.data(), size));
     return text;
 }

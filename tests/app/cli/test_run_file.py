@@ -7,6 +7,7 @@ from support import EXPERIMENT, HAS_VIEWS, CliTest
 try:
     import h5netcdf
     import h5py
+    import numpy
 except ImportError:
     h5py = None
 
@@ -48,6 +49,21 @@ class RunFile(CliTest):
                 file.visititems(lambda name, item: silent.append(name) if isinstance(item, h5py.Dataset) and not (
                     item.attrs.get("units") and item.attrs.get("long_name")) else None)
                 self.assertEqual(silent, [])
+
+    def test_texts_of_another_program_are_read(self):
+        """h5py writes bytes as ASCII, which HDF5 converts to no UTF-8."""
+        run = self.train()
+        with h5py.File(run, "r+") as file:
+            for item in (file, file["lanes/0"]):
+                for name, value in list(item.attrs.items()):
+                    if isinstance(value, bytes):
+                        del item.attrs[name]
+                        item.attrs[name] = numpy.bytes_(value.replace(b"Tiny", b"Small"))
+            kinds = file["events/kind"][:]
+            del file["events/kind"]
+            file["events/kind"] = kinds
+        self.assertIn("Small", self.ok("info", run))
+        self.ok("eval", run)
 
     def test_a_head_that_gives_nothing_has_no_error_to_tell(self):
         if not HAS_VIEWS:
