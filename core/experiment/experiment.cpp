@@ -120,6 +120,8 @@ Experiment Experiment::fromFile(const std::filesystem::path& path) {
     const std::string name = path.string();
     std::error_code error;
     const auto status = std::filesystem::status(path, error);
+    require(std::filesystem::status_known(status), name, "an experiment file was expected, but it cannot be read: {}",
+            error.message());
     require(std::filesystem::exists(status), name, "an experiment file was expected, but there is no such file");
     require(std::filesystem::is_regular_file(status), name,
             "an experiment file was expected, but this is not a regular file");

@@ -340,6 +340,8 @@ TEST(ExperimentToml, FilesThatCannotBeReadAreNamed) {
     const auto missing = folder / "missing.toml";
     EXPECT_EQ(error(missing),
               fmt::format("[{}] an experiment file was expected, but there is no such file", missing.string()));
+    std::filesystem::create_symlink("loop.toml", folder / "loop.toml");
+    EXPECT_THAT(error(folder / "loop.toml"), HasSubstr("it cannot be read: Too many levels of symbolic links"));
     EXPECT_THAT(error(folder), HasSubstr("not a regular file"));
     EXPECT_THAT(error("/dev/zero"), HasSubstr("not a regular file"));
     const auto broken = folder / "broken.toml";
