@@ -18,6 +18,7 @@
 #include "app/cli/standard_streams.h"
 #include "app/runs/going_on.h"
 #include "core/base/error.h"
+#include "core/data/encoding.h"
 #include "core/data/task.h"
 #include "core/io/replaceable.h"
 #include "core/io/run_file.h"
@@ -39,6 +40,15 @@ double millisecondsSince(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+/// A text file as a task reads its own (core/data/text_source.h): without byte order mark, each CR LF as LF. Other
+/// bytes are kept, since a piece of a text may begin and end within a character; stderr tells them.
+std::string normalised(std::string text, const std::string& name) {
+    if (const auto problem = encodingProblem(text))
+        say("{} is no whole UTF-8 text, as all is that was trained on, but has {}\n", name, problem->found);
+    normaliseText(text);
+    return text;
+}
+
 std::string promptOf(const GenerateArguments& arguments) {
     if (arguments.promptFile.empty()) return arguments.prompt;
     std::ifstream file(arguments.promptFile, std::ios::binary);
@@ -53,7 +63,7 @@ std::string promptOf(const GenerateArguments& arguments) {
     }
     require(file.eof() && !fs::is_directory(arguments.promptFile), kWhere,
             "a readable text file was expected for --prompt-file, but \"{}\" is none", arguments.promptFile);
-    return text;
+    return normalised(std::move(text), lineOf(arguments.promptFile));
 }
 
 /// Where the state is to be kept; empty: nowhere.

@@ -90,6 +90,21 @@ class Generate(CliTest):
                                capture_output=True, timeout=60, check=True)
         self.assertEqual(len(piped.stderr.splitlines()), 2)  # of a text that is read at once no progress is told
 
+    def test_a_prompt_is_read_as_the_corpus_was(self):
+        run = self.decoder()
+        read = {}
+        for name, text in (("unix", b"a line\nand one"), ("windows", b"\xef\xbb\xbfa line\r\nand one"),
+                           ("piece", "a line\nand one…".encode()[:-1]), ("wide", "a line".encode("utf-16"))):
+            self.path(name).write_bytes(text)
+            done = self.run_cli("generate", run, "--prompt-file", self.path(name), "--tokens", 9, "--json")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            read[name] = json.loads(done.stdout), done.stderr
+        self.assertEqual(read["windows"][0]["tokens"], read["unix"][0]["tokens"])
+        self.assertEqual(read["windows"][0]["prompt_tokens"], 14)
+        self.assertEqual([read[name][1] for name in ("unix", "windows")], ["", ""])
+        self.assertIn("half a UTF-8 character", read["piece"][1])
+        self.assertIn("UTF-16", read["wide"][1])
+
     def test_turns_after_a_long_text_are_one_run(self):
         run, state = self.decoder(), self.path("long.safetensors")
         text = self.path("long.txt")
