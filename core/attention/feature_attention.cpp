@@ -23,10 +23,15 @@ struct Call {
     Variable q, k, v, o;
     FeatureAttentionOptions options;
     std::int64_t batch, length, heads, width;
-    Tensor phiQ, phiK;                // [B,H,T,M] or empty
+    Tensor phiQ, phiK;                // [B,H,keptFeatures()] or empty
     Tensor logWeights, top, divisor;  // [B,H,T]
     Tensor state, sum;                // [B,H,M,D], [B,H,M], bidirectional alone
 
+    /// What there is for the T·M features of a head: each head's begin as those in Scratch do, so that Eigen, which
+    /// computes by where a row begins in memory, gives the same bits whether they are kept or not.
+    static std::int64_t keptFeatures(std::int64_t length, std::int64_t features) {
+        return features::Scratch<float>::padded(length * features);
+    }
     std::int64_t chunk() const { return std::min(length, options.causal ? features::kCausalChunk : features::kChunk); }
 
     std::int64_t offset(std::int64_t i) const { return i / heads * length * heads * width + i % heads * width; }
@@ -53,8 +58,8 @@ struct Call {
         head.precision = map->costly() ? Precision::Single : q.tape().precision();
         head.slope =
             options.slopes.empty() ? T(0) : static_cast<T>(options.slopes[static_cast<std::size_t>(i % heads)]);
-        head.phiQ = part(phiQ, length * M);
-        head.phiK = part(phiK, length * M);
+        head.phiQ = part(phiQ, keptFeatures(length, M));
+        head.phiK = part(phiK, keptFeatures(length, M));
         head.logWeights = part(logWeights, length);
         head.top = part(top, length);
         head.divisor = part(divisor, length);
@@ -158,7 +163,7 @@ Variable featureAttention(const FeatureMap& map, const Variable& q, const Variab
     for (const Parameter* parameter : map.parameters()) learns = learns || parameter->trained();
     const Variable o = tape.make(arena.tensor(s, type), learns);
     const bool kept = map.costly() && learns && tape.recording();
-    const Shape tokens{s[0], s[2], s[1]}, all{s[0], s[2], s[1], map.features()};
+    const Shape tokens{s[0], s[2], s[1]}, all{s[0], s[2], Call::keptFeatures(s[1], map.features())};
     Call* call = arena.make<Call>();
     *call = {.map = &map,
              .q = q,

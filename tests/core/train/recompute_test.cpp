@@ -33,6 +33,7 @@ struct Setting {
     std::string position = "learned";
     std::int64_t layers = 3;
     std::string precision = "fp32";
+    std::int64_t length = 32;
 };
 
 class Recompute : public testing::Test {
@@ -42,6 +43,7 @@ protected:
         experiment.task.name = setting.causal ? "next_byte" : "masked_bytes";
         if (setting.causal)  // next_byte masks nothing
             std::erase_if(experiment.task.options, [](const auto& option) { return option.first == "mask_fraction"; });
+        experiment.set("task.length", std::to_string(setting.length));
         experiment.model.kind = setting.causal ? "decoder" : "encoder";
         experiment.model.layers = setting.layers;
         experiment.model.shortConvolution = setting.taps;
@@ -89,6 +91,26 @@ TEST_F(Recompute, TrainsToTheSameBitsWithLessMemory) {
         {"reformer", {}, true, true},
         {"nystrom", {{"landmarks", std::int64_t{8}}}, false, true},
         {"full", {}, true, true, 4, "rotary", 3, "bf16"},
+        // What no vector of the processor divides: sums go by where a row begins in memory.
+        {"performer", {{"m", std::int64_t{25}}}, false, true, 0, "learned", 3, "fp32", 27},
+        {"performer", {{"m", std::int64_t{25}}}, true, false, 0, "learned", 3, "fp32", 27},
+        {"linear", {{"features", std::string("hedgehog")}}, true, true, 0, "learned", 3, "fp32", 27},
+        {"linear", {{"features", std::string("taylor")}}, false, true, 0, "learned", 3, "fp32", 27},
+        {"linformer", {{"k", std::int64_t{7}}}, false, true, 0, "learned", 3, "fp32", 27},
+        {"linformer_causal",
+         {{"block", std::int64_t{7}}, {"slots", std::int64_t{3}}},
+         true,
+         true,
+         0,
+         "rotary",
+         3,
+         "fp32",
+         27},
+        {"retention", {}, true, true, 0, "learned", 3, "fp32", 27},
+        {"gated_delta", {}, true, true, 0, "learned", 3, "fp32", 27},
+        {"reformer", {{"chunk", std::int64_t{5}}}, false, true, 0, "learned", 3, "fp32", 27},
+        {"nystrom", {{"landmarks", std::int64_t{7}}}, false, true, 0, "learned", 3, "fp32", 27},
+        {"window", {{"window", std::int64_t{5}}}, true, true, 0, "alibi", 3, "fp32", 27},
     };
     for (const Setting& setting : settings) {
         SCOPED_TRACE(setting.mechanism + (setting.causal ? " decoder" : " encoder"));
