@@ -15,6 +15,7 @@
 #include "app/cli/standard_streams.h"
 #include "app/runs/device_choice.h"
 #include "app/runs/going_on.h"
+#include "core/attention/position.h"
 #include "core/base/error.h"
 #include "core/data/task.h"
 #include "core/io/run_file.h"
@@ -84,10 +85,12 @@ void requireLength(const RunFileReader& run, Trainer& trainer) {
     const std::int64_t trained = run.experiment().length();
     for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
         const Lane& lane = trainer.lane(i);
+        const bool placesEnd = trainer.experiment().model.position == nameOf(Position::Learned);  // in every lane
         require(lane.builtFor().value_or(trained) == trained, "eval",
-                "task.length must be {}, for which the lane \"{}\" was built, but it is {}; leave it, or choose a lane "
-                "that takes any length with --lane",
-                trained, lane.config().name, lane.builtFor().value_or(trained));
+                "task.length must be {}, for which the lane \"{}\" was built, but it is {}; leave it, {}", trained,
+                lane.config().name, lane.builtFor().value_or(trained),
+                placesEnd ? "since learned positions are of one length"
+                          : "or choose a lane that takes any length with --lane");
     }
 }
 

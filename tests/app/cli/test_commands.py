@@ -182,6 +182,7 @@ class Evaluate(CliTest):
         for length, position, lane in ((32, "learned", "full"), (100, "learned", "full"), (32, "none", "linformer")):
             line = self.fails("eval", run, "--set", f"task.length={length}", "--set", f"model.position={position}")
             self.assertIn(f'task.length must be 64, for which the lane "{lane}" was built, but it is {length}', line)
+            self.assertIn("learned positions" if position == "learned" else "--lane", line)
         self.assertIn("[eval]", self.fails("eval", run, "--step", 7))
         self.assertIn("task.lenght", self.fails("eval", run, "--set", "task.lenght=32"))
         shutil.rmtree(run.with_suffix(".checkpoints"))
