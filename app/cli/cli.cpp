@@ -214,6 +214,8 @@ void addGenerate(CLI::App& parent, Action& chosen) {
         ->type_name("FILE")
         ->excludes(prompt);
     app->add_option("--tokens", arguments->tokens, "to write")->check(notNegative())->capture_default_str();
+    app->add_option("--data", arguments->data, "any other text, where the one that the run was trained on is gone")
+        ->type_name("PATH");
     app->add_option("--temperature", arguments->temperature, "0: always the likeliest token")
         ->check(notNegative())
         ->capture_default_str();

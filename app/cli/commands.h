@@ -68,6 +68,7 @@ struct GenerateArguments {
     std::int64_t lane = 0;
     std::string prompt;
     std::string promptFile;  ///< instead of `prompt`
+    std::string data;        ///< the task's corpus; empty: as it was trained with
     std::int64_t tokens = 200;
     double temperature = 1;
     std::int64_t topK = 0;             ///< 0: all

@@ -82,6 +82,19 @@ struct LoadedLane {
     Lane& lane() { return trainer.lane(index); }
 };
 
+/// Throws Error that says how to do without the text that a run was trained on: its task is made from one, but the
+/// model asks nothing of it.
+Trainer trainerOf(const Experiment& experiment) {
+    try {
+        return Trainer(experiment);
+    } catch (const Error& error) {
+        if (!std::string_view(error.what()).starts_with("[corpus]")) throw;
+        fail(kWhere,
+             "a text for the run's task was expected, but {}; --data takes any other that is as long as a sequence",
+             error.what());
+    }
+}
+
 std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
     const RunFileReader run(arguments.runFile);
     Experiment experiment = run.experiment();
@@ -98,7 +111,8 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
     const auto checkpoint = newestCheckpoint(folder, std::numeric_limits<std::int64_t>::max());
     require(checkpoint.has_value(), kWhere, "a checkpoint was expected in {}, but there is no whole one",
             folder.string());
-    std::unique_ptr<LoadedLane> loaded(new LoadedLane{Trainer(experiment), lane, *checkpoint});
+    if (!arguments.data.empty()) applySets(experiment, {"task.corpus=" + arguments.data});
+    std::unique_ptr<LoadedLane> loaded(new LoadedLane{trainerOf(experiment), lane, *checkpoint});
     require(loaded->trainer.task().tokensOf("").has_value(), kWhere,
             "a task whose tokens are text was expected, but {} is not one; train with task.name = \"next_byte\"",
             experiment.task.name);

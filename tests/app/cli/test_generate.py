@@ -90,6 +90,15 @@ class Generate(CliTest):
                                capture_output=True, timeout=60, check=True)
         self.assertEqual(len(piped.stderr.splitlines()), 2)  # of a text that is read at once no progress is told
 
+    def test_a_run_writes_on_without_its_text(self):
+        run = self.decoder()
+        before = self.document(run, "--prompt", "in the ", "--tokens", 9)["tokens"]
+        self.corpus.unlink()
+        self.assertIn("--data", self.fails("generate", run, "--prompt", "in the ", "--tokens", 9))
+        other = self.path("other.txt")
+        other.write_text("something else\n" * 200)
+        self.assertEqual(self.document(run, "--prompt", "in the ", "--tokens", 9, "--data", other)["tokens"], before)
+
     def test_a_prompt_is_read_as_the_corpus_was(self):
         run = self.decoder()
         read = {}
