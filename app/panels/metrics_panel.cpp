@@ -19,6 +19,7 @@
 #include "app/panels/value_box.h"
 #include "app/session/metrics_csv.h"
 #include "app/shell/theme.h"
+#include "core/data/task.h"
 
 namespace linscope::app {
 
@@ -110,7 +111,7 @@ QWidget* MetricsPanel::makeControls() {
         action->setCheckable(true);
         m_choices[name] = action;
         connect(action, &QAction::toggled, this, [this] {
-            if (!m_restoring) setMetrics(metrics());
+            if (!m_restoring) setMetrics(shownMetrics());
         });
     }
     m_chooser->setMenu(menu);
@@ -153,7 +154,7 @@ QWidget* MetricsPanel::makeControls() {
     return controls;
 }
 
-QStringList MetricsPanel::metrics() const {
+QStringList MetricsPanel::shownMetrics() const {
     QStringList names;
     for (const MetricInfo& info : knownMetrics()) {
         const std::string name(info.name);
@@ -163,6 +164,16 @@ QStringList MetricsPanel::metrics() const {
 }
 
 void MetricsPanel::setMetrics(const QStringList& names) {
+    m_metrics = names;
+    showMetrics();
+    update();
+}
+
+void MetricsPanel::showMetrics() {
+    QStringList names = m_metrics;
+    if (!m_bytes)
+        for (QString& name : names)
+            if (name == "validation_bits_per_byte") name = "validation_accuracy";
     m_restoring = true;
     for (const auto& [name, action] : m_choices) action->setChecked(names.contains(QString::fromStdString(name)));
     m_restoring = false;
@@ -172,9 +183,8 @@ void MetricsPanel::setMetrics(const QStringList& names) {
         delete plot->frame;
         return true;
     });
-    for (const QString& name : metrics())
+    for (const QString& name : shownMetrics())
         if (!frame(name)) addPlot(name.toStdString());
-    update();
 }
 
 ChartFrame* MetricsPanel::frame(const QString& metric) {
@@ -228,6 +238,8 @@ void MetricsPanel::update() {
     m_legend->setEntries(std::move(shown));
     m_notes->setText(notes().join('\n'));
     m_notes->setVisible(!m_notes->text().isEmpty());
+    const bool bytes = !run || findTask(run->record.experiment.task.name).predictsBytes;
+    if (std::exchange(m_bytes, bytes) != bytes) showMetrics();
     for (const auto& plot : m_plots) {
         Chart& chart = plot->frame->chart();
         if (another || others) plot->curves.clear();
@@ -362,7 +374,7 @@ void MetricsPanel::askExport(ChartFormat format, const QString& metric) {
 }
 
 QVariantMap MetricsPanel::saveState() const {
-    return {{"metrics", metrics()},
+    return {{"metrics", m_metrics},
             {"smoothing", smoothing()},
             {"logX", m_logX->isChecked()},
             {"logY", m_logY->isChecked()},

@@ -28,8 +28,9 @@ class MetricsPanel : public QWidget {
 public:
     explicit MetricsPanel(Session& session, QWidget* parent = nullptr);
 
-    QStringList metrics() const;
+    /// Where the answers of the run's task are no bytes, bits per byte stand for their accuracy.
     void setMetrics(const QStringList& names);
+    QStringList shownMetrics() const;
     double smoothing() const;
     void setSmoothing(double weight);
     ChartFrame* frame(const QString& metric);
@@ -58,6 +59,7 @@ private:
     QWidget* makeControls();
     std::vector<ChartLane> lanes() const { return chartLanes(m_session.current(), m_session.overlays().all()); }
     QStringList notes() const { return overlayNotes(m_session.current(), m_session.overlays().all()); }
+    void showMetrics();
     void addPlot(const std::string& metric);
     double smoothingOf(const std::string& metric) const;
     void scheduleUpdate();
@@ -86,6 +88,8 @@ private:
     QToolButton* m_logY;
     QTimer m_timer;
     bool m_restoring = false;
+    QStringList m_metrics;  ///< chosen
+    bool m_bytes = true;    ///< the answers of the run's task are bytes
 };
 
 }  // namespace linscope::app

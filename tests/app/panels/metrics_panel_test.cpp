@@ -18,6 +18,28 @@ QByteArray read(const QString& path) {
     return file.readAll();
 }
 
+TEST(MetricsPanel, ShowsNoBitsPerByteWhereAnswersAreNoBytes) {
+    testApplication();
+    QTemporaryDir folder;
+    Session session;
+    MetricsPanel panel(session);
+    const QStringList ofBytes{"loss", "validation_bits_per_byte"};
+    EXPECT_EQ(panel.shownMetrics(), ofBytes);
+    Session::StartOptions options;
+    options.folder = folder.path();
+    options.untilStep = 1;
+    Experiment experiment = tinyExperiment(folder);
+    experiment.set("task.name", "induction");
+    const int id = session.start(experiment, options);
+    ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); })) << session.run(id)->error;
+    const QStringList ofOthers{"loss", "validation_accuracy"};
+    EXPECT_TRUE(waitFor([&] { return panel.shownMetrics() == ofOthers; }));
+    EXPECT_EQ(panel.saveState()["metrics"].toStringList(), ofBytes);
+    const int other = session.start(tinyExperiment(folder), options);
+    ASSERT_TRUE(waitFor([&] { return !session.run(other)->live(); })) << session.run(other)->error;
+    EXPECT_TRUE(waitFor([&] { return panel.shownMetrics() == ofBytes; }));
+}
+
 TEST(MetricsPanel, ExportsWhatItShows) {
     testApplication();
     QTemporaryDir folder;
