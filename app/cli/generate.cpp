@@ -77,9 +77,8 @@ fs::path stateFileOf(const GenerateArguments& arguments) {
 /// The lane's model as the newest checkpoint holds it.
 struct LoadedLane {
     Trainer trainer;
-    std::size_t index;
     fs::path checkpoint;
-    Lane& lane() { return trainer.lane(index); }
+    Lane& lane() { return trainer.lane(0); }
 };
 
 /// Throws Error that says how to do without the text that a run was trained on: its task is made from one, but the
@@ -100,9 +99,10 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
     Experiment experiment = run.experiment();
     experiment.set("task.batch", "1");  // nothing is trained: a machine may be too small for the run's
     experiment.probes.samples = 1;      // which are at most the batch's
-    const auto lane = static_cast<std::size_t>(arguments.lane);
-    require(lane < experiment.lanes.size(), "--lane", "a lane from 0 to {} was expected, but {} was given",
-            experiment.lanes.size() - 1, lane);
+    const auto lane = static_cast<int>(arguments.lane);
+    require(arguments.lane < static_cast<std::int64_t>(experiment.lanes.size()), "--lane",
+            "a lane from 0 to {} was expected, but {} was given", experiment.lanes.size() - 1, arguments.lane);
+    experiment.lanes = {experiment.lanes[static_cast<std::size_t>(lane)]};
     require(experiment.model.causal(), kWhere,
             "a decoder was expected, but the lanes of {} are encoders, which see the whole text; train with "
             "model.kind = \"decoder\"",
@@ -112,16 +112,16 @@ std::unique_ptr<LoadedLane> load(const GenerateArguments& arguments) {
     require(checkpoint.has_value(), kWhere, "a checkpoint was expected in {}, but there is no whole one",
             folder.string());
     if (!arguments.data.empty()) applySets(experiment, {"task.corpus=" + arguments.data});
-    std::unique_ptr<LoadedLane> loaded(new LoadedLane{trainerOf(experiment), lane, *checkpoint});
+    std::unique_ptr<LoadedLane> loaded(new LoadedLane{trainerOf(experiment), *checkpoint});
     require(loaded->trainer.task().tokensOf("").has_value(), kWhere,
             "a task whose tokens are text was expected, but {} is not one; train with task.name = \"next_byte\"",
             experiment.task.name);
     requireOwnCheckpoint(run, *checkpoint);
-    loaded->trainer.loadCheckpoint(*checkpoint);
+    loaded->trainer.loadCheckpoint(*checkpoint, lane);
     const Lane& own = loaded->lane();
     require(own.state() == LaneState::Running, kWhere,
             "a lane that has not stopped was expected, but \"{}\" {}; choose another --lane", own.config().name,
-            stopText(run, own.index(), own.state(), own.message()));
+            stopText(run, lane, own.state(), own.message()));
     return loaded;
 }
 
