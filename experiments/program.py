@@ -12,7 +12,10 @@ def linscope():
     """$LINSCOPE, or the newest program that is built here."""
     built = [root / "build" / preset / "bin" / "linscope" for preset in ("release", "server")]
     built = sorted((p for p in built if p.exists()), key=lambda p: -p.stat().st_mtime)
-    return os.environ.get("LINSCOPE") or str(built[0])
+    chosen = os.environ.get("LINSCOPE") or (str(built[0]) if built else None)
+    if chosen is None:
+        raise SystemExit("[linscope] a program was expected in build/release/bin, but none is built; run ./dev build")
+    return chosen
 
 
 def answer(*arguments):
