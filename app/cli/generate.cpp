@@ -17,6 +17,7 @@
 #include "app/cli/run_plan.h"
 #include "app/cli/standard_streams.h"
 #include "app/runs/going_on.h"
+#include "core/base/amount_text.h"
 #include "core/base/error.h"
 #include "core/data/encoding.h"
 #include "core/data/task.h"

@@ -10,6 +10,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/json_text.h"
 #include "app/cli/lane_states.h"
+#include "core/base/amount_text.h"
 #include "core/io/run_file.h"
 
 namespace linscope::app {
@@ -102,12 +103,6 @@ Json runJson(const RunFileReader& run, const std::string& path) {
             {"lanes", std::move(lanes)}};
 }
 
-std::string bytesText(std::uint64_t bytes) {
-    if (bytes < 10'000) return fmt::format("{} bytes", bytes);
-    if (bytes < 1'000'000) return fmt::format("{:.1f} kB", static_cast<double>(bytes) / 1e3);
-    return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
-}
-
 /// "<1e-9", "1e-9", … "≥1": the bins of DeviceCheckEvent.
 std::string errorText(std::size_t bin) {
     if (bin == 0) return "<1e-9";
@@ -163,7 +158,7 @@ int runInfo(const InfoArguments& arguments) {
         return 0;
     }
     fmt::print("{}\n", lineOf(run.experiment().title));
-    fmt::print("{}: {}, schema {}, {}; {} at step {} of {}\n", lineOf(arguments.runFile), bytesText(run.fileBytes()),
+    fmt::print("{}: {}, schema {}, {}; {} at step {} of {}\n", lineOf(arguments.runFile), sizeText(run.fileBytes()),
                run.schema(), nameOf(run.health()), nameOf(run.state()), run.lastStep(), run.experiment().steps);
     if (const std::string& precision = run.experiment().model.precision; precision != "fp32")
         fmt::print("factors of matrix products in {}{}\n", precision,

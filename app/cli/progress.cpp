@@ -3,19 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cmath>
-
 #include "app/cli/standard_streams.h"
 
 namespace linscope::app {
-
-std::string durationText(double seconds) {
-    if (!std::isfinite(seconds) || seconds < 0) return "?";
-    const long long whole = std::llround(seconds);
-    if (whole < 60) return fmt::format("{} s", whole);
-    if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-    return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
-}
 
 ProgressLine::ProgressLine() : ProgressLine(isatty(STDERR_FILENO) == 1) {}
 

@@ -6,9 +6,6 @@
 
 namespace linscope::app {
 
-/// "38 s", "4 min 10 s", "2 h 05 min"; "?" where it is not known.
-std::string durationText(double seconds);
-
 /// Progress on stderr: on a terminal one line that is written over, elsewhere a plain line every two
 /// seconds at most.
 class ProgressLine {

@@ -5,15 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/base/amount_text.h"
+#include "core/base/overloaded.h"
+
 namespace linscope::app {
 namespace {
 
 constexpr std::size_t kRateSteps = 50;
-
-template <typename... Functions>
-struct Overloaded : Functions... {
-    using Functions::operator()...;
-};
 
 }  // namespace
 

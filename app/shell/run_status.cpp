@@ -8,6 +8,7 @@
 
 #include "app/panels/elided_label.h"
 #include "app/shell/theme.h"
+#include "core/base/amount_text.h"
 
 namespace linscope::app {
 
@@ -32,14 +33,6 @@ QColor stateColor(const Run& run) {
 }
 
 }  // namespace
-
-QString durationText(double seconds) {
-    if (!std::isfinite(seconds) || seconds < 0) return {};
-    const auto whole = static_cast<qint64>(std::llround(seconds));
-    if (whole < 60) return QObject::tr("%1 s").arg(whole);
-    if (whole < 3600) return QObject::tr("%1 min %2 s").arg(whole / 60).arg(whole % 60);
-    return QObject::tr("%1 h %2 min").arg(whole / 3600).arg(whole % 3600 / 60);
-}
 
 RunStatus::RunStatus(Session& session, QWidget* parent)
     : QWidget(parent),
@@ -109,7 +102,8 @@ void RunStatus::update() {
     if (!going) return;
     const double tokens = rate * static_cast<double>(run->record.experiment.length() * run->record.experiment.batch());
     m_rate->setText(tr("%1 steps/s · %L2 tokens/s").arg(rate, 0, 'f', rate < 10 ? 2 : 1).arg(tokens, 0, 'f', 0));
-    m_left->setText(tr("%1 left").arg(durationText(static_cast<double>(total - run->record.lastStep) / rate)));
+    m_left->setText(tr("%1 left").arg(
+        QString::fromStdString(durationText(static_cast<double>(total - run->record.lastStep) / rate))));
 }
 
 }  // namespace linscope::app

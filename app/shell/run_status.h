@@ -33,7 +33,4 @@ private:
     QLabel* m_left;
 };
 
-/// 75 → "1 min 15 s"; empty when not known.
-QString durationText(double seconds);
-
 }  // namespace linscope::app

@@ -17,7 +17,7 @@ struct Matrix {
     float at(std::int64_t row, std::int64_t col) const { return values[row * cols + col]; }
 };
 
-/// The maps of design.md §4.
+/// The maps of a head.
 enum class MapKind {
     Exact,       ///< P = softmax(QKᵀ/√D) [T,T]
     Compressed,  ///< the mechanism's own map: for Linformer P̄ = softmax(Q(EK)ᵀ/√D) [T,K]
@@ -56,7 +56,7 @@ MapKind ownMap(const Snapshot& snapshot);
 /// Why it has none, a sentence; empty where it has one.
 std::string mapAbsence(const Snapshot& snapshot, MapKind kind);
 
-/// How close the mechanism is to exact attention from the same Q, K, V (design.md §4).
+/// How close the mechanism is to exact attention from the same Q, K, V , in one sample.
 struct HeadFidelity {
     double outputError = 0;   ///< ε = ‖O−Õ‖_F/‖O‖_F
     double mapError = 0;      ///< ‖P−L‖_F/‖P‖_F

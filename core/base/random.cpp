@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/base/fnv.h"
+
 namespace linscope {
 namespace {
 
@@ -15,18 +17,11 @@ std::uint64_t splitMix(std::uint64_t& x) {
     return z ^ (z >> 31);
 }
 
-// FNV-1a, to make a number of a stream's name.
-std::uint64_t hashName(std::string_view name) {
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
-    for (unsigned char c : name) hash = (hash ^ c) * 0x100000001b3ULL;
-    return hash;
-}
-
 }  // namespace
 
 Random::Random(std::uint64_t seed, std::string_view name) {
     std::uint64_t x = seed;
-    std::uint64_t y = splitMix(x) ^ hashName(name);
+    std::uint64_t y = splitMix(x) ^ fnv1a(name);
     for (auto& word : m_state) word = splitMix(y);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/base/fnv.h"
 
 namespace linscope {
 namespace {
@@ -22,9 +23,10 @@ void Sample::clear() {
 }
 
 bool isHeldOut(std::span<const std::int32_t> identity) {
-    // FNV-1a over the tokens; its low bits are weak, so splitmix64's finish mixes them.
-    std::uint64_t hash = 0xcbf29ce484222325ULL;
-    for (const std::int32_t token : identity) hash = (hash ^ static_cast<std::uint32_t>(token)) * 0x100000001b3ULL;
+    Fnv1a tokens;
+    for (const std::int32_t token : identity) tokens.add(std::uint64_t{static_cast<std::uint32_t>(token)});
+    std::uint64_t hash = tokens.value();
+    // splitmix64's finish, since the low bits are weak.
     hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9ULL;
     hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebULL;
     return (hash ^ (hash >> 31)) % kParts == 0;

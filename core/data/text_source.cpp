@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/base/amount_text.h"
 #include "core/base/error.h"
 #include "core/base/shell_word.h"
 #include "core/data/encoding.h"
@@ -30,14 +31,6 @@ constexpr std::int64_t kHead = 4096;    // bytes that are looked at before a fil
 
 std::string systemMessage(int error) {
     return std::generic_category().message(error);
-}
-
-std::string sizeText(std::int64_t bytes) {
-    const auto amount = static_cast<double>(bytes);
-    if (bytes < 1'000) return fmt::format("{} bytes", bytes);
-    if (bytes < 1'000'000) return fmt::format("{:.1f} kB", amount / 1e3);
-    if (bytes < 1'000'000'000) return fmt::format("{:.1f} MB", amount / 1e6);
-    return fmt::format("{:.2f} GB", amount / 1e9);
 }
 
 /// 31102 as "31 102".
@@ -90,7 +83,8 @@ FileRead readText(const fs::path& path, std::int64_t mostBytes) {
 }
 
 [[noreturn]] void refuseSize(std::string_view corpus, std::int64_t mostBytes) {
-    fail(kWhere, "at most {} of text can be read, but \"{}\" has more; give a part of it", sizeText(mostBytes), corpus);
+    fail(kWhere, "at most {} of text can be read, but \"{}\" has more; give a part of it",
+         sizeText(static_cast<std::uint64_t>(mostBytes)), corpus);
 }
 
 /// Where a path that is not whole was looked for.
@@ -219,8 +213,8 @@ private:
 }  // namespace
 
 std::string TextSource::summary() const {
-    std::string out = fmt::format("{}: {}, {} line{}", name, sizeText(static_cast<std::int64_t>(text.size())),
-                                  countText(lines), lines == 1 ? "" : "s");
+    std::string out =
+        fmt::format("{}: {}, {} line{}", name, sizeText(text.size()), countText(lines), lines == 1 ? "" : "s");
     if (files > 1) out += fmt::format(" in {} files", countText(files));
     return out;
 }

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/base/error.h"
+#include "core/base/fnv.h"
 #include "core/io/checkpoint.h"
 #include "core/nn/token_decoder.h"
 
@@ -80,17 +81,12 @@ SavedDecoding readDecoding(const std::filesystem::path& path, const std::string&
 }
 
 std::string modelFingerprint(const ParameterStore& parameters) {
-    std::uint64_t hash = 0xCBF29CE484222325u;
-    const auto take = [&hash](const void* data, std::size_t bytes) {
-        for (std::size_t i = 0; i < bytes; ++i)
-            hash = (hash ^ static_cast<const unsigned char*>(data)[i]) * 0x100000001B3u;
-    };
+    Fnv1a hash;
     for (const Parameter& parameter : parameters.all()) {
-        const std::string head = parameter.name + parameter.value.shape().text();
-        take(head.data(), head.size());
-        take(parameter.value.raw(), static_cast<std::size_t>(parameter.value.bytes()));
+        hash.add(parameter.name + parameter.value.shape().text());
+        hash.add({static_cast<const char*>(parameter.value.raw()), static_cast<std::size_t>(parameter.value.bytes())});
     }
-    return fmt::format("{:016x}", hash);
+    return fmt::format("{:016x}", hash.value());
 }
 
 }  // namespace linscope

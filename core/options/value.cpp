@@ -4,17 +4,13 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/base/overloaded.h"
 #include "core/options/options.h"
 #include "core/options/suggest.h"
 #include "core/options/utf8.h"
 
 namespace linscope {
 namespace {
-
-template <typename... Functions>
-struct Overloaded : Functions... {
-    using Functions::operator()...;
-};
 
 std::string realText(double value) {
     if (std::isnan(value)) return "nan";

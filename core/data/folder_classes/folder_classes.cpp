@@ -12,6 +12,7 @@
 
 #include "core/base/digest.h"
 #include "core/base/error.h"
+#include "core/base/fnv.h"
 #include "core/data/split_text.h"
 #include "core/options/utf8.h"
 
@@ -40,13 +41,6 @@ std::optional<std::string> folderOf(const std::string& path) {
     const std::size_t slash = path.find('/');
     if (slash == std::string::npos) return std::nullopt;
     return path.substr(0, slash);
-}
-
-/// FNV-1a, 64 bits: the same on every machine.
-std::uint64_t hashOf(std::string_view text) {
-    std::uint64_t hash = 0xCBF29CE484222325u;
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-    return hash;
 }
 
 /// Adds to each byte's row of column `column` how often it is in the text.
@@ -126,7 +120,7 @@ FolderClasses::FolderClasses(const FolderClassesOptions& options, std::uint64_t 
                 "the class \"{}\" must have at least two files, one of them to be held out, but it has {}{}", name,
                 documents.size(), note);
         std::ranges::sort(documents, [](const Document& a, const Document& b) {
-            return std::pair(hashOf(a.path), a.path) < std::pair(hashOf(b.path), b.path);
+            return std::pair(fnv1a(a.path), a.path) < std::pair(fnv1a(b.path), b.path);
         });
         const auto all = static_cast<std::int64_t>(documents.size());
         const std::int64_t held =
