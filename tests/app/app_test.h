@@ -5,7 +5,6 @@
 #include <QApplication>
 #include <QDeadlineTimer>
 #include <QFile>
-#include <QStandardPaths>
 #include <QTemporaryDir>
 #include <QTimer>
 #include <functional>
@@ -14,15 +13,18 @@
 
 namespace linscope::app {
 
-/// The one QApplication of a test program, on the off-screen platform, with settings of its own. It lives
-/// until the process ends: Qt's own objects are gone before a static one would be destroyed.
+/// The one QApplication of a test program, on the off-screen platform, with settings and data in a folder of its own,
+/// since tests run side by side. It lives until the process ends: Qt's own objects are gone before a static one would
+/// be destroyed.
 inline QApplication& testApplication() {
     static QApplication* const application = [] {
         static int argc = 1;
         static char name[] = "test";
         static char* argv[] = {name, nullptr};
         qputenv("QT_QPA_PLATFORM", "offscreen");
-        QStandardPaths::setTestModeEnabled(true);
+        static const QTemporaryDir folder;
+        for (const char* place : {"XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"})
+            qputenv(place, folder.path().toUtf8());
         QCoreApplication::setOrganizationName("linscope-test");
         QCoreApplication::setApplicationName("linscope-test");
         return new QApplication(argc, argv);
