@@ -11,8 +11,7 @@
 #include "app/cli/commands.h"
 #include "app/cli/json_text.h"
 #include "app/cli/progress.h"
-#include "app/runs/run_files.h"
-#include "core/io/run_file.h"
+#include "core/io/lane_layouts.h"
 #include "core/train/trainer.h"
 
 namespace linscope::app {

@@ -17,6 +17,7 @@
 #include "core/base/error.h"
 #include "core/base/shell_word.h"
 #include "core/cuda/device.h"
+#include "core/io/lane_layouts.h"
 #include "core/train/lane.h"
 #include "core/train/runner.h"
 #include "core/train/trainer.h"

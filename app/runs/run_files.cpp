@@ -11,8 +11,6 @@
 #include "core/base/error.h"
 #include "core/io/checkpoint.h"
 #include "core/train/checkpoint_state.h"
-#include "core/train/lane.h"
-#include "core/train/trainer.h"
 
 namespace linscope::app {
 
@@ -64,19 +62,6 @@ fs::path claimRunFile(const fs::path& wanted, const std::string& mend) {
 void releaseRunFile(const fs::path& path) {
     std::error_code ignored;
     if (fs::is_regular_file(path, ignored) && fs::is_empty(path, ignored)) fs::remove(path, ignored);
-}
-
-std::vector<LaneLayout> laneLayouts(Trainer& trainer) {
-    std::vector<LaneLayout> layouts;
-    for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
-        const Lane& lane = trainer.lane(i);
-        layouts.push_back({.name = lane.config().name,
-                           .mechanism = lane.config().mechanism,
-                           .parameters = lane.parameters().elements(),
-                           .projections = lane.projections(),
-                           .attentionParameters = lane.attentionParameters()});
-    }
-    return layouts;
 }
 
 }  // namespace linscope::app

@@ -6,12 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "core/io/run_file.h"
-
-namespace linscope {
-class Trainer;
-}
-
 // Where the files of runs lie, whoever makes or goes on with a run.
 
 namespace linscope::app {
@@ -35,8 +29,5 @@ std::filesystem::path claimRunFile(const std::filesystem::path& wanted, const st
 
 /// Takes such a file away again where nothing has come of the run: it is empty still.
 void releaseRunFile(const std::filesystem::path& path);
-
-/// What a run file must know of each lane before the first step.
-std::vector<LaneLayout> laneLayouts(Trainer& trainer);
 
 }  // namespace linscope::app

@@ -15,6 +15,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/cuda/device.h"
+#include "core/io/lane_layouts.h"
 #include "core/io/run_file.h"
 #include "core/train/checkpoint_state.h"
 #include "core/train/lane.h"

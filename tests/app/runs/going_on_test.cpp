@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "app/runs/run_files.h"
+#include "core/io/lane_layouts.h"
 #include "core/train/checkpoint_state.h"
 #include "core/train/lane.h"
 #include "core/train/runner.h"

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <vector>
 
+#include "core/io/lane_layouts.h"
 #include "core/io/run_file.h"
 #include "core/train/command.h"
-#include "core/train/lane.h"
 #include "core/train/runner.h"
 #include "core/train/trainer.h"
 #include "tests/core/cuda/cuda_test.h"
@@ -33,16 +33,7 @@ public:
     int stopped = 0;
     {
         Trainer trainer(experiment, Device::Cuda);
-        std::vector<LaneLayout> lanes;
-        for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
-            const Lane& lane = trainer.lane(i);
-            lanes.push_back({.name = lane.config().name,
-                             .mechanism = lane.config().mechanism,
-                             .parameters = lane.parameters().elements(),
-                             .projections = lane.projections(),
-                             .attentionParameters = lane.attentionParameters()});
-        }
-        RunFileWriter writer(folder / "run.h5", trainer.experiment(), trainer.task(), lanes);
+        RunFileWriter writer(folder / "run.h5", trainer.experiment(), trainer.task(), laneLayouts(trainer));
         Breaker breaker;
         trainer.addListener(writer);
         trainer.addListener(breaker);

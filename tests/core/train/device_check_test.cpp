@@ -7,6 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/data/task.h"
+#include "core/io/lane_layouts.h"
 #include "core/io/run_file.h"
 #include "core/train/trainer.h"
 #include "tests/support/small_experiment.h"
@@ -104,13 +105,7 @@ TEST_F(DeviceCheckTest, TheRunFileHasTheHistogram) {
     Trainer trainer(experiment);
     trainer.checkDevice(1);
     {
-        std::vector<LaneLayout> layouts;
-        for (std::size_t i = 0; i < trainer.laneCount(); ++i) {
-            Lane& own = trainer.lane(i);
-            layouts.push_back({own.config().name, own.config().mechanism, own.parameters().elements(),
-                               own.projections(), own.attentionParameters()});
-        }
-        RunFileWriter writer(path, experiment, trainer.task(), layouts);
+        RunFileWriter writer(path, experiment, trainer.task(), laneLayouts(trainer));
         trainer.addListener(writer);
         for (int step = 0; step < 3; ++step) trainer.step();
         trainer.removeListener(writer);
