@@ -80,7 +80,7 @@ int runTrain(const TrainArguments& arguments) {
     outlivePipes();
     CommandQueue commands;
     // First of all, so that the threads of the parallel loops inherit the blocked signals.
-    const StopSignals signals([&commands] { commands.post({.kind = CommandKind::Stop, .target = {}}); });
+    const StopSignals signals([&commands] { commands.post({.kind = CommandKind::Stop}); });
 
     RunPlan plan = planRun(arguments);
     const Device device = chosenDevice(arguments.device, plan.experiment);

@@ -59,8 +59,7 @@ void SteerPanel::applyRate() {
         m_problem->setText(tr("A number from 0 to 10 was expected, but found \"%1\"").arg(m_rate->text()));
         return;
     }
-    m_session.post(m_session.selection().run,
-                   {.kind = CommandKind::SetLearningRate, .lane = -1, .value = rate, .target = {}});
+    m_session.post(m_session.selection().run, {.kind = CommandKind::SetLearningRate, .lane = -1, .value = rate});
 }
 
 void SteerPanel::rebuild() {
@@ -80,10 +79,8 @@ void SteerPanel::rebuild() {
         box->setToolTip(tr("The projections of this lane get no steps while this is checked; logged as an event"));
         connect(box, &QCheckBox::toggled, this, [this, lane](bool frozen) {
             m_asked[lane] = frozen;
-            m_session.post(m_session.selection().run, {.kind = frozen ? CommandKind::Freeze : CommandKind::Unfreeze,
-                                                       .lane = lane,
-                                                       .value = 0,
-                                                       .target = "projections"});
+            m_session.post(m_session.selection().run,
+                           {.kind = frozen ? CommandKind::Freeze : CommandKind::Unfreeze, .lane = lane, .value = 0});
         });
         m_lanes->addWidget(box);
         m_freezers.emplace_back(lane, box);

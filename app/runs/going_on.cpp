@@ -30,15 +30,14 @@ std::string differenceOf(const CheckpointOrigin& origin, const RunFileReader& ru
 std::optional<Command> steering(const CommandEvent& event) {
     if (event.name == "freeze" || event.name == "unfreeze")
         return Command{.kind = event.name == "freeze" ? CommandKind::Freeze : CommandKind::Unfreeze,
-                       .lane = event.lane,
-                       .target = "projections"};
+                       .lane = event.lane};
     if (event.name != "set_learning_rate") return std::nullopt;
     double rate = 0;
     const char *begin = event.newValue.data(), *end = begin + event.newValue.size();
     const auto [last, error] = std::from_chars(begin, end, rate);
     require(error == std::errc{} && last == end, kWhere, "a learning rate in the log of step {}, but found \"{}\"",
             event.step, event.newValue);
-    return Command{.kind = CommandKind::SetLearningRate, .lane = event.lane, .value = rate, .target = {}};
+    return Command{.kind = CommandKind::SetLearningRate, .lane = event.lane, .value = rate};
 }
 
 }  // namespace

@@ -197,7 +197,7 @@ void MainWindow::updateActions() {
 }
 
 void MainWindow::post(CommandKind kind) {
-    m_session.post(m_session.selection().run, {.kind = kind, .lane = -1, .value = 0, .target = {}});
+    m_session.post(m_session.selection().run, {.kind = kind, .lane = -1, .value = 0});
 }
 
 void MainWindow::runOrResume() {

@@ -5,7 +5,6 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <string>
 
 namespace linscope {
 
@@ -14,9 +13,8 @@ enum class CommandKind { Run, Pause, Step, Stop, Checkpoint, SetLearningRate, Fr
 /// What a person asks of a running trainer; carried out between two steps and logged as a CommandEvent.
 struct Command {
     CommandKind kind = CommandKind::Run;
-    int lane = -1;       ///< for Freeze and Unfreeze; −1: all lanes
-    double value = 0;    ///< for SetLearningRate: the new peak rate
-    std::string target;  ///< for Freeze and Unfreeze: "projections" (E and F) is the one group so far
+    int lane = -1;     ///< for SetLearningRate, and for Freeze and Unfreeze, which are of projections; −1: all lanes
+    double value = 0;  ///< for SetLearningRate: the new peak rate
 };
 
 /// Commands from any thread to the one that steps the trainer.

@@ -22,10 +22,10 @@ TEST(SteerPanel, ShowsTheRateThatWasSetLastAlsoAfterTheRunGoesOn) {
     int id = session.start(experiment, options);
     ASSERT_TRUE(waitFor([&] { return session.run(id)->record.lastStep >= 3; })) << session.run(id)->error;
     EXPECT_DOUBLE_EQ(rate->text().toDouble(), experiment.optimizer.learningRate);
-    session.post(id, {.kind = CommandKind::SetLearningRate, .lane = -1, .value = 2.5e-4, .target = {}});
+    session.post(id, {.kind = CommandKind::SetLearningRate, .lane = -1, .value = 2.5e-4});
     ASSERT_TRUE(waitFor([&] { return session.run(id)->record.peakRates.front() == 2.5e-4; }));
     EXPECT_TRUE(waitFor([&] { return rate->text().toDouble() == 2.5e-4; }, 2000));
-    session.post(id, {.kind = CommandKind::Stop, .lane = -1, .value = 0, .target = {}});
+    session.post(id, {.kind = CommandKind::Stop, .lane = -1, .value = 0});
     ASSERT_TRUE(waitFor([&] { return !session.run(id)->live(); }));
     const QString file = QString::fromStdString(session.run(id)->file.string());
     session.close(id);

@@ -25,13 +25,13 @@ TEST(GoingOn, KeepsWhatWasSteeredBehindTheCheckpoint) {
         trainer.addListener(writer);
         trainer.setCheckpointFolder(checkpointFolder(file), writer.runId());
         trainer.begin();
-        trainer.apply({.kind = CommandKind::SetLearningRate, .lane = 1, .value = 0.1 / 3, .target = {}});
+        trainer.apply({.kind = CommandKind::SetLearningRate, .lane = 1, .value = 0.1 / 3});
         for (int step = 0; step < 4; ++step) trainer.step();
         trainer.saveCheckpoint();
-        trainer.apply({.kind = CommandKind::SetLearningRate, .lane = 0, .value = 0.1 / 7, .target = {}});
-        trainer.apply({.kind = CommandKind::Freeze, .lane = 1, .target = "projections"});
+        trainer.apply({.kind = CommandKind::SetLearningRate, .lane = 0, .value = 0.1 / 7});
+        trainer.apply({.kind = CommandKind::Freeze, .lane = 1});
         trainer.step();  // and what is asked for after this one is cut off with it
-        trainer.apply({.kind = CommandKind::SetLearningRate, .lane = -1, .value = 0.5, .target = {}});
+        trainer.apply({.kind = CommandKind::SetLearningRate, .lane = -1, .value = 0.5});
     }
     Trainer again(experiment);
     goOnFrom(again, RunFileReader(file), checkpointFolder(file) / checkpointName(4));

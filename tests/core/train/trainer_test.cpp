@@ -352,7 +352,7 @@ TEST_F(TrainerTest, ARunThatEndsOnAFullDiskHasEnded) {
             if (run && run->state == RunState::Finished && disk.tries == 0) disk.full = true;
             if (!stops || !run || run->state != RunState::Waiting) return;
             disk.tries = -1000;
-            commands.post({.kind = CommandKind::Stop, .target = {}});
+            commands.post({.kind = CommandKind::Stop});
         };
         trainer.addListener(disk);
         const RunState end = stops ? RunState::Stopped : RunState::Finished;
